@@ -1,0 +1,183 @@
+"""One file with all that recognising needs: the network, its labels, input, calibration, scores, provenance.
+
+ONNX files carry the `ModelInfo` in their metadata and run here, on ONNX Runtime. Trainable weights carry
+the same record in a safetensors header; they are read and written in `mien.models.weights`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from mien.errors import InputError, ModelFileError, UnknownNameError
+from mien.paths import weights_dir
+from mien.preprocess import InputSpec, to_inputs
+
+__all__ = ["METADATA_KEY", "Head", "Model", "ModelInfo", "list_models", "load_model"]
+
+METADATA_KEY = "mien"
+"""Under this name the record stands in ONNX metadata and in safetensors headers, as JSON."""
+
+FORMAT = 1
+"""Raised when a reader of the old format would misread the new one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """One set of answers of a network."""
+
+    name: str
+    """Which labels, for example ``"fer2013"`` or ``"ferplus"``: also the name of the ONNX output."""
+    labels: tuple[str, ...]
+    """In the order of the logits."""
+    temperature: float = 1.0
+    """Logits are divided by it before softmax, so that confidence means accuracy (Guo et al. 2017)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """What one must know to use a network and to trust its numbers."""
+
+    name: str
+    heads: tuple[Head, ...]
+    input: InputSpec
+    architecture: str
+    """Name in `mien.models.zoo`."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the architecture's builder."""
+    licence: str = "Apache-2.0"
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    """Protocol name -> its figures."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Where it came from: recipe, command, commit, data hash, date, seed, precision."""
+
+    def head(self, name: str) -> Head:
+        """Return a head by its name.
+
+        Raises:
+            UnknownNameError: If the model has no such head.
+        """
+        for head in self.heads:
+            if head.name == name:
+                return head
+        raise UnknownNameError("head of this model", name, [h.name for h in self.heads], "mien models")
+
+    def to_json(self) -> str:
+        """Return the record as it stands in a file."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> ModelInfo:
+        """Read a record; ``where`` names the file in messages.
+
+        Raises:
+            ModelFileError: If it is of a newer format, or lacks or garbles a field.
+        """
+        try:
+            fields = json.loads(text)
+            version = fields.pop("format", None)
+            if version != FORMAT:
+                raise ModelFileError(
+                    f"{where} is a model file of format {version}; this mien reads {FORMAT}. Update mien or export again."
+                )
+            missing = [k for k in ("name", "heads", "input", "architecture", "licence", "provenance") if k not in fields]
+            if missing:
+                raise ModelFileError(f"{where} lacks {', '.join(missing)} in its record. Export it again: mien export")
+            fields["heads"] = tuple(Head(**{**h, "labels": tuple(h["labels"])}) for h in fields["heads"])
+            fields["input"] = InputSpec.from_dict(fields["input"])
+            return cls(**fields)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ModelFileError(f"{where} has a record that cannot be read: {error}. Export it again: mien export") from None
+
+
+class Model:
+    """A network on ONNX Runtime together with its record."""
+
+    def __init__(self, session: ort.InferenceSession, info: ModelInfo, path: Path) -> None:
+        """Join a session and its record; `load_model` does it for a file."""
+        self._session = session
+        self.info = info
+        self.path = path
+
+    def logits(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Run the network.
+
+        Args:
+            images: uint8 faces that `preprocess.fit` brought to the network's size: (N, size, size[, 3]).
+
+        Returns:
+            For each head (N, C) logits.
+        """
+        names = [head.name for head in self.info.heads]
+        if not len(images):
+            return {h.name: np.zeros((0, len(h.labels)), np.float32) for h in self.info.heads}
+        inputs = to_inputs(images, self.info.input)
+        outputs = self._session.run(names, {self._session.get_inputs()[0].name: inputs})
+        return dict(zip(names, outputs, strict=True))
+
+
+def list_models() -> list[str]:
+    """Return the names of the models that ship inside the package."""
+    return sorted(path.stem for path in weights_dir().glob("*.onnx"))
+
+
+def load_model(name_or_path: str | Path, threads: int = 1) -> Model:
+    """Open a model that ships with mien, or a model file.
+
+    Args:
+        name_or_path: ``"mien-s"``, or the path of an ``.onnx`` file that `mien export` wrote.
+        threads: How many threads one call may use; 0 lets ONNX Runtime choose.
+
+    Raises:
+        UnknownNameError: If there is neither such a model nor such a file.
+        ModelFileError: If the file is damaged, or lacks its record.
+        InputError: If ``threads`` is negative.
+    """
+    if threads < 0:
+        raise InputError(f"threads is {threads}; expected 0 or more.")
+    path = Path(name_or_path)
+    if str(name_or_path) in list_models():
+        path = weights_dir() / f"{name_or_path}.onnx"
+    elif not path.is_file():
+        if path.suffix == ".onnx" or len(path.parts) > 1:
+            raise ModelFileError(f"There is no model file {path}.")
+        raise UnknownNameError("model", str(name_or_path), list_models(), "mien models")
+    session = _open_session(path, threads)
+    record = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if record is None:
+        raise ModelFileError(
+            f"{path} is an ONNX file without labels, input and provenance ('{METADATA_KEY}' metadata), "
+            "so its answers would have no meaning. Write one with: mien export RUN --to onnx"
+        )
+    info = ModelInfo.from_json(record, str(path))
+    _check_outputs(session, info, path)
+    return Model(session, info, path)
+
+
+def _open_session(path: Path, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only: a library does not talk
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no public base class
+        reason = str(error).strip().splitlines()[0][:200]
+        raise ModelFileError(f"{path} is no model file that ONNX Runtime can open: {reason}") from None
+
+
+def _check_outputs(session: ort.InferenceSession, info: ModelInfo, path: Path) -> None:
+    shapes = {output.name: output.shape for output in session.get_outputs()}
+    for head in info.heads:
+        if head.name not in shapes or shapes[head.name][-1] != len(head.labels):
+            raise ModelFileError(
+                f"{path} promises {len(head.labels)} labels in its head '{head.name}', "
+                f"but the network gives {shapes.get(head.name)}. Export it again: mien export"
+            )

@@ -1,0 +1,21 @@
+"""Where mien keeps things: its cache, the models inside the package. The variables that move them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+__all__ = ["cache_dir", "weights_dir"]
+
+
+def cache_dir() -> Path:
+    """Return the folder for what can be made again; ``MIEN_CACHE`` moves it. It may not exist yet."""
+    moved = os.environ.get("MIEN_CACHE")
+    return Path(moved) if moved else Path(platformdirs.user_cache_dir("mien", appauthor=False))
+
+
+def weights_dir() -> Path:
+    """Return the folder of the models that ship inside the package."""
+    return Path(__file__).parent / "weights"
