@@ -1,0 +1,112 @@
+"""Random changes to a whole batch of faces at once, each a pure function of (seed, epoch, row).
+
+One `grid_sample` does flip, turn, scale and shift together: about a second an epoch of FER2013 on two cores.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["Augmentation", "augment", "draw", "mixing"]
+
+_FLIP, _TURN, _SCALE, _SHIFT_X, _SHIFT_Y, _BRIGHT, _CONTRAST, _ERASE, _SIDE, _LEFT, _TOP = range(11)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """How strong each change is; `recipe.AugmentOptions` says what the fields mean."""
+
+    flip: bool = False
+    rotate_deg: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    erase: float = 0.0
+    erase_px: tuple[int, int] = (6, 18)
+
+    @property
+    def moves(self) -> bool:
+        """Whether pixels change their place."""
+        return bool(self.flip or self.rotate_deg or self.scale or self.shift)
+
+
+def draw(num_rows: int, seed: int, epoch: int) -> NDArray[np.float32]:
+    """Draw an epoch's chances: (num_rows, 11), uniform in [0, 1); row i belongs to training image i."""
+    generator = np.random.default_rng([seed, epoch, 1])
+    return generator.random((num_rows, 11), dtype=np.float32)
+
+
+def mixing(alpha: float, seed: int, epoch: int, step: int) -> float:
+    """Draw a batch's mixup share from Beta(alpha, alpha): a number in [0, 1]."""
+    return float(np.random.default_rng([seed, epoch, 2, step]).beta(alpha, alpha))
+
+
+def augment(images: Tensor, chances: Tensor, how: Augmentation, size: int) -> Tensor:
+    """Change a batch of faces.
+
+    Args:
+        images: (N, C, H, W) float32 pixels in [0, 255].
+        chances: (N, 11) rows of `draw`.
+        how: Strengths.
+        size: Side of the result, px.
+
+    Returns:
+        (N, C, size, size) float32 pixels in [0, 255]. With nothing to do, the pixels are those given.
+    """
+    if how.moves or images.shape[-1] != size or images.shape[-2] != size:
+        images = _move(images, chances, how, size)
+    if how.brightness or how.contrast:
+        images = _relight(images, chances, how)
+    if how.erase:
+        images = _erase(images, chances, how)
+    return images
+
+
+def _signed(chances: Tensor, column: int) -> Tensor:
+    return chances[:, column] * 2 - 1
+
+
+def _move(images: Tensor, chances: Tensor, how: Augmentation, size: int) -> Tensor:
+    turn = _signed(chances, _TURN) * math.radians(how.rotate_deg)
+    zoom = torch.exp(_signed(chances, _SCALE) * how.scale)
+    mirror = torch.where((chances[:, _FLIP] < 0.5) & how.flip, -1.0, 1.0)
+    cos, sin = torch.cos(turn) / zoom, torch.sin(turn) / zoom
+    # From places in the result to places in the picture, both in [-1, 1].
+    theta = torch.stack(
+        [
+            torch.stack([cos * mirror, -sin, _signed(chances, _SHIFT_X) * 2 * how.shift], dim=1),
+            torch.stack([sin * mirror, cos, _signed(chances, _SHIFT_Y) * 2 * how.shift], dim=1),
+        ],
+        dim=1,
+    )  # (N, 2, 3)
+    grid = F.affine_grid(theta, [len(images), images.shape[1], size, size], align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _relight(images: Tensor, chances: Tensor, how: Augmentation) -> Tensor:
+    bright = (1 + _signed(chances, _BRIGHT) * how.brightness)[:, None, None, None]
+    stretch = (1 + _signed(chances, _CONTRAST) * how.contrast)[:, None, None, None]
+    images = images * bright
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    return ((images - mean) * stretch + mean).clamp(0, 255)
+
+
+def _erase(images: Tensor, chances: Tensor, how: Augmentation) -> Tensor:
+    side = images.shape[-1]
+    low, high = how.erase_px
+    length = low + chances[:, _SIDE] * (high - low)
+    left, top = chances[:, _LEFT] * (side - length), chances[:, _TOP] * (side - length)
+    place = torch.arange(side, device=images.device, dtype=torch.float32)
+    columns = (place >= left[:, None]) & (place < (left + length)[:, None])  # (N, side)
+    rows = (place >= top[:, None]) & (place < (top + length)[:, None])
+    hit = (chances[:, _ERASE] < how.erase)[:, None, None]
+    blot = (rows[:, :, None] & columns[:, None, :] & hit)[:, None]  # (N, 1, side, side)
+    return torch.where(blot, images.mean(dim=(1, 2, 3), keepdim=True), images)

@@ -1,0 +1,202 @@
+"""Reader for parquet: the columns of FER2013 with its FER+ votes, and the image + label files of the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.classes import USAGES, class_order, split_of_name, split_of_usage
+from mien.data.dataset import Dataset
+from mien.errors import DataError, ImageError, MissingExtraError
+from mien.images import decode
+from mien.labels import FER2013, FERPLUS_VOTES
+from mien.preprocess import InputSpec, fit
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["find_files", "read"]
+
+_IMAGE_COLUMNS = ("png", "image", "img", "img_bytes")
+_LABEL_COLUMNS = ("emotion", "label", "labels")
+
+
+def find_files(path: Path) -> tuple[Path, ...]:
+    """Return the parquet files of a data set: ``path`` itself, or those in it or in its ``data/``; train first."""
+    if path.is_file():
+        return (path,) if path.suffix == ".parquet" else ()
+    files = sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
+    return tuple(sorted(files, key=lambda file: (_split_of_file(file) or 0, file.name)))
+
+
+def read(path: Path, size: int) -> Dataset:
+    """Read the parquet files at ``path``, rows in their order.
+
+    Args:
+        path: A file, or a folder of ``train.parquet``, ``train-00000-of-00001.parquet``, …
+        size: Height and width of the images wanted, px.
+
+    Raises:
+        MissingExtraError: If pyarrow is not installed.
+        DataError: If a file is damaged, lacks the columns, or holds a row that cannot be used.
+    """
+    parts = [_read_file(file, size) for file in find_files(path)]
+    names = parts[0].label_names
+    for part in parts:
+        if part.label_names != names:
+            raise DataError(
+                f"The parquet files in {path} name their classes differently: {', '.join(names)} and "
+                f"{', '.join(part.label_names)}. Give one file, or files of one data set."
+            )
+    votes = [part.votes for part in parts if part.votes is not None]
+    rows = [part.names for part in parts if part.names is not None]
+    return Dataset(
+        images=np.concatenate([part.images for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        label_names=names,
+        split=np.concatenate([part.split for part in parts]),
+        votes=np.concatenate(votes) if len(votes) == len(parts) else None,
+        names=np.concatenate(rows),
+        layout="parquet",
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+    )
+
+
+def _read_file(file: Path, size: int) -> Dataset:
+    table = _read_table(file)
+    images = _column(table, file, _IMAGE_COLUMNS, "pictures")
+    labels = _column(table, file, _LABEL_COLUMNS, "labels")
+    label_names, codes, notes = _labels(table, labels, file)
+    return Dataset(
+        images=_decode_all(table[images], file, size),
+        labels=codes,
+        label_names=label_names,
+        split=_splits(table, file),
+        votes=_votes(table, file),
+        names=_row_names(table),
+        notes=notes,
+    )
+
+
+def _read_table(file: Path) -> pa.Table:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingExtraError("train", "Reading parquet") from None
+    try:
+        return pyarrow.parquet.read_table(file, partitioning=None)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{file} cannot be read as parquet: {_first_line(error)}.") from None
+
+
+def _column(table: pa.Table, file: Path, candidates: tuple[str, ...], what: str) -> str:
+    for name in candidates:
+        if name in table.column_names:
+            return name
+    raise DataError(
+        f"{file} has no column of {what}: expected {' or '.join(candidates)}; "
+        f"it has {', '.join(table.column_names)}."
+    )
+
+
+def _decode_all(column: pa.ChunkedArray, file: Path, size: int) -> NDArray[np.uint8]:
+    spec = InputSpec(size=size)
+    images = np.empty((len(column), size, size), np.uint8)
+    for row, value in enumerate(column.to_pylist()):
+        data = value.get("bytes") if isinstance(value, dict) else value
+        if not isinstance(data, bytes):
+            raise DataError(
+                f"{file}, row {row + 1}: the picture's bytes are missing; expected a PNG or JPEG inside the file."
+            )
+        try:
+            images[row] = fit(decode(data, f"{file}, row {row + 1}:"), spec)
+        except ImageError as error:
+            raise DataError(str(error)) from None
+    return images
+
+
+def _labels(
+    table: pa.Table, column: str, file: Path
+) -> tuple[tuple[str, ...], NDArray[np.int64], tuple[str, ...]]:
+    import pyarrow as pa
+    import pyarrow.compute
+
+    if not pa.types.is_integer(table[column].type):
+        raise DataError(f"{file}: column {column} is {table[column].type}; expected whole numbers.")
+    values = pyarrow.compute.fill_null(table[column].cast(pa.int64()), -1)
+    codes: NDArray[np.int64] = np.asarray(values.to_numpy(), np.int64)
+    notes: tuple[str, ...] = ()
+    names = _class_names(table, column)
+    if names is None and column == "emotion":
+        names = FER2013.labels
+    if names is None:
+        names = tuple(str(code) for code in range(int(codes.max(initial=0)) + 1))
+        notes = (f"{file.name} does not name its classes; they are called by their numbers.",)
+    outside = np.flatnonzero((codes < -1) | (codes >= len(names)))
+    if len(outside):
+        row = int(outside[0])
+        raise DataError(
+            f"{file}, row {row + 1}: label {codes[row]}; expected 0 to {len(names) - 1} ({', '.join(names)})."
+        )
+    order, places = class_order(names)
+    return order, np.where(codes < 0, -1, places[codes]), notes
+
+
+def _class_names(table: pa.Table, column: str) -> tuple[str, ...] | None:
+    """Names that the Hub's ``datasets`` library keeps in the schema; None without."""
+    kept = (table.schema.metadata or {}).get(b"huggingface")
+    try:
+        feature: Any = json.loads(kept)["info"]["features"][column] if kept else {}
+    except (ValueError, KeyError, TypeError):
+        return None
+    names = feature.get("names") if isinstance(feature, dict) else None
+    return tuple(str(name) for name in names) if isinstance(names, list) else None
+
+
+def _splits(table: pa.Table, file: Path) -> NDArray[np.uint8]:
+    if "usage" not in table.column_names:
+        return np.full(len(table), _split_of_file(file) or 0, np.uint8)
+    splits = np.empty(len(table), np.uint8)
+    for row, usage in enumerate(table["usage"].to_pylist()):
+        split = split_of_usage(str(usage))
+        if split is None:
+            raise DataError(
+                f"{file}, row {row + 1}: usage is '{usage}'; expected one of {', '.join(USAGES)}."
+            )
+        splits[row] = split
+    return splits
+
+
+def _split_of_file(file: Path) -> int | None:
+    return split_of_name(re.split(r"[-_.]", file.stem)[0])
+
+
+def _votes(table: pa.Table, file: Path) -> NDArray[np.uint8] | None:
+    present = [name for name in FERPLUS_VOTES.labels if name in table.column_names]
+    if not present:
+        return None
+    if len(present) < len(FERPLUS_VOTES):
+        missing = [name for name in FERPLUS_VOTES.labels if name not in present]
+        raise DataError(f"{file} lacks FER+ vote columns: {', '.join(missing)}.")
+    return np.stack([table[name].to_numpy().astype(np.uint8) for name in present], axis=1)
+
+
+def _row_names(table: pa.Table) -> NDArray[np.str_]:
+    numbers = table["row"].to_pylist() if "row" in table.column_names else range(1, len(table) + 1)
+    if "image_name" in table.column_names:
+        given = table["image_name"].to_pylist()
+    else:
+        given = [None] * len(table)
+    return np.array(
+        [name or f"row {number}" for name, number in zip(given, numbers, strict=True)], str
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".")
