@@ -1,0 +1,132 @@
+"""Trained weights on disk: safetensors, with the model's record in the header. Nothing in them can run code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from mien.errors import MienError, ModelFileError
+from mien.modelfile import METADATA_KEY, ModelInfo
+from mien.models.shapes import shapes_only
+from mien.models.zoo import build_network
+
+__all__ = ["WEIGHTS_NAME", "load_network", "save_network"]
+
+WEIGHTS_NAME = "weights.safetensors"
+"""What the file is called inside a run folder."""
+
+
+def save_network(path: Path, network: nn.Module, info: ModelInfo, *, half: bool = False) -> None:
+    """Write a network's weights and its record; the old file stays whole until the new one is.
+
+    Args:
+        path: The file to write; its folder exists.
+        network: Built by `zoo.build_network` as ``info`` says; on any device, in any memory format.
+        info: The record; ``architecture`` and ``options`` rebuild the network.
+        half: Store kernels and matrices as float16, half the size. Vectors stay float32: they are
+            small, and batch normalisation's variances may be too large for float16.
+
+    Raises:
+        ModelFileError: If the file cannot be written.
+    """
+    tensors = {name: _stored(tensor, half=half) for name, tensor in network.state_dict().items()}
+    # Beside the target, so that the rename stays within one file system.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        # Not safetensors' own save_file: its files can be read by their owner only.
+        partial.write_bytes(save(tensors, metadata={METADATA_KEY: info.to_json()}))
+        _flush(partial)
+        partial.replace(path)
+        _flush(path.parent)
+    except OSError as error:
+        raise ModelFileError(
+            f"Cannot write {path}: {error}. Is the folder there, writable and not full?"
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
+    """Read a network and its record.
+
+    Args:
+        path: A file that `save_network` wrote, or a run folder that holds one.
+
+    Returns:
+        The network as float32 on the CPU in evaluation mode, and its record.
+
+    Raises:
+        ModelFileError: If the file is missing, damaged, not ours, or does not fit its record.
+    """
+    file = path / WEIGHTS_NAME if path.is_dir() else path
+    if not file.is_file():
+        raise ModelFileError(
+            f"There are no weights at {file}. Expected a run folder or a .safetensors file that mien train wrote."
+        )
+    try:
+        with safe_open(file, framework="pt") as opened:
+            record = (opened.metadata() or {}).get(METADATA_KEY)
+            # Copied out of the memory map, so that the file may be replaced while the network lives.
+            tensors = {name: _restored(opened.get_tensor(name)) for name in opened.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ModelFileError(
+            f"{file} is no whole safetensors file: {error}. It may have been cut short; copy it again."
+        ) from None
+    if record is None:
+        raise ModelFileError(
+            f"{file} holds weights without mien's record ('{METADATA_KEY}' metadata), so nobody knows which network "
+            "they belong to. Use a file that mien train wrote."
+        )
+    info = ModelInfo.from_json(record, str(file))
+    return _network(info, tensors, file), info
+
+
+def _network(info: ModelInfo, tensors: dict[str, Tensor], file: Path) -> nn.Module:
+    """Build the network without drawing weights, then give it those of the file."""
+    num_classes = sum(len(head.labels) for head in info.heads)
+    try:
+        with shapes_only():
+            network = build_network(
+                info.architecture,
+                num_classes=num_classes,
+                in_channels=info.input.channels,
+                **info.options,
+            )
+    except MienError as error:
+        raise ModelFileError(
+            f"{file} names a network that this mien cannot build: {error}"
+        ) from None
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    for name in [*expected, *found]:
+        if expected.get(name) != found.get(name):
+            raise ModelFileError(
+                f"{file} does not fit its record ({info.architecture}): '{name}' is "
+                f"{found.get(name, 'missing')}, expected {expected.get(name, 'no such tensor')}. "
+                "Was the network changed since? Train it again, or use the mien that wrote the file."
+            )
+    network.load_state_dict(tensors, strict=True, assign=True)
+    return network.eval()
+
+
+def _stored(tensor: Tensor, *, half: bool) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.half() if half and tensor.is_floating_point() and tensor.ndim > 1 else tensor
+
+
+def _restored(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
+
+
+def _flush(path: Path) -> None:
+    """Make sure that a file's bytes, or a folder's names, have reached the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
