@@ -1,0 +1,306 @@
+"""Pictures of a run and of a result, drawn with matplotlib and nothing else in mien is.
+
+Figures are made and saved directly, without pyplot: no window, no state that outlives the call. Words are
+English, because the font that comes with matplotlib has no Hangul. Every meaning that has a colour has a
+second sign too, and the colours are Okabe and Ito's, which colour-blind readers can tell apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import InputError, MissingExtraError
+from mien.evaluation.calibration import softmax
+from mien.evaluation.metrics import reliability
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["confusion_picture", "curves", "faces_picture", "reliability_picture"]
+
+_BLUE, _VERMILION, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#6b7280"
+_INK, _FAINT = "#1f2933", "#d9dee4"
+_DPI = 150
+
+
+def confusion_picture(
+    confusion: NDArray[np.int64], labels: Sequence[str], path: Path, title: str
+) -> None:
+    """Draw a confusion matrix: counts as numbers, the share of the true class as shade.
+
+    Args:
+        confusion: (C, C) counts; rows are true classes.
+        labels: Names of the C classes.
+        path: The PNG to write.
+        title: Stands above it.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+        InputError: If the file cannot be written.
+    """
+    actual = confusion.sum(axis=1)
+    shares = confusion / np.maximum(actual, 1)[:, None]
+    side = 2.2 + 0.72 * len(labels)
+    figure = _figure(side + 0.9, side)
+    axes = figure.add_subplot()
+    shade = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(*confusion.shape):
+        share = shares[row, column]
+        axes.text(
+            column,
+            row,
+            f"{confusion[row, column]:,}",
+            ha="center",
+            va="center",
+            fontsize=9,
+            fontweight="bold" if row == column else "normal",
+            color="white" if share > 0.55 else _INK if confusion[row, column] else _GREY,
+        )
+    axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(
+        range(len(labels)), [f"{label}  (n={n:,})" for label, n in zip(labels, actual, strict=True)]
+    )
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.tick_params(length=0)
+    axes.set_xticks(np.arange(len(labels) - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(len(labels) - 1) + 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.tick_params(which="minor", length=0)
+    axes.spines[:].set_visible(False)
+    _title(axes, title)
+    bar = figure.colorbar(shade, ax=axes, fraction=0.04, pad=0.03)
+    bar.set_label("share of the true class")
+    bar.outline.set_visible(False)
+    _save(figure, path)
+
+
+def reliability_picture(
+    logits: NDArray[np.floating[Any]],
+    targets: NDArray[np.int64],
+    temperature: float,
+    path: Path,
+    title: str,
+) -> None:
+    """Draw accuracy against confidence, before and after temperature scaling, over how confidence is spread.
+
+    Args:
+        logits: (N, C).
+        targets: (N,) true classes.
+        temperature: The one that the model carries.
+        path: The PNG to write.
+        title: Stands above it.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+        InputError: If the file cannot be written.
+    """
+    figure = _figure(5.6, 6.4)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
+    upper.plot(
+        [0, 1], [0, 1], color=_GREY, linewidth=1, linestyle=":", label="confidence = accuracy"
+    )
+    stages = [
+        ("before (T = 1)", 1.0, _VERMILION, "s", "--"),
+        (f"after (T = {temperature:.2f})", temperature, _BLUE, "o", "-"),
+    ]
+    if temperature == 1:
+        stages = [("not calibrated (T = 1)", 1.0, _BLUE, "o", "-")]
+    for name, value, colour, marker, line in stages:
+        probs = softmax(logits, value)
+        bins = reliability(probs, targets)
+        error = np.average(np.abs(bins.accuracy - bins.confidence), weights=bins.count)
+        upper.plot(
+            bins.confidence,
+            bins.accuracy,
+            color=colour,
+            marker=marker,
+            markersize=5,
+            linestyle=line,
+            linewidth=1.6,
+            label=f"{name}: ECE {100 * error:.1f} %",
+        )
+        lower.hist(
+            probs.max(axis=1),
+            bins=np.linspace(0, 1, 26),
+            histtype="step",
+            color=colour,
+            linestyle=line,
+            linewidth=1.6,
+        )
+    upper.set(xlim=(0, 1.02), ylim=(0, 1.02), ylabel="accuracy in the bin")
+    upper.legend(frameon=False, loc="upper left")
+    lower.set(xlabel="confidence", ylabel="pictures")
+    for axes in (upper, lower):
+        _plain(axes)
+    _title(upper, title)
+    _save(figure, path)
+
+
+def faces_picture(
+    faces: NDArray[np.uint8],
+    targets: NDArray[np.int64],
+    probs: NDArray[np.floating[Any]],
+    labels: Sequence[str],
+    path: Path,
+    title: str,
+) -> None:
+    """Draw faces with their true and predicted label; wrong ones have a dashed frame and a cross.
+
+    Args:
+        faces: uint8, (n, H, W) or (n, H, W, 3).
+        targets: (n,) true classes.
+        probs: (n, C) probabilities.
+        labels: Names of the C classes.
+        path: The PNG to write.
+        title: Stands above them.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+        InputError: If the file cannot be written, or there are no faces.
+    """
+    if not len(faces):
+        raise InputError("There are no faces to draw; give at least one.")
+    columns = min(8, len(faces))
+    lines = -(-len(faces) // columns)
+    figure = _figure(1.45 * columns, 1.85 * lines + 0.5)
+    cells = np.atleast_1d(figure.subplots(lines, columns)).ravel()
+    for axes in cells[len(faces) :]:
+        axes.set_visible(False)
+    for axes, face, target, chances in zip(cells, faces, targets, probs, strict=False):
+        guess = int(chances.argmax())
+        right = guess == target
+        colour = _BLUE if right else _VERMILION
+        axes.imshow(face, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set(
+            color=colour, linewidth=1.2 if right else 2.6, linestyle="-" if right else "--"
+        )
+        axes.set_title(f"true: {labels[target]}", fontsize=8, color=_INK, pad=3)
+        axes.set_xlabel(
+            f"{'✓' if right else '✗'} {labels[guess]} {chances[guess]:.0%}",
+            fontsize=8,
+            color=colour,
+            fontweight="normal" if right else "bold",
+            labelpad=3,
+        )
+    figure.get_layout_engine().set(w_pad=0.06, hspace=0.01)  # type: ignore[call-arg, union-attr]
+    figure.suptitle(title, x=0.012, ha="left", fontsize=11, fontweight="bold", color=_INK)
+    _save(figure, path)
+
+
+def curves(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
+    """Draw how a run went: loss and accuracy on two axes, below them macro-F1 and the learning rate.
+
+    Args:
+        rows: One an epoch, as in ``metrics.jsonl``: ``epoch`` and any of ``train_loss``, ``valid_loss``,
+            ``train_accuracy``, ``valid_accuracy``, ``valid_macro_f1`` and ``lr``. What is missing or not
+            finite leaves a gap.
+        path: The PNG to write.
+        title: Stands above it.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+        InputError: If there are no rows, or the file cannot be written.
+    """
+    if not rows:
+        raise InputError("There are no epochs to draw; expected one row of metrics at least.")
+    epochs = _column(rows, "epoch")
+    figure = _figure(7.6, 6.6)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.7, 1))
+    score, rate = upper.twinx(), lower.twinx()
+    _line(upper, epochs, _column(rows, "train_loss"), _VERMILION, "--", "training loss")
+    _line(upper, epochs, _column(rows, "valid_loss"), _VERMILION, "-", "validation loss")
+    _line(score, epochs, 100 * _column(rows, "train_accuracy"), _BLUE, "--", "training accuracy")
+    _line(score, epochs, 100 * _column(rows, "valid_accuracy"), _BLUE, "-", "validation accuracy")
+    _line(lower, epochs, 100 * _column(rows, "valid_macro_f1"), _GREEN, "-", "validation macro-F1")
+    _line(rate, epochs, _column(rows, "lr"), _GREY, ":", "learning rate")
+    for axes, name, colour in (
+        (upper, "loss", _VERMILION),
+        (score, "accuracy, %", _BLUE),
+        (lower, "macro-F1, %", _GREEN),
+        (rate, "learning rate", _GREY),
+    ):
+        axes.set_ylabel(name, color=colour)
+        axes.tick_params(axis="y", colors=colour)
+        _plain(axes)
+    for axes in (score, rate):
+        axes.grid(visible=False)
+    rate.set_ylim(bottom=0)
+    rate.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    lower.set_xlabel("epoch")
+    lower.xaxis.get_major_locator().set_params(integer=True)
+    for left, right in ((upper, score), (lower, rate)):
+        handles = [*left.get_lines(), *right.get_lines()]
+        right.legend(
+            handles=handles,
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1.0),
+            ncols=len(handles),
+            frameon=False,
+            fontsize=8.5,
+        )
+    _title(upper, title, pad=28)
+    _save(figure, path)
+
+
+def _column(rows: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float64]:
+    values = np.array(
+        [row.get(key, np.nan) if row.get(key) is not None else np.nan for row in rows], np.float64
+    )
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _line(
+    axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], colour: str, style: str, name: str
+) -> None:
+    if np.isfinite(y).any():
+        # A single epoch is a point, which a line alone would not show.
+        axes.plot(
+            x,
+            y,
+            color=colour,
+            linestyle=style,
+            linewidth=1.7,
+            label=name,
+            marker="o" if len(x) == 1 else None,
+        )
+
+
+def _figure(width: float, height: float) -> Figure:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError("train", "Drawing") from None
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _plain(axes: Axes) -> None:
+    axes.grid(visible=True, color=_FAINT, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(_FAINT)
+    axes.tick_params(length=0)
+
+
+def _title(axes: Axes, title: str, pad: float = 12) -> None:
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=_INK, pad=pad)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    try:
+        figure.savefig(path, format="png")
+    except OSError as error:
+        raise InputError(
+            f"Cannot write {path}: {error.strerror}. Is its folder there and the disk not full?"
+        ) from None

@@ -1,0 +1,166 @@
+"""A folder that shows a result: numbers, pictures, and the predictions for anyone who wants to count again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.data.dataset import Dataset
+from mien.errors import InputError
+from mien.evaluation.evaluate import Result
+from mien.evaluation.intervals import percent, with_interval
+from mien.evaluation.plots import confusion_picture, faces_picture, reliability_picture
+from mien.evaluation.row import write_rows
+from mien.evaluation.scores import Scores
+
+__all__ = ["NUM_FACES", "write_report"]
+
+NUM_FACES = 40
+
+_RATE_TITLES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "balanced_accuracy": "balanced accuracy (UAR)",
+}
+
+
+def write_report(
+    results: Sequence[Result],
+    rows: Sequence[Mapping[str, Any]],
+    dataset: Dataset,
+    folder: Path,
+    num_faces: int = NUM_FACES,
+) -> None:
+    """Write ``report.md``, ``result.json`` and, in one folder a head, its pictures and ``predictions.npz``.
+
+    The faces shown are drawn at random, not chosen; they are the only pictures of the data in the folder.
+
+    Args:
+        results: From `evaluate.evaluate`.
+        rows: One for each result, from `row.result_row`.
+        dataset: The data that was scored.
+        folder: Where to write; it is made when it is not there, and files of an earlier report are replaced.
+        num_faces: How many faces to show.
+
+    Raises:
+        InputError: If something cannot be written.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for result, row in zip(results, rows, strict=True):
+            place = folder / result.head.name
+            place.mkdir(exist_ok=True)
+            _write_pictures(result, row["model"]["name"], dataset, place, num_faces)
+            np.savez_compressed(
+                place / "predictions.npz",
+                rows=result.rows,
+                targets=result.targets,
+                probs=result.probs.astype(np.float32),
+                labels=np.array(result.head.labels),
+            )
+        (folder / "report.md").write_text(_text(results, rows), encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"Cannot write the report to {folder}: {error.strerror}. Is it a folder that is writable, on a disk with room?"
+        ) from None
+    write_rows(rows, folder / "result.json")
+
+
+def _write_pictures(
+    result: Result, name: str, dataset: Dataset, place: Path, num_faces: int
+) -> None:
+    labels = result.head.labels
+    title = f"{name} on {result.protocol}"
+    accuracy = result.scores.rates["accuracy"].value
+    confusion_picture(
+        result.scores.confusion,
+        labels,
+        place / "confusion_matrix.png",
+        f"{title}: {percent(accuracy)} % of {result.scores.n:,}",
+    )
+    reliability_picture(
+        result.logits, result.targets, result.head.temperature, place / "reliability.png", title
+    )
+    drawn = np.sort(np.random.default_rng(0).permutation(len(result.rows))[:num_faces])
+    faces_picture(
+        dataset.images[result.rows[drawn]],
+        result.targets[drawn],
+        result.probs[drawn],
+        labels,
+        place / "faces.png",
+        f"{title}: {len(drawn)} faces drawn at random",
+    )
+
+
+def _text(results: Sequence[Result], rows: Sequence[Mapping[str, Any]]) -> str:
+    first = rows[0]
+    parts = [
+        f"# {first['model']['name']} on the {first['data']['split']} split",
+        "",
+        f"`{first['command']}`  ",
+        f"{first['date']} · commit {first['commit']} · {first['machine']['cpu']}, {first['machine']['cores']} cores  ",
+        f"data {first['data']['hash'][:12]} · views: {first['views']} · 95 % intervals in brackets, in percent",
+        "",
+    ]
+    for result, row in zip(results, rows, strict=True):
+        parts += _section(result, row["test_runs"])
+    return "\n".join(parts)
+
+
+def _section(result: Result, test_runs: int | None) -> list[str]:
+    scores = result.scores
+    lines = [f"## {result.protocol}", ""]
+    if scores.collapsed is not None:
+        lines += [
+            f"**Collapsed to one class: nearly every picture is called {scores.collapsed}.**",
+            "",
+        ]
+    if test_runs is not None:
+        lines += [f"Final test, run {test_runs} of this model on this data.", ""]
+    lines += ["| score | all | without copies of training pictures |", "|---|---|---|"]
+    for name, title in _RATE_TITLES.items():
+        clean = "–" if scores.clean is None else with_interval(scores.clean[name])
+        lines.append(f"| {title} | {with_interval(scores.rates[name])} | {clean} |")
+    lines += [
+        f"| n | {scores.n:,} | {'–' if scores.clean_n is None else f'{scores.clean_n:,}'} |",
+        "",
+    ]
+    lines += [*_certainty(scores), "", *_classes(scores), ""]
+    for picture in ("confusion_matrix", "reliability", "faces"):
+        lines += [f"![{picture.replace('_', ' ')}]({result.head.name}/{picture}.png)", ""]
+    return lines
+
+
+def _certainty(scores: Scores) -> list[str]:
+    lines = ["| probabilities | T | NLL | Brier | ECE-15 | AURC |", "|---|---|---|---|---|---|"]
+    for name, certainty in (("as trained", scores.uncalibrated), ("calibrated", scores.calibrated)):
+        lines.append(
+            f"| {name} | {certainty.temperature:.2f} | {certainty.nll:.3f} | {certainty.brier:.3f} "
+            f"| {percent(certainty.ece)} | {certainty.aurc:.3f} |"
+        )
+    surest = scores.calibrated.selective_accuracy
+    lines += [
+        "",
+        f"Accuracy on the surest {' / '.join(surest)}: {' / '.join(map(percent, surest.values()))} %.",
+    ]
+    if scores.votes is not None:
+        lines.append(
+            f"KL to the votes {scores.votes.kl_divergence:.3f} nats; the predicted class had "
+            f"{percent(scores.votes.mean_vote_share)} % of the vote on average."
+        )
+    return lines
+
+
+def _classes(scores: Scores) -> list[str]:
+    lines = ["| class | n | recall | precision | F1 |", "|---|---|---|---|---|"]
+    for label, one in scores.per_class().items():
+        low, high = one["recall_interval"] or (None, None)
+        lines.append(
+            f"| {label} | {one['n']:,} | {percent(one['recall'])} ({percent(low)}–{percent(high)}) "
+            f"| {percent(one['precision'])} | {percent(one['f1'])} |"
+        )
+    return lines
