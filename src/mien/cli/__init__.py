@@ -1,0 +1,59 @@
+"""The command line: one file a command. Commands parse, call the library and print; only they print."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from mien import __version__
+from mien.cli import data, evaluate, export, models, predict, train
+from mien.errors import MienError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="mien",
+    help="Facial expressions, recognised: train on FER2013 and FER+, measure honestly, read faces offline.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mien {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more of what is done.")] = False,
+) -> None:
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
+
+
+app.command("predict")(predict.predict)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("export")(export.export)
+app.command("models")(models.models)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run the command line; errors that a user can mend become one line and exit code 2."""
+    try:
+        app()
+    except MienError as error:
+        typer.echo(f"mien: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        sys.stderr.close()
+        sys.exit(1)

@@ -1,0 +1,160 @@
+"""`mien train`: one run from a recipe."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from mien.recipe import Recipe
+    from mien.training.loop import Progress, Trainer
+    from mien.training.run import Outcome
+    from mien.training.run_folder import RunFolder
+
+__all__ = ["train"]
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe (TOML); see recipes/.")],
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", "-o", help="Change a setting: -o train.epochs=3. Repeatable."),
+    ] = None,
+    data: Annotated[
+        str, typer.Option(help="The data set's folder or file, or synthetic:2000; default: the recipe's.")
+    ] = "",
+    out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/NAME.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was cut off, as if it had not been.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train a network as a recipe says, into a folder that holds all that happened."""
+    from mien.recipe import load_recipe
+
+    wanted = load_recipe(recipe, option or [])
+    folder_path = out or Path("runs") / wanted.name
+    try:
+        outcome = _train(wanted, data, folder_path, resume=resume, device=device)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("torch", "safetensors", "tomli_w", "matplotlib", "tensorboard"):
+            raise
+        raise MissingExtraError("train", "Training") from None
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\nInterrupted; the state is saved. Go on with: mien train {recipe} --out {folder_path} --resume", err=True
+        )
+        raise typer.Exit(130) from None
+    _conclude(outcome)
+
+
+def _train(recipe: Recipe, data: str, folder_path: Path, *, resume: bool, device: str) -> Outcome:
+    from mien.data import open_dataset
+    from mien.training.run import train as run
+    from mien.training.run_folder import RunFolder
+
+    folder = RunFolder(folder_path)
+    if resume:
+        _refuse_changes(recipe, folder)
+        recipe = folder.recipe()
+    source = data or recipe.data.source
+    if not source:
+        raise ConfigError("Which data? Name its folder with --data PATH, or try --data synthetic:2000.")
+    dataset = open_dataset(Path(source), size=recipe.data.size)
+    command = "mien " + shlex.join(sys.argv[1:])
+    reporter = _Bar(recipe)
+    with reporter:
+        return run(recipe, dataset, folder, reporter, resume=resume, device=device, command=command)
+
+
+def _refuse_changes(recipe: Recipe, folder: RunFolder) -> None:
+    """A resumed run goes on as it began; another recipe would be another run."""
+    begun = folder.recipe()
+    ours, theirs = recipe.as_dict(), begun.as_dict()
+    changed = [key for key in ours if ours[key] != theirs[key]]
+    if changed:
+        raise ConfigError(
+            f"{folder.path} was begun with other settings ({', '.join(changed)}). "
+            "Resume it with its own recipe, or choose another --out."
+        )
+
+
+def _conclude(outcome: Outcome) -> None:
+    last = outcome.last
+    early = " (stopped early)" if outcome.stopped_early else ""
+    scores = f"accuracy {last['valid_accuracy']:.2%}, macro-F1 {last['valid_macro_f1']:.3f}"
+    typer.echo(f"Epoch {last['epoch']}{early}: validation {scores}. The run is in {outcome.folder}")
+    if outcome.collapsed:
+        typer.echo(
+            f"COLLAPSED: the network answers '{outcome.collapsed}' to (nearly) every face, so its accuracy is only that "
+            "class's share. Lower optimizer.lr, add a warm-up, or try another optimizer.",
+            err=True,
+        )
+
+
+class _Bar:
+    """A progress bar on a terminal; a line an epoch anywhere else."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._epochs = recipe.train.epochs
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[figures]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._steps = 0
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def begin(self, run: RunFolder, trainer: Trainer) -> None:
+        self._steps = trainer.steps_per_epoch
+        done = trainer.progress.epoch * self._steps + trainer.progress.batch
+        self._task = self._progress.add_task(
+            "", total=self._epochs * self._steps, completed=done, epoch=f"1/{self._epochs}", figures=""
+        )
+        num = sum(p.numel() for p in trainer.network.parameters())
+        self._console.print(
+            f"{run.path}: {len(trainer.data):,} faces, {num / 1e6:.2f} M parameters, {self._epochs} epochs",
+            highlight=False,
+        )
+
+    def batch(self, progress: Progress) -> None:
+        seen = max(1.0, progress.num_seen)
+        self._progress.update(
+            self._task,
+            completed=progress.epoch * self._steps + progress.batch,
+            epoch=f"{progress.epoch + 1}/{self._epochs}",
+            figures=f"loss {progress.loss_sum / seen:.3f}  accuracy {progress.num_right / seen:.1%}",
+        )
+
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        others = "".join(
+            f"  {name.split('/')[1]} {value:.2%}" for name, value in row.items() if name.startswith("valid_accuracy/")
+        )
+        warning = f"  [bold red]COLLAPSED to {row['collapsed']}[/]" if "collapsed" in row else ""
+        self._console.print(
+            f"epoch {row['epoch']:3d}/{self._epochs}  train {row['train_loss']:.3f} {row['train_accuracy']:.1%}  "
+            f"valid {row['valid_loss']:.3f} {row['valid_accuracy']:.2%}{others}  "
+            f"macro-F1 {row['valid_macro_f1']:.3f}  lr {row['lr']:.4f}  {row['seconds']:.0f} s{warning}",
+            highlight=False,
+        )

@@ -1,0 +1,373 @@
+"""What a run can be told: a TOML file becomes frozen records; unknown keys and impossible values are errors.
+
+Nothing below training may see a recipe: networks, data and losses take plain arguments.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
+
+from mien.errors import ConfigError, suggestion
+
+__all__ = [
+    "AugmentOptions",
+    "DataOptions",
+    "HeadOptions",
+    "ModelOptions",
+    "OptimizerOptions",
+    "Recipe",
+    "ScheduleOptions",
+    "TrainOptions",
+    "load_recipe",
+    "recipe_from_dict",
+]
+
+
+def _check(holds: bool, message: str) -> None:
+    if not holds:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Which faces are trained on."""
+
+    source: str = ""
+    """Where the data is when no ``--data`` is given; ``"synthetic:2000"`` draws 2,000 faces."""
+    size: int = 48
+    """Side that faces are stored at, px."""
+    valid_fraction: float = 0.0
+    """Part of the training split that is held out for validation, class by class; 0 uses the data's own split."""
+    drop_not_face: int = 0
+    """Training images with at least so many NF votes are left out; 0 keeps all."""
+    drop_blank: bool = False
+    """Leave out training images whose pixels are all the same."""
+    limit: int = 0
+    """Use only so many training images, the first of the seeded order; 0 uses all."""
+
+    def __post_init__(self) -> None:
+        _check(8 <= self.size <= 512, f"data.size is {self.size} px; expected 8 to 512.")
+        _check(
+            0 <= self.valid_fraction < 1,
+            f"data.valid_fraction is {self.valid_fraction}; expected 0 up to 1.",
+        )
+        _check(
+            0 <= self.drop_not_face <= 10,
+            f"data.drop_not_face is {self.drop_not_face}; expected 0 to 10 votes.",
+        )
+        _check(self.limit >= 0, f"data.limit is {self.limit}; expected 0 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """Which network is trained."""
+
+    name: str = "mien_net"
+    """An architecture that ``mien models`` lists."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of its builder."""
+    channels: int = 1
+    """1 for grey, 3 for RGB (grey repeated)."""
+
+    def __post_init__(self) -> None:
+        _check(self.channels in (1, 3), f"model.channels is {self.channels}; expected 1 or 3.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadOptions:
+    """One set of answers that the network learns, and how its targets are made."""
+
+    labels: Literal["fer2013", "ferplus", "ferplus-votes", "own"] = "fer2013"
+    """``fer2013``: its seven; ``ferplus``: eight, from the votes; ``ferplus-votes``: all ten vote columns;
+    ``own``: the data set's own label names."""
+    weight: float = 1.0
+    """Factor of this head's loss."""
+    label_smoothing: float = 0.0
+    """Probability taken from the target and spread over all classes."""
+    mode: Literal[
+        "majority", "argmax", "shares", "probability", "crossentropy", "multi_target"
+    ] = "majority"
+    """What becomes of FER+ votes: a mode of its authors, ``argmax`` as many projects take it, or ``shares``,
+    all votes for an expression as its probability."""
+    min_votes: int = 0
+    """Rows with fewer votes for an expression do not count for this head."""
+
+    def __post_init__(self) -> None:
+        _check(self.weight > 0, f"heads.weight is {self.weight}; expected more than 0.")
+        _check(
+            0 <= self.label_smoothing < 1,
+            f"heads.label_smoothing is {self.label_smoothing}; expected 0 up to 1.",
+        )
+        _check(0 <= self.min_votes <= 10, f"heads.min_votes is {self.min_votes}; expected 0 to 10.")
+        _check(
+            self.labels != "ferplus-votes" or self.mode == "argmax",
+            "heads: ferplus-votes goes with mode = \"argmax\" only.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerOptions:
+    """How weights are moved."""
+
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    """SGD with momentum, Adam (weight decay added to the gradient), AdamW (decoupled)."""
+    lr: float = 0.1
+    """Peak learning rate, for the mean loss of a batch."""
+    momentum: float = 0.9
+    """Of SGD."""
+    nesterov: bool = False
+    """Of SGD."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Of Adam and AdamW."""
+    weight_decay: float = 0.0
+    """Acts on weights of two or more dimensions only, never on biases and BN."""
+
+    def __post_init__(self) -> None:
+        _check(self.lr > 0, f"optimizer.lr is {self.lr}; expected more than 0.")
+        _check(0 <= self.momentum < 1, f"optimizer.momentum is {self.momentum}; expected 0 up to 1.")
+        _check(
+            self.weight_decay >= 0,
+            f"optimizer.weight_decay is {self.weight_decay}; expected 0 or more.",
+        )
+        _check(
+            all(0 <= beta < 1 for beta in self.betas),
+            f"optimizer.betas are {self.betas}; expected 0 up to 1.",
+        )
+        _check(
+            not self.nesterov or self.momentum > 0,
+            "optimizer.nesterov needs a momentum above 0.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleOptions:
+    """How the learning rate goes."""
+
+    name: Literal["constant", "linear", "cosine", "one_cycle", "plateau"] = "constant"
+    """``linear`` and ``cosine`` fall to zero after the warm-up; ``one_cycle`` rises and falls in cosines
+    (Smith 2018); ``plateau`` divides when validation accuracy stands still."""
+    warmup_epochs: float = 0.0
+    """The rate rises linearly from zero over so many epochs (``linear``, ``cosine``, ``constant``)."""
+    pct_start: float = 0.3
+    """Part of all steps in which ``one_cycle`` rises."""
+    cycle_momentum: bool = True
+    """``one_cycle`` lowers momentum while the rate rises, 0.95 to 0.85."""
+    factor: float = 0.1
+    """``plateau`` multiplies the rate by it."""
+    patience: int = 3
+    """Epochs without gain that ``plateau`` waits."""
+    min_lr: float = 0.0
+    """``plateau`` does not go below."""
+
+    def __post_init__(self) -> None:
+        _check(
+            self.warmup_epochs >= 0,
+            f"schedule.warmup_epochs is {self.warmup_epochs}; expected 0 or more.",
+        )
+        _check(0 < self.pct_start < 1, f"schedule.pct_start is {self.pct_start}; expected 0 to 1.")
+        _check(0 < self.factor < 1, f"schedule.factor is {self.factor}; expected 0 to 1.")
+        _check(self.patience >= 0, f"schedule.patience is {self.patience}; expected 0 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentOptions:
+    """What is done to training faces, each time anew. All off by default; a face is never turned upside down."""
+
+    flip: bool = False
+    """Mirror half of them."""
+    rotate_deg: float = 0.0
+    """Turn by up to so much either way."""
+    scale: float = 0.0
+    """Scale by e^±scale."""
+    shift: float = 0.0
+    """Move by up to this part of the side, each way."""
+    brightness: float = 0.0
+    """Multiply by 1 ± brightness."""
+    contrast: float = 0.0
+    """Stretch around the face's mean by 1 ± contrast."""
+    erase: float = 0.0
+    """Probability that a square is blotted out (Zhong et al. 2017)."""
+    erase_px: tuple[int, int] = (6, 18)
+    """Smallest and largest side of that square."""
+    mixup: float = 0.0
+    """Alpha of the Beta that two faces are mixed with (Zhang et al. 2018); 0 is off."""
+
+    def __post_init__(self) -> None:
+        for name in ("rotate_deg", "scale", "shift", "brightness", "contrast", "erase", "mixup"):
+            value = getattr(self, name)
+            _check(value >= 0, f"augment.{name} is {value}; expected 0 or more.")
+        for name in ("shift", "brightness", "contrast", "erase"):
+            value = getattr(self, name)
+            _check(value <= 1, f"augment.{name} is {value}; expected 0 to 1.")
+        low, high = self.erase_px
+        _check(0 < low <= high, f"augment.erase_px is {self.erase_px}; expected smallest, largest.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """How long, how exactly, what is kept."""
+
+    epochs: int = 30
+    batch_size: int = 128
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """``auto`` takes bf16 where the processor computes in it and a self-test agrees with fp32."""
+    sizes: tuple[int, ...] = ()
+    """Input sides for equal parts of the run, the last being the model's: small first is faster."""
+    clip_norm: float = 0.0
+    """Largest norm of all gradients together; 0 is off."""
+    clip_value: float = 0.0
+    """Largest absolute value of a gradient; 0 is off."""
+    ema: float = 0.0
+    """Decay of the running average of the weights that is evaluated and kept; 0 is off."""
+    keep: Literal["last", "best_loss", "best_accuracy"] = "last"
+    """Which epoch's weights are the result. ``last`` is the honest one; the others choose on validation."""
+    stop_patience: int = 0
+    """Stop after so many epochs without gain in validation loss; 0 never stops early."""
+    stop_min_delta: float = 0.0
+    """What counts as a gain."""
+    checkpoint_minutes: float = 5.0
+    """A checkpoint is written after each epoch, and within one when so much time has passed."""
+
+    def __post_init__(self) -> None:
+        _check(self.epochs >= 1, f"train.epochs is {self.epochs}; expected 1 or more.")
+        _check(self.batch_size >= 2, f"train.batch_size is {self.batch_size}; expected 2 or more.")
+        _check(0 <= self.ema < 1, f"train.ema is {self.ema}; expected 0 up to 1.")
+        _check(
+            all(8 <= size <= 512 for size in self.sizes),
+            f"train.sizes are {self.sizes}; expected 8 to 512 px each.",
+        )
+        for name in ("clip_norm", "clip_value", "stop_patience", "stop_min_delta", "checkpoint_minutes"):
+            _check(getattr(self, name) >= 0, f"train.{name} is {getattr(self, name)}; expected 0 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides a run, apart from the data's content and the machine."""
+
+    name: str
+    """What the run and its model are called."""
+    seed: int = 0
+    data: DataOptions = DataOptions()
+    model: ModelOptions = ModelOptions()
+    heads: tuple[HeadOptions, ...] = (HeadOptions(),)
+    optimizer: OptimizerOptions = OptimizerOptions()
+    schedule: ScheduleOptions = ScheduleOptions()
+    augment: AugmentOptions = AugmentOptions()
+    train: TrainOptions = TrainOptions()
+
+    def __post_init__(self) -> None:
+        _check(bool(self.heads), "heads is empty; expected at least one [[heads]] table.")
+        names = [head.labels for head in self.heads]
+        _check(len(set(names)) == len(names), f"heads repeat their labels: {', '.join(names)}.")
+        _check(0 <= self.seed < 2**32, f"seed is {self.seed}; expected 0 to 2^32 - 1.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain tables, as they would stand in a TOML file."""
+        return dataclasses.asdict(self)
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file and apply ``-o`` options.
+
+    Args:
+        path: A TOML file; without a ``name`` it is called after its file.
+        overrides: ``"train.epochs=3"`` and the like; the value is TOML, bare words are taken as text.
+
+    Raises:
+        ConfigError: If the file is missing or no TOML, or holds an unknown key or an impossible value.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no recipe {path}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The recipe {path} cannot be read: {error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The recipe {path} is not valid TOML: {error}.") from None
+    for override in overrides:
+        _override(tables, override)
+    return recipe_from_dict({"name": path.stem, **tables}, str(path))
+
+
+def recipe_from_dict(tables: Mapping[str, Any], where: str) -> Recipe:
+    """Make a recipe from plain tables; ``where`` names their source in messages.
+
+    Raises:
+        ConfigError: If a key is unknown, a value has the wrong type or is out of range.
+    """
+    try:
+        return _build(Recipe, tables, "")
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _override(tables: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(f"-o {override} cannot be read; expected key=value, for example train.epochs=3.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    table: Any = tables
+    for part in parts[:-1]:
+        table = table[int(part)] if isinstance(table, list) and _is_place(part, table) else table
+        if isinstance(table, dict):
+            table = table.setdefault(part, {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"-o {override}: {'.'.join(parts[:-1])} is not a table.")
+    table[parts[-1]] = value
+
+
+def _is_place(part: str, table: list[Any]) -> bool:
+    return part.isdigit() and int(part) < len(table)
+
+
+Record = TypeVar("Record")
+
+
+def _build(kind: type[Record], tables: Mapping[str, Any], prefix: str) -> Record:
+    hints = typing.get_type_hints(kind)
+    known = [entry.name for entry in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    for key in tables:
+        if key not in known:
+            raise ConfigError(
+                f"'{prefix}{key}' is no setting.{suggestion(key, known)} Known: {', '.join(known)}."
+            )
+    return kind(**{k: _convert(hints[k], v, f"{prefix}{k}") for k, v in tables.items()})
+
+
+def _convert(hint: Any, value: Any, key: str) -> Any:  # noqa: C901, PLR0911 - one line a kind of type
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{key} is {value!r}; expected a table.")
+        return _build(typing.cast("type[Any]", hint), value, f"{key}.")
+    if origin is Literal:
+        if value not in arguments:
+            choices = ", ".join(map(str, arguments))
+            raise ConfigError(f"{key} is {value!r}; expected one of {choices}.{suggestion(str(value), arguments)}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError(f"{key} is {value!r}; expected a list.")
+        if arguments[-1] is not Ellipsis and len(value) != len(arguments):
+            raise ConfigError(f"{key} is {value!r}; expected {len(arguments)} values.")
+        return tuple(_convert(arguments[0], item, key) for item in value)
+    if origin in (Union, types.UnionType):
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    expected = Mapping if origin is not None else hint
+    if not isinstance(value, expected) or (isinstance(value, bool) and hint is not bool):
+        names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+        raise ConfigError(f"{key} is {value!r}; expected {names.get(hint, 'a table')}.")
+    return value

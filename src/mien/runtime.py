@@ -1,0 +1,138 @@
+"""The machine under a run: which device, which precision, and what to write down about it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["bf16_agrees", "choose_device", "choose_precision", "commit", "machine"]
+
+logger = logging.getLogger(__name__)
+
+BF16_TOLERANCE = 0.03
+"""Relative error of bf16 against fp32 that the self-test lets pass; 8 bits of mantissa give about 0.004 a step."""
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device to compute on: ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU when there is one.
+
+    Raises:
+        ConfigError: If the device is unknown or absent.
+    """
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"There is no device '{name}'; expected auto, cpu or cuda.") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("This machine has no CUDA device that torch can use; choose --device cpu.")
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """Return ``"bf16"`` or ``"fp32"``; ``"auto"`` takes bf16 where it is native and agrees with fp32.
+
+    Raises:
+        ConfigError: If bf16 was asked for and its results are wrong on this machine.
+    """
+    if name == "fp32":
+        return "fp32"
+    if name == "auto" and not _has_native_bf16(device):
+        return "fp32"
+    if bf16_agrees(device):
+        return "bf16"
+    if name == "bf16":
+        raise ConfigError("bf16 convolutions differ from fp32 on this machine; set train.precision to fp32.")
+    logger.warning("bf16 convolutions differ from fp32 on this machine: training in fp32.")
+    return "fp32"
+
+
+def bf16_agrees(device: torch.device) -> bool:
+    """Compare a bf16 convolution and its gradient with fp32 on the shapes that training uses.
+
+    Releases of torch had wrong bf16 kernels for single shapes; a run that learns nothing is a dear way
+    to find out.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    for channels, side in ((32, 24), (64, 12)):
+        image = torch.randn(4, channels, side, side, generator=generator).to(device)
+        weight = torch.randn(channels, channels, 3, 3, generator=generator).to(device)
+        results = []
+        for precision in (torch.float32, torch.bfloat16):
+            x = image.to(memory_format=torch.channels_last).requires_grad_()
+            w = weight.clone().requires_grad_()
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16):
+                y = torch.nn.functional.conv2d(x, w, padding=1)
+            y.float().square().mean().backward()
+            results.append([t.detach().float() for t in (y, x.grad, w.grad) if t is not None])
+        for exact, close in zip(*results, strict=True):
+            if not float((exact - close).norm() / exact.norm()) < BF16_TOLERANCE:
+                return False
+    return True
+
+
+def _has_native_bf16(device: torch.device) -> bool:
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    flags = _cpu_facts().get("flags", "").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags or "bf16" in flags
+
+
+def _cpu_facts() -> dict[str, str]:
+    """First processor's facts of /proc/cpuinfo; empty where there is none."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in lines)
+    return {key.strip().lower().replace("features", "flags"): value.strip() for key, _, value in pairs}
+
+
+def machine() -> dict[str, Any]:
+    """Return what a result row says of the machine: processor, cores, system, versions."""
+    versions = {}
+    for package in ("mien", "numpy", "torch", "onnxruntime", "opencv-python-headless"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "cpu": _cpu_facts().get("model name") or platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": versions,
+    }
+
+
+def commit(folder: Path | None = None) -> str:
+    """Return the git commit of ``folder`` (mien's own source by default), ``+`` if changed, else ``"unknown"``."""
+    place = str(folder or Path(__file__).parent)
+    try:
+        head = _git(place, "rev-parse", "--short=12", "HEAD")
+        return head + ("+" if _git(place, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def _git(place: str, *arguments: str) -> str:
+    command = ["git", "-C", place, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
+    return done.stdout.strip()

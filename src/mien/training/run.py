@@ -1,0 +1,288 @@
+"""One run from its recipe to its weights: prepare the faces, train, validate, keep, write down."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mien.data.dataset import SPLITS, Dataset
+from mien.data.splits import hold_out
+from mien.errors import DataError
+from mien.evaluation.plots import curves
+from mien.modelfile import Head, ModelInfo
+from mien.models.macs import count_macs
+from mien.models.weights import save_network
+from mien.models.zoo import MODELS, build_network
+from mien.preprocess import InputSpec
+from mien.recipe import DataOptions, Recipe
+from mien.runtime import choose_device, choose_precision, commit, machine
+from mien.training.checkpoint import load_checkpoint, save_checkpoint
+from mien.training.loop import Progress, Trainer
+from mien.training.run_folder import RunFolder
+from mien.training.targets import head_labels
+from mien.training.validation import Validator
+
+__all__ = ["Outcome", "Reporter", "train"]
+
+logger = logging.getLogger(__name__)
+
+
+class Reporter(Protocol):
+    """Who is told how a run goes; the command line draws a progress bar."""
+
+    def begin(self, run: RunFolder, trainer: Trainer) -> None:
+        """Hear that training starts or goes on."""
+
+    def batch(self, progress: Progress) -> None:
+        """Hear of every batch; raising KeyboardInterrupt saves the state and ends the sitting."""
+
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        """Hear of every epoch's figures."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    folder: Path
+    last: Mapping[str, Any]
+    """Figures of the epoch whose weights were kept."""
+    collapsed: str | None
+    """The one class that the network answers with, if it does."""
+    stopped_early: bool
+
+
+def train(
+    recipe: Recipe,
+    data: Dataset,
+    folder: RunFolder,
+    reporter: Reporter,
+    *,
+    resume: bool = False,
+    device: str = "auto",
+    command: str = "",
+) -> Outcome:
+    """Train a network as a recipe says.
+
+    Args:
+        recipe: What to do; a resumed run's own recipe counts, so pass that.
+        data: All splits; images of ``recipe.data.size``.
+        folder: Where the run is kept.
+        reporter: Who is told.
+        resume: Go on from the folder's checkpoint, bit-exactly, mid-epoch too.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        command: The command line, for the record.
+
+    Raises:
+        DataError: If the data has no training or validation rows, or lacks what a head learns from.
+        TrainingError: If the folder is taken or holds nothing to resume, or the run diverges.
+    """
+    chosen = choose_device(device)
+    precision = choose_precision(recipe.train.precision, chosen)
+    training, validation = prepare(recipe.data, recipe.seed, data)
+    spec = _input_spec(recipe)
+    sizes = [len(head_labels(head, training)) for head in recipe.heads]
+    network = build_network(
+        recipe.model.name,
+        num_classes=sum(sizes),
+        in_channels=spec.channels,
+        seed=recipe.seed,
+        **recipe.model.options,
+    )
+    validator = Validator(validation, recipe.heads, spec, chosen, precision == "bf16")
+    trainer = Trainer(recipe, network, spec, training, chosen, precision)
+    if resume:
+        trainer.restore(load_checkpoint(folder.path))
+        folder.forget_after(trainer.progress.epoch)
+    else:
+        folder.create(recipe, _facts(recipe, data, training, validation, precision, command))
+    return _Run(recipe, folder, trainer, validator, reporter).to_the_end()
+
+
+def prepare(options: DataOptions, seed: int, data: Dataset) -> tuple[Dataset, Dataset]:
+    """Return the training and the validation faces of a run.
+
+    What a recipe leaves out is left out of training only: a score is over all of its split.
+    """
+    if options.valid_fraction:
+        data = hold_out(data, options.valid_fraction, seed)
+    if not (data.split == SPLITS.index("valid")).any():
+        raise DataError(
+            "This data has no validation split, and choosing anything on test would spoil it. "
+            "Hold out a part of train: -o data.valid_fraction=0.2"
+        )
+    training, validation = data.take(data.rows("train")), data.take(data.rows("valid"))
+    kept = np.ones(len(training), bool)
+    if options.drop_not_face and training.votes is not None:
+        kept &= training.votes[:, -1] < options.drop_not_face
+    if options.drop_blank:
+        flat = training.images.reshape(len(training), -1)
+        kept &= flat.min(axis=1) != flat.max(axis=1)
+    rows: NDArray[np.intp] = np.flatnonzero(kept)
+    if options.limit and options.limit < len(rows):
+        chosen = np.random.default_rng([seed, 4]).permutation(len(rows))[: options.limit]
+        rows = rows[np.sort(chosen)]
+    return training.take(rows), validation
+
+
+class _Run:
+    """The epochs of a run, and what is kept between them."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: RunFolder,
+        trainer: Trainer,
+        validator: Validator,
+        reporter: Reporter,
+    ) -> None:
+        self._recipe, self._folder, self._reporter = recipe, folder, reporter
+        self._trainer, self._validator = trainer, validator
+        self._saved_at = time.monotonic()
+
+    def to_the_end(self) -> Outcome:
+        trainer, options = self._trainer, self._recipe.train
+        self._reporter.begin(self._folder, trainer)
+        writer = _open_tensorboard(self._folder.tensorboard, trainer.progress.epoch)
+        stopped = bool(trainer.progress.notes.get("stopped"))
+        try:
+            while trainer.progress.epoch < options.epochs and not stopped:
+                row = self._epoch()
+                for name, value in row.items():
+                    if not isinstance(value, str):
+                        writer.add_scalar(name, value, row["epoch"])
+                writer.flush()
+                stopped = bool(trainer.progress.notes.get("stopped"))
+        except KeyboardInterrupt:
+            self._save()
+            raise
+        finally:
+            writer.close()
+        return self._finish(stopped)
+
+    def _epoch(self) -> dict[str, Any]:
+        trainer = self._trainer
+        figures = trainer.run_epoch(self._after_batch)
+        scores = self._validator.score(trainer.trained)
+        row = {"epoch": trainer.progress.epoch + 1, **figures, **scores}
+        trainer.schedule.after_epoch(float(scores["valid_accuracy"]))
+        self._remember(row)
+        trainer.progress.start_epoch()
+        # The row first: if we are cut off between the two, resuming drops it and trains the epoch again.
+        self._folder.append(row)
+        self._save()
+        curves(self._folder.rows(), self._folder.curves, self._recipe.name)
+        self._reporter.epoch(row)
+        return row
+
+    def _after_batch(self, progress: Progress) -> None:
+        self._reporter.batch(progress)
+        minutes = (time.monotonic() - self._saved_at) / 60
+        if self._recipe.train.checkpoint_minutes and minutes >= self._recipe.train.checkpoint_minutes:
+            self._save()
+
+    def _remember(self, row: Mapping[str, Any]) -> None:
+        """Keep the best weights where the recipe asks for them, and count epochs without gain."""
+        notes, options = self._trainer.progress.notes, self._recipe.train
+        if row["valid_loss"] < notes.get("stop_best", math.inf) - options.stop_min_delta:
+            notes["stop_best"], notes["stop_waited"] = row["valid_loss"], 0
+        else:
+            notes["stop_waited"] = notes.get("stop_waited", 0) + 1
+        notes["stopped"] = bool(options.stop_patience and notes["stop_waited"] >= options.stop_patience)
+        if options.keep == "last":
+            notes["kept"] = dict(row)
+            return
+        value = -row["valid_loss"] if options.keep == "best_loss" else row["valid_accuracy"]
+        if value > notes.get("keep_best", -math.inf):
+            notes["keep_best"], notes["kept"] = value, dict(row)
+            notes["weights"] = copy.deepcopy(self._trainer.trained.state_dict())
+
+    def _save(self) -> None:
+        save_checkpoint(self._folder.path, self._trainer.state())
+        self._saved_at = time.monotonic()
+
+    def _finish(self, stopped: bool) -> Outcome:
+        trainer = self._trainer
+        notes = trainer.progress.notes
+        network = trainer.trained
+        if "weights" in notes:
+            network.load_state_dict(notes["weights"])
+        save_network(self._folder.weights, network.cpu(), self._info())
+        kept = notes["kept"]
+        return Outcome(self._folder.path, kept, kept.get("collapsed"), stopped)
+
+    def _info(self) -> ModelInfo:
+        """Describe the weights, for whoever gets the file."""
+        recipe, trainer = self._recipe, self._trainer
+        facts = self._folder.facts()
+        rows = self._folder.rows()
+        return ModelInfo(
+            name=recipe.name,
+            heads=tuple(
+                Head(name=head.labels, labels=head_labels(head, trainer.data)) for head in recipe.heads
+            ),
+            input=trainer.spec,
+            architecture=recipe.model.name,
+            options=recipe.model.options,
+            provenance={
+                **{k: facts[k] for k in ("command", "commit", "data_hash", "precision", "machine")},
+                "recipe": recipe.as_dict(),
+                "seed": recipe.seed,
+                "epochs": len(rows),
+                "train_seconds": round(sum(row["seconds"] for row in rows)),
+                "parameters": sum(p.numel() for p in trainer.network.parameters()),
+                "macs": count_macs(trainer.network, trainer.spec.size, trainer.spec.channels),
+                "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        )
+
+
+def _open_tensorboard(folder: Path, epoch: int) -> Any:
+    from torch.utils.tensorboard import SummaryWriter  # seconds to import: only when a run starts
+
+    return SummaryWriter(str(folder), purge_step=epoch + 1)  # type: ignore[no-untyped-call]
+
+
+def _input_spec(recipe: Recipe) -> InputSpec:
+    known = MODELS[recipe.model.name]
+    return InputSpec(
+        size=recipe.data.size,
+        channels=recipe.model.channels,
+        mean=known.input_mean,
+        std=known.input_std,
+    )
+
+
+def _facts(
+    recipe: Recipe,
+    data: Dataset,
+    training: Dataset,
+    validation: Dataset,
+    precision: str,
+    command: str,
+) -> dict[str, Any]:
+    return {
+        "name": recipe.name,
+        "command": command,
+        "commit": commit(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "torch_threads": torch.get_num_threads(),
+        "precision": precision,
+        "seed": recipe.seed,
+        "data_hash": data.content_hash,
+        "data_layout": data.layout,
+        "num_train": len(training),
+        "num_valid": len(validation),
+    }

@@ -1,0 +1,101 @@
+"""What a run leaves behind: its recipe, the machine, the figures of every epoch, the weights, the curves."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from mien.errors import TrainingError
+from mien.recipe import Recipe, recipe_from_dict
+
+__all__ = ["RunFolder"]
+
+
+class RunFolder:
+    """A folder with one run in it."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; nothing is made yet."""
+        self.path = path
+        self.weights = path / "weights.safetensors"
+        self.metrics = path / "metrics.jsonl"
+        self.curves = path / "curves.png"
+        self.tensorboard = path / "tensorboard"
+        self._recipe = path / "recipe.toml"
+        self._facts = path / "run.json"
+
+    def create(self, recipe: Recipe, facts: Mapping[str, Any]) -> None:
+        """Make the folder for a new run.
+
+        Raises:
+            TrainingError: If another run is in it, or the disk does not take it.
+        """
+        if self._recipe.exists():
+            raise TrainingError(
+                f"{self.path} already holds a run. Go on with it by --resume, or choose another --out."
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            replace_text(self._facts, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+            # Written last: a folder with a recipe is a run that was really begun.
+            replace_text(self._recipe, tomli_w.dumps(recipe.as_dict()))
+        except OSError as error:
+            raise TrainingError(f"The run folder {self.path} cannot be written: {error}.") from None
+
+    def recipe(self) -> Recipe:
+        """Read back what the run was told.
+
+        Raises:
+            TrainingError: If there is no run here.
+        """
+        try:
+            tables = tomllib.loads(self._recipe.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise TrainingError(f"{self.path} holds no run; start it without --resume.") from None
+        except tomllib.TOMLDecodeError as error:
+            raise TrainingError(f"{self._recipe} is damaged: {error}.") from None
+        return recipe_from_dict(tables, str(self._recipe))
+
+    def facts(self) -> dict[str, Any]:
+        """Return what was written down at the start: commit, machine, data hash, command."""
+        facts: dict[str, Any] = json.loads(self._facts.read_text(encoding="utf-8"))
+        return facts
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the figures of the complete epochs, in order."""
+        if not self.metrics.exists():
+            return []
+        lines = self.metrics.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add an epoch's figures."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def forget_after(self, epoch: int) -> None:
+        """Drop the figures of epochs that are to be trained again: those beyond ``epoch`` complete ones."""
+        kept = [row for row in self.rows() if row["epoch"] <= epoch]
+        replace_text(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+        if not kept:
+            shutil.rmtree(self.tensorboard, ignore_errors=True)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a small file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,81 @@
+"""What a network does on the validation faces after an epoch: loss, accuracy, macro-F1, collapse."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mien.data.dataset import Dataset
+from mien.evaluation.metrics import accuracy, collapsed_class, confusion_matrix, macro_f1
+from mien.preprocess import InputSpec, to_inputs
+from mien.recipe import HeadOptions
+from mien.training.losses import head_loss
+from mien.training.targets import head_labels, make_targets
+
+__all__ = ["Validator"]
+
+BATCH_SIZE = 256
+
+
+class Validator:
+    """Scores a network on fixed faces, always in the same way: no augmentation, one view, fp32 figures."""
+
+    def __init__(
+        self, data: Dataset, heads: tuple[HeadOptions, ...], spec: InputSpec, device: torch.device, bf16: bool
+    ) -> None:
+        """Prepare the faces.
+
+        Args:
+            data: The validation rows only.
+            heads: As in the recipe; the first one's scores lead.
+            spec: The network's input.
+            device: Where the network is.
+            bf16: Whether to compute as in training, in bf16.
+        """
+        self._heads, self._device, self._bf16 = heads, device, bf16
+        faces = data.images if spec.channels == 1 else np.repeat(data.images[..., None], 3, axis=3)
+        self._inputs = torch.from_numpy(to_inputs(faces, spec))
+        self._names = [head_labels(head, data) for head in heads]
+        # Votes that would be drawn by lot are taken by majority here: a score must not depend on luck.
+        self._targets = [make_targets(head, data, np.full(len(data), 0.5)) for head in heads]
+
+    def score(self, network: nn.Module) -> dict[str, float | str]:
+        """Return ``valid_loss`` (without label smoothing), and for the first head ``valid_accuracy``,
+        ``valid_macro_f1``; for each further one ``valid_accuracy/NAME``. ``collapsed`` names the class when
+        at least 99 % of the answers are one."""
+        logits = self._logits(network)
+        row: dict[str, float | str] = {}
+        loss, place = 0.0, 0
+        for index, (head, names, targets) in enumerate(
+            zip(self._heads, self._names, self._targets, strict=True)
+        ):
+            part = logits[:, place : place + len(names)]
+            place += len(names)
+            probs, counts = torch.from_numpy(targets.probs), torch.from_numpy(targets.counts)
+            loss += head.weight * float(head_loss(part, probs, counts, 0.0, targets.any_of))
+            kept = targets.counts > 0
+            predicted = part.argmax(dim=1).numpy()[kept]
+            labels = targets.probs.argmax(axis=1)[kept]
+            confusion = confusion_matrix(labels, predicted, len(names))
+            if index:
+                row[f"valid_accuracy/{head.labels}"] = float(accuracy(confusion))
+                continue
+            row["valid_accuracy"] = float(accuracy(confusion))
+            row["valid_macro_f1"] = float(macro_f1(confusion))
+            collapsed = collapsed_class(predicted)
+            if collapsed is not None:
+                row["collapsed"] = names[collapsed]
+        return {"valid_loss": loss, **row}
+
+    @torch.inference_mode()
+    def _logits(self, network: nn.Module) -> Tensor:
+        was_training = network.training
+        network.eval()
+        parts = []
+        for inputs in self._inputs.split(BATCH_SIZE):
+            batch = inputs.to(self._device).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+                parts.append(network(batch).float().cpu())
+        network.train(was_training)
+        return torch.cat(parts)
