@@ -91,9 +91,9 @@ class HeadOptions:
     """Factor of this head's loss."""
     label_smoothing: float = 0.0
     """Probability taken from the target and spread over all classes."""
-    mode: Literal[
-        "majority", "argmax", "shares", "probability", "crossentropy", "multi_target"
-    ] = "majority"
+    mode: Literal["majority", "argmax", "shares", "probability", "crossentropy", "multi_target"] = (
+        "majority"
+    )
     """What becomes of FER+ votes: a mode of its authors, ``argmax`` as many projects take it, or ``shares``,
     all votes for an expression as its probability."""
     min_votes: int = 0
@@ -108,7 +108,7 @@ class HeadOptions:
         _check(0 <= self.min_votes <= 10, f"heads.min_votes is {self.min_votes}; expected 0 to 10.")
         _check(
             self.labels != "ferplus-votes" or self.mode == "argmax",
-            "heads: ferplus-votes goes with mode = \"argmax\" only.",
+            'heads: ferplus-votes goes with mode = "argmax" only.',
         )
 
 
@@ -131,7 +131,9 @@ class OptimizerOptions:
 
     def __post_init__(self) -> None:
         _check(self.lr > 0, f"optimizer.lr is {self.lr}; expected more than 0.")
-        _check(0 <= self.momentum < 1, f"optimizer.momentum is {self.momentum}; expected 0 up to 1.")
+        _check(
+            0 <= self.momentum < 1, f"optimizer.momentum is {self.momentum}; expected 0 up to 1."
+        )
         _check(
             self.weight_decay >= 0,
             f"optimizer.weight_decay is {self.weight_decay}; expected 0 or more.",
@@ -243,8 +245,17 @@ class TrainOptions:
             all(8 <= size <= 512 for size in self.sizes),
             f"train.sizes are {self.sizes}; expected 8 to 512 px each.",
         )
-        for name in ("clip_norm", "clip_value", "stop_patience", "stop_min_delta", "checkpoint_minutes"):
-            _check(getattr(self, name) >= 0, f"train.{name} is {getattr(self, name)}; expected 0 or more.")
+        for name in (
+            "clip_norm",
+            "clip_value",
+            "stop_patience",
+            "stop_min_delta",
+            "checkpoint_minutes",
+        ):
+            _check(
+                getattr(self, name) >= 0,
+                f"train.{name} is {getattr(self, name)}; expected 0 or more.",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,7 +323,9 @@ def _override(tables: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise ConfigError(f"-o {override} cannot be read; expected key=value, for example train.epochs=3.")
+        raise ConfigError(
+            f"-o {override} cannot be read; expected key=value, for example train.epochs=3."
+        )
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -354,7 +367,9 @@ def _convert(hint: Any, value: Any, key: str) -> Any:  # noqa: C901, PLR0911 - o
     if origin is Literal:
         if value not in arguments:
             choices = ", ".join(map(str, arguments))
-            raise ConfigError(f"{key} is {value!r}; expected one of {choices}.{suggestion(str(value), arguments)}")
+            raise ConfigError(
+                f"{key} is {value!r}; expected one of {choices}.{suggestion(str(value), arguments)}"
+            )
         return value
     if origin is tuple:
         if not isinstance(value, (list, tuple)):

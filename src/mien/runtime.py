@@ -38,7 +38,9 @@ def choose_device(name: str = "auto") -> torch.device:
     except RuntimeError:
         raise ConfigError(f"There is no device '{name}'; expected auto, cpu or cuda.") from None
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("This machine has no CUDA device that torch can use; choose --device cpu.")
+        raise ConfigError(
+            "This machine has no CUDA device that torch can use; choose --device cpu."
+        )
     return device
 
 
@@ -55,7 +57,9 @@ def choose_precision(name: str, device: torch.device) -> str:
     if bf16_agrees(device):
         return "bf16"
     if name == "bf16":
-        raise ConfigError("bf16 convolutions differ from fp32 on this machine; set train.precision to fp32.")
+        raise ConfigError(
+            "bf16 convolutions differ from fp32 on this machine; set train.precision to fp32."
+        )
     logger.warning("bf16 convolutions differ from fp32 on this machine: training in fp32.")
     return "fp32"
 
@@ -102,7 +106,9 @@ def _cpu_facts() -> dict[str, str]:
     except OSError:
         return {}
     pairs = (line.partition(":") for line in lines)
-    return {key.strip().lower().replace("features", "flags"): value.strip() for key, _, value in pairs}
+    return {
+        key.strip().lower().replace("features", "flags"): value.strip() for key, _, value in pairs
+    }
 
 
 def machine() -> dict[str, Any]:
@@ -115,7 +121,9 @@ def machine() -> dict[str, Any]:
             continue
     return {
         "cpu": _cpu_facts().get("model name") or platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": versions,

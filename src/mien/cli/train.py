@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,11 +27,15 @@ def train(
         typer.Option("--option", "-o", help="Change a setting: -o train.epochs=3. Repeatable."),
     ] = None,
     data: Annotated[
-        str, typer.Option(help="The data set's folder or file, or synthetic:2000; default: the recipe's.")
+        str,
+        typer.Option(
+            help="The data set's folder or file, or synthetic:2000; default: the recipe's."
+        ),
     ] = "",
     out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/NAME.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run that was cut off, as if it had not been.")
+        bool,
+        typer.Option("--resume", help="Go on with a run that was cut off, as if it had not been."),
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
@@ -42,20 +45,37 @@ def train(
     wanted = load_recipe(recipe, option or [])
     folder_path = out or Path("runs") / wanted.name
     try:
-        outcome = _train(wanted, data, folder_path, resume=resume, device=device)
+        command = _command(recipe, option or [])
+        outcome = _train(wanted, data, folder_path, resume=resume, device=device, command=command)
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("torch", "safetensors", "tomli_w", "matplotlib", "tensorboard"):
+        if (error.name or "").split(".")[0] not in (
+            "torch",
+            "safetensors",
+            "tomli_w",
+            "matplotlib",
+            "tensorboard",
+        ):
             raise
         raise MissingExtraError("train", "Training") from None
     except KeyboardInterrupt:
         typer.echo(
-            f"\nInterrupted; the state is saved. Go on with: mien train {recipe} --out {folder_path} --resume", err=True
+            f"\nInterrupted; the state is saved. Go on with: mien train {recipe} --out {folder_path} --resume",
+            err=True,
         )
         raise typer.Exit(130) from None
     _conclude(outcome)
 
 
-def _train(recipe: Recipe, data: str, folder_path: Path, *, resume: bool, device: str) -> Outcome:
+def _command(recipe: Path, options: list[str]) -> str:
+    """The command for the record; where the user keeps things is left out, for model files are given away."""
+    changes = [part for option in options for part in ("-o", option)]
+    name = recipe.name if recipe.is_absolute() else str(recipe)
+    return f"mien train {shlex.join([name, *changes])} --data PATH"
+
+
+def _train(  # noqa: PLR0913 - one argument an option
+    recipe: Recipe, data: str, folder_path: Path, *, resume: bool, device: str, command: str
+) -> Outcome:
     from mien.data import open_dataset
     from mien.training.run import train as run
     from mien.training.run_folder import RunFolder
@@ -66,9 +86,10 @@ def _train(recipe: Recipe, data: str, folder_path: Path, *, resume: bool, device
         recipe = folder.recipe()
     source = data or recipe.data.source
     if not source:
-        raise ConfigError("Which data? Name its folder with --data PATH, or try --data synthetic:2000.")
+        raise ConfigError(
+            "Which data? Name its folder with --data PATH, or try --data synthetic:2000."
+        )
     dataset = open_dataset(Path(source), size=recipe.data.size)
-    command = "mien " + shlex.join(sys.argv[1:])
     reporter = _Bar(recipe)
     with reporter:
         return run(recipe, dataset, folder, reporter, resume=resume, device=device, command=command)
@@ -130,7 +151,11 @@ class _Bar:
         self._steps = trainer.steps_per_epoch
         done = trainer.progress.epoch * self._steps + trainer.progress.batch
         self._task = self._progress.add_task(
-            "", total=self._epochs * self._steps, completed=done, epoch=f"1/{self._epochs}", figures=""
+            "",
+            total=self._epochs * self._steps,
+            completed=done,
+            epoch=f"1/{self._epochs}",
+            figures="",
         )
         num = sum(p.numel() for p in trainer.network.parameters())
         self._console.print(
@@ -149,7 +174,9 @@ class _Bar:
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         others = "".join(
-            f"  {name.split('/')[1]} {value:.2%}" for name, value in row.items() if name.startswith("valid_accuracy/")
+            f"  {name.split('/')[1]} {value:.2%}"
+            for name, value in row.items()
+            if name.startswith("valid_accuracy/")
         )
         warning = f"  [bold red]COLLAPSED to {row['collapsed']}[/]" if "collapsed" in row else ""
         self._console.print(

@@ -115,7 +115,9 @@ class Trainer:
             TrainingError: If the loss is no longer a finite number.
         """
         progress, recipe = self.progress, self.recipe
-        chances = torch.from_numpy(draw(len(self.data), recipe.seed, progress.epoch)).to(self.device)
+        chances = torch.from_numpy(draw(len(self.data), recipe.seed, progress.epoch)).to(
+            self.device
+        )
         targets = self._targets(progress.epoch)
         size = self._size(progress.epoch)
         lr = self.lr
@@ -161,7 +163,9 @@ class Trainer:
             self.progress = Progress(**state["progress"])
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             reason = str(error).splitlines()[0]
-            raise TrainingError(f"The checkpoint is of another network or recipe: {reason}") from None
+            raise TrainingError(
+                f"The checkpoint is of another network or recipe: {reason}"
+            ) from None
 
     def _targets(self, epoch: int) -> list[tuple[Tensor, Tensor]]:
         """Each head's targets on the device; those that are drawn are drawn for this epoch."""

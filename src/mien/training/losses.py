@@ -10,7 +10,11 @@ __all__ = ["head_loss"]
 
 
 def head_loss(
-    logits: Tensor, probs: Tensor, counts: Tensor, label_smoothing: float = 0.0, any_of: bool = False
+    logits: Tensor,
+    probs: Tensor,
+    counts: Tensor,
+    label_smoothing: float = 0.0,
+    any_of: bool = False,
 ) -> Tensor:
     """Mean cross-entropy over the rows that count.
 

@@ -189,7 +189,10 @@ class _Run:
     def _after_batch(self, progress: Progress) -> None:
         self._reporter.batch(progress)
         minutes = (time.monotonic() - self._saved_at) / 60
-        if self._recipe.train.checkpoint_minutes and minutes >= self._recipe.train.checkpoint_minutes:
+        if (
+            self._recipe.train.checkpoint_minutes
+            and minutes >= self._recipe.train.checkpoint_minutes
+        ):
             self._save()
 
     def _remember(self, row: Mapping[str, Any]) -> None:
@@ -199,7 +202,9 @@ class _Run:
             notes["stop_best"], notes["stop_waited"] = row["valid_loss"], 0
         else:
             notes["stop_waited"] = notes.get("stop_waited", 0) + 1
-        notes["stopped"] = bool(options.stop_patience and notes["stop_waited"] >= options.stop_patience)
+        notes["stopped"] = bool(
+            options.stop_patience and notes["stop_waited"] >= options.stop_patience
+        )
         if options.keep == "last":
             notes["kept"] = dict(row)
             return
@@ -230,7 +235,8 @@ class _Run:
         return ModelInfo(
             name=recipe.name,
             heads=tuple(
-                Head(name=head.labels, labels=head_labels(head, trainer.data)) for head in recipe.heads
+                Head(name=head.labels, labels=head_labels(head, trainer.data))
+                for head in recipe.heads
             ),
             input=trainer.spec,
             architecture=recipe.model.name,

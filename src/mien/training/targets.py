@@ -50,7 +50,7 @@ def make_targets(options: HeadOptions, data: Dataset, chances: NDArray[np.floati
     if data.votes is None:
         raise DataError(
             f"The head '{options.labels}' learns from FER+ votes and this data ({data.layout}) has none. "
-            "Put fer2013new.csv beside it, or choose heads.labels = \"fer2013\"."
+            'Put fer2013new.csv beside it, or choose heads.labels = "fer2013".'
         )
     targets = _from_votes(options, data.votes, chances)
     if options.min_votes:

@@ -22,7 +22,12 @@ class Validator:
     """Scores a network on fixed faces, always in the same way: no augmentation, one view, fp32 figures."""
 
     def __init__(
-        self, data: Dataset, heads: tuple[HeadOptions, ...], spec: InputSpec, device: torch.device, bf16: bool
+        self,
+        data: Dataset,
+        heads: tuple[HeadOptions, ...],
+        spec: InputSpec,
+        device: torch.device,
+        bf16: bool,
     ) -> None:
         """Prepare the faces.
 
