@@ -91,14 +91,14 @@ def open_dataset(path: Path, *, size: int = 48, use_cache: bool = True) -> Datas
     if drawn and not path.exists():
         return synthetic.draw_faces(int(drawn[1] or _NUM_DRAWN), seed=0, size=size)
     layout, files = find_layout(path)
-    if not use_cache:
-        return _read(layout, path, size)
     entry = cache.entry_name(path, layout.name, size, files)
-    dataset = cache.load(entry)
+    dataset = cache.load(entry) if use_cache else None
     if dataset is None:
         dataset = _read(layout, path, size)
-        cache.store(entry, dataset)
-    return dataset
+        if use_cache:
+            cache.store(entry, dataset)
+    # Not from the cache: what counts as published may be put right in a later version.
+    return replace(dataset, notes=published.check(dataset) + dataset.notes)
 
 
 def find_layout(path: Path) -> tuple[Layout, tuple[Path, ...]]:
@@ -142,7 +142,7 @@ def _read(layout: Layout, path: Path, size: int) -> Dataset:
         if path.is_dir() and other is not layout and other.find_files(path)
     ]
     beside = (f"Also here and not read: {'; '.join(others)}.",) if others else ()
-    return replace(dataset, notes=dataset.notes + published.check(dataset) + beside)
+    return replace(dataset, notes=dataset.notes + beside)
 
 
 def _known() -> str:

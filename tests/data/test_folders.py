@@ -1,0 +1,80 @@
+"""Image folders: labels from folder names, splits from the folders above, pictures of any kind."""
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from mien.data import folders
+from mien.errors import DataError
+from mien.labels import FER2013, FERPLUS
+
+
+def test_labels_are_in_fer2013_order_and_not_in_alphabetical_order(tmp_path, write_folders, drawn):
+    dataset = folders.read(write_folders(tmp_path), 48)
+    assert dataset.label_names == FER2013.labels
+    for image, label, split, name in zip(
+        dataset.images, dataset.labels, dataset.split, dataset.names, strict=True
+    ):
+        row = int(name[-7:-4])
+        np.testing.assert_array_equal(image, drawn.images[row])
+        assert label == drawn.labels[row]
+        assert split == drawn.split[row]
+
+
+@pytest.mark.parametrize("valid", ["val", "validation", "Valid"])
+def test_other_spellings_mean_the_same(tmp_path, write_folders, valid):
+    names = ("Anger", "disgusted", "FEAR", "happiness", "sadness", "Surprised", "neutral")
+    dataset = folders.read(write_folders(tmp_path, names, ("Training", valid, "test")), 48)
+    assert dataset.label_names == FER2013.labels
+    assert np.bincount(dataset.labels).tolist() == [6, 6, 6, 6, 6, 5, 5]
+    assert np.unique(dataset.split).tolist() == [0, 1, 2]
+
+
+def test_the_eight_of_ferplus_are_in_their_order(tmp_path, write_folders):
+    for name in FERPLUS.labels:
+        (tmp_path / "train" / name).mkdir(parents=True)
+    names = [FERPLUS.labels[place] for place in (4, 5, 6, 1, 3, 2, 0)]
+    assert folders.read(write_folders(tmp_path, names), 48).label_names == FERPLUS.labels
+
+
+def test_own_labels_are_in_the_order_of_their_names(tmp_path, write_folders):
+    names = ("zest", "awe", "calm", "doubt", "elan", "fun", "gloom")
+    dataset = folders.read(write_folders(tmp_path, names), 48)
+    assert dataset.label_names == tuple(sorted(names))
+    first = dataset.names[dataset.labels == len(names) - 1][0]
+    assert first.startswith("train/zest/")
+
+
+def test_pictures_of_any_size_and_colour_become_grey_faces(tmp_path):
+    folder = tmp_path / "train" / "happy"
+    folder.mkdir(parents=True)
+    PIL.Image.new("RGB", (90, 120), (255, 0, 0)).save(folder / "a.png")
+    PIL.Image.new("L", (20, 20), 200).save(folder / "b.bmp")
+    (folder / ".hidden.png").write_bytes(b"no picture")
+    (folder / "notes.txt").write_text("no picture either")
+    dataset = folders.read(tmp_path, 32)
+    assert dataset.images.shape == (2, 32, 32)
+    assert np.unique(dataset.images[0]).tolist() == [76]  # 0.299 of 255: the weight of red in grey
+    assert np.unique(dataset.images[1]).tolist() == [200]
+
+
+def test_a_damaged_picture_is_named(tmp_path, write_folders):
+    write_folders(tmp_path)
+    bad = tmp_path / "train" / "happy" / "zzz.png"
+    bad.write_bytes(b"")
+    with pytest.raises(
+        DataError, match=r"happy/zzz\.png is empty \(0 bytes\)\. Replace or remove it\."
+    ):
+        folders.read(tmp_path, 48)
+
+
+def test_two_folders_for_one_split_are_refused(tmp_path, write_folders):
+    write_folders(tmp_path, splits=("train", "val", "validation"))
+    with pytest.raises(DataError, match="several folders for one split: train, val, validation"):
+        folders.read(tmp_path, 48)
+
+
+def test_folders_without_pictures_are_no_data_set(tmp_path):
+    (tmp_path / "train" / "happy").mkdir(parents=True)
+    assert folders.find_files(tmp_path) == ()
+    assert folders.find_files(tmp_path / "missing") == ()

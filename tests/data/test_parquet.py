@@ -1,0 +1,134 @@
+"""Parquet: FER2013's own columns with votes, and the Hub's image + label."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from mien.data import parquet
+from mien.errors import DataError, MissingExtraError
+from mien.labels import FER2013
+
+pa = pytest.importorskip("pyarrow")
+
+
+def test_fer2013_columns_come_back_in_row_order(tmp_path, write_parquet, drawn):
+    for split, name in ((1, "valid"), (0, "train"), (2, "test")):
+        write_parquet(tmp_path / f"{name}.parquet", split)
+    dataset = parquet.read(tmp_path, 48)
+    order = np.concatenate([np.flatnonzero(drawn.split == split) for split in range(3)])
+    expected = drawn.take(order)
+    np.testing.assert_array_equal(dataset.images, expected.images)
+    np.testing.assert_array_equal(dataset.labels, expected.labels)
+    np.testing.assert_array_equal(dataset.split, expected.split)
+    np.testing.assert_array_equal(dataset.votes, expected.votes)
+    assert dataset.label_names == FER2013.labels
+    assert dataset.names[:3].tolist() == ["fer0000000.png", "fer0000001.png", "row 2"]
+
+
+def test_a_hub_data_set_takes_names_from_the_schema_and_splits_from_the_files(
+    tmp_path, write_hub_parquet, drawn
+):
+    alphabetical = sorted(FER2013.labels)
+    write_hub_parquet(tmp_path / "data" / "train-00000-of-00001.parquet", 0, alphabetical)
+    write_hub_parquet(tmp_path / "data" / "validation-00000-of-00001.parquet", 1, alphabetical)
+    write_hub_parquet(tmp_path / "data" / "test-00000-of-00001.parquet", 2, alphabetical)
+    dataset = parquet.read(tmp_path, 48)
+    order = np.argsort(drawn.split, kind="stable")
+    assert dataset.label_names == FER2013.labels
+    np.testing.assert_array_equal(dataset.labels, drawn.labels[order])
+    np.testing.assert_array_equal(dataset.split, drawn.split[order])
+    np.testing.assert_array_equal(dataset.images, drawn.images[order])
+    assert dataset.votes is None
+
+
+def test_classes_without_names_are_called_by_number(tmp_path, write_hub_parquet):
+    dataset = parquet.read(write_hub_parquet(tmp_path / "train.parquet", 0), 48)
+    assert dataset.label_names == ("0", "1", "2", "3", "4", "5", "6")
+    assert dataset.notes == (
+        "train.parquet does not name its classes; they are called by their numbers.",
+    )
+
+
+def test_own_class_names_are_kept(tmp_path, write_hub_parquet):
+    names = [*FER2013.labels, "bored"]
+    dataset = parquet.read(write_hub_parquet(tmp_path / "train.parquet", 0, names), 48)
+    assert dataset.label_names == tuple(names)
+
+
+def test_pictures_of_another_size_are_resized(tmp_path, write_parquet):
+    assert parquet.read(write_parquet(tmp_path / "train.parquet", 0), 64).images.shape[1:] == (
+        64,
+        64,
+    )
+
+
+def num_rows(drawn):
+    return int((drawn.split == 0).sum())
+
+
+def replaced(values, row, value):
+    values = list(values)
+    values[row] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("emotion", 7, r"row 5: label 7; expected 0 to 6 \(angry, disgust"),
+        ("usage", "Testing", "row 5: usage is 'Testing'; expected one of Training, PublicTest"),
+        ("png", b"", r"row 5: is empty \(0 bytes\)"),
+        ("png", b"no picture", "row 5: is not a picture that can be read"),
+        ("png", None, "row 5: the picture's bytes are missing"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path, write_parquet, column, value, words):
+    file = write_parquet(tmp_path / "train.parquet", 0)
+    values = pa.parquet.read_table(file)[column].to_pylist()
+    write_parquet(file, 0, **{column: replaced(values, 4, value)})
+    with pytest.raises(DataError, match=rf"train\.parquet, {words}"):
+        parquet.read(file, 48)
+
+
+def test_missing_columns_are_named(tmp_path, write_parquet):
+    file = write_parquet(tmp_path / "train.parquet", 0, png=None)
+    with pytest.raises(
+        DataError, match=r"has no column of pictures: expected png or image .* it has row, usage"
+    ):
+        parquet.read(file, 48)
+    write_parquet(file, 0, emotion=None)
+    with pytest.raises(DataError, match="has no column of labels: expected emotion or label"):
+        parquet.read(file, 48)
+    write_parquet(file, 0, unknown=None)
+    with pytest.raises(DataError, match=r"lacks FER\+ vote columns: unknown"):
+        parquet.read(file, 48)
+
+
+def test_labels_that_are_words_are_refused(tmp_path, write_parquet, drawn):
+    file = write_parquet(tmp_path / "train.parquet", 0, emotion=["happy"] * num_rows(drawn))
+    with pytest.raises(DataError, match="column emotion is string; expected whole numbers"):
+        parquet.read(file, 48)
+
+
+def test_a_file_that_is_no_parquet_is_refused(tmp_path):
+    file = tmp_path / "train.parquet"
+    file.write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match=r"train\.parquet cannot be read as parquet: "):
+        parquet.read(file, 48)
+
+
+def test_files_of_two_data_sets_are_refused(tmp_path, write_parquet, write_hub_parquet):
+    write_parquet(tmp_path / "train.parquet", 0)
+    write_hub_parquet(tmp_path / "test.parquet", 2)
+    with pytest.raises(DataError, match=r"name their classes differently: angry, .* and 0, 1"):
+        parquet.read(tmp_path, 48)
+
+
+def test_without_pyarrow_the_extra_is_named(tmp_path, write_parquet, monkeypatch):
+    file = write_parquet(tmp_path / "train.parquet", 0)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(
+        MissingExtraError, match=r"Reading parquet needs an extra: pip install 'mien\[train\]'"
+    ):
+        parquet.read(file, 48)
