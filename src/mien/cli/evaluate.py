@@ -76,7 +76,7 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
     console = Console(highlight=False)
     _check_targets(json, report)
     predict, info, facts = _open_model(model)
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, size=info.input.size)
     for note in dataset.notes:
         typer.echo(f"note: {note}", err=True)
     if limit is not None:
@@ -210,6 +210,11 @@ def _show(console: Console, result: Result, name: str, test_runs: int | None) ->
     console.print(
         f"accuracy on the surest {' / '.join(surest)} of the faces: {' / '.join(map(percent, surest.values()))} %"
     )
+    for one in result.slices:
+        shown = " · ".join(
+            f"{group.name} {percent(group.accuracy.value)} (n={group.n:,})" for group in one.groups
+        )
+        console.print(f"accuracy by {one.name}, %: {shown}; gap {percent(one.gap)}")
     if scores.votes is not None:
         console.print(
             f"KL to the votes {scores.votes.kl_divergence:.3f} nats; the predicted class had "

@@ -14,6 +14,7 @@ from mien.errors import InputError, TrainingError
 from mien.evaluation.calibration import softmax
 from mien.evaluation.protocols import copies_of_training, protocols
 from mien.evaluation.scores import Scores, score
+from mien.evaluation.slices import Slice, picture_groups, slice_scores, vote_groups
 from mien.evaluation.views import Predictor, averaged
 from mien.modelfile import Head, ModelInfo
 from mien.preprocess import InputSpec, fit
@@ -39,6 +40,8 @@ class Result:
     logits: NDArray[np.float32] = field(repr=False)
     """(n, C), averaged over the views."""
     scores: Scores = field(repr=False)
+    slices: tuple[Slice, ...] = field(repr=False)
+    """Accuracy on thirds of the pictures: by brightness, contrast, sharpness, agreement of the votes."""
 
     @property
     def is_final_test(self) -> bool:
@@ -111,6 +114,9 @@ def evaluate(
             is_copy=None if is_copy is None else is_copy[places],
             shares=protocol.shares,
         )
+        divisions = picture_groups(dataset.images[protocol.rows])
+        if protocol.shares is not None:
+            divisions |= vote_groups(protocol.shares)
         results.append(
             Result(
                 protocol=protocol.name,
@@ -122,6 +128,7 @@ def evaluate(
                 targets=protocol.targets,
                 logits=answers,
                 scores=scores,
+                slices=slice_scores(answers.argmax(axis=1) == protocol.targets, divisions),
             )
         )
     return tuple(results)

@@ -16,13 +16,19 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError, MissingExtraError
 from mien.evaluation.calibration import softmax
-from mien.evaluation.metrics import reliability
+from mien.evaluation.metrics import reliability, risk_coverage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["confusion_picture", "curves", "faces_picture", "reliability_picture"]
+__all__ = [
+    "confusion_picture",
+    "coverage_picture",
+    "curves",
+    "faces_picture",
+    "reliability_picture",
+]
 
 _BLUE, _VERMILION, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#6b7280"
 _INK, _FAINT = "#1f2933", "#d9dee4"
@@ -140,6 +146,43 @@ def reliability_picture(
     for axes in (upper, lower):
         _plain(axes)
     _title(upper, title)
+    _save(figure, path)
+
+
+def coverage_picture(
+    probs: NDArray[np.floating[Any]], targets: NDArray[np.int64], path: Path, title: str
+) -> None:
+    """Draw the accuracy that is left when a network may abstain and answers its surest pictures only.
+
+    Args:
+        probs: (N, C) probabilities.
+        targets: (N,) true classes.
+        path: The PNG to write.
+        title: Stands above it.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+        InputError: If the file cannot be written.
+    """
+    coverage, risk = risk_coverage(probs.max(axis=1), probs.argmax(axis=1) == targets)
+    figure = _figure(5.6, 3.8)
+    axes = figure.add_subplot()
+    axes.axhline(
+        100 * (1 - risk[-1]),
+        color=_GREY,
+        linewidth=1,
+        linestyle=":",
+        label="answering every picture",
+    )
+    axes.plot(
+        100 * coverage, 100 * (1 - risk), color=_BLUE, linewidth=1.7, label="answering the surest"
+    )
+    axes.set(
+        xlim=(0, 100), ylim=(None, 101), xlabel="answered, % of the pictures", ylabel="accuracy, %"
+    )
+    axes.legend(frameon=False, loc="upper right")
+    _plain(axes)
+    _title(axes, f"{title}: AURC {risk.mean():.3f}")
     _save(figure, path)
 
 

@@ -12,9 +12,15 @@ from mien.data.dataset import Dataset
 from mien.errors import InputError
 from mien.evaluation.evaluate import Result
 from mien.evaluation.intervals import percent, with_interval
-from mien.evaluation.plots import confusion_picture, faces_picture, reliability_picture
+from mien.evaluation.plots import (
+    confusion_picture,
+    coverage_picture,
+    faces_picture,
+    reliability_picture,
+)
 from mien.evaluation.row import write_rows
 from mien.evaluation.scores import Scores
+from mien.evaluation.slices import UNMEASURED
 
 __all__ = ["NUM_FACES", "write_report"]
 
@@ -85,6 +91,7 @@ def _write_pictures(
     reliability_picture(
         result.logits, result.targets, result.head.temperature, place / "reliability.png", title
     )
+    coverage_picture(result.probs, result.targets, place / "coverage.png", title)
     drawn = np.sort(np.random.default_rng(0).permutation(len(result.rows))[:num_faces])
     faces_picture(
         dataset.images[result.rows[drawn]],
@@ -129,8 +136,8 @@ def _section(result: Result, test_runs: int | None) -> list[str]:
         f"| n | {scores.n:,} | {'–' if scores.clean_n is None else f'{scores.clean_n:,}'} |",
         "",
     ]
-    lines += [*_certainty(scores), "", *_classes(scores), ""]
-    for picture in ("confusion_matrix", "reliability", "faces"):
+    lines += [*_certainty(scores), "", *_classes(scores), "", *_slices(result), ""]
+    for picture in ("confusion_matrix", "reliability", "coverage", "faces"):
         lines += [f"![{picture.replace('_', ' ')}]({result.head.name}/{picture}.png)", ""]
     return lines
 
@@ -164,3 +171,13 @@ def _classes(scores: Scores) -> list[str]:
             f"| {percent(one['precision'])} | {percent(one['f1'])} |"
         )
     return lines
+
+
+def _slices(result: Result) -> list[str]:
+    lines = ["| accuracy by | groups | gap |", "|---|---|---|"]
+    for one in result.slices:
+        groups = " · ".join(
+            f"{group.name} {with_interval(group.accuracy)} of {group.n:,}" for group in one.groups
+        )
+        lines.append(f"| {one.name} | {groups} | {percent(one.gap)} |")
+    return [*(lines if result.slices else []), "", UNMEASURED]

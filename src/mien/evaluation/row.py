@@ -63,6 +63,7 @@ def result_row(
         "data": {**result.data, "split": result.split, "n": result.scores.n},
         "views": result.views,
         "scores": result.scores.as_dict(),
+        "slices": {one.name: one.as_dict() for one in result.slices},
         "test_runs": test_runs,
         "command": command,
         "commit": commit(),

@@ -1,7 +1,7 @@
 """Test-time views: the same face seen several times, the answers averaged.
 
-The mean is taken over logits, not probabilities: the result is logits again, so one temperature still
-calibrates it, and a view that is unsure cannot be outvoted by a view that is merely loud after softmax.
+The mean is taken over logits, not probabilities: the result is logits again, so that one temperature
+calibrates it afterwards, whatever the views.
 """
 
 from __future__ import annotations

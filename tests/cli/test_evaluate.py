@@ -1,0 +1,165 @@
+"""`mien evaluate` from the outside: what it prints, writes and refuses."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from mien.cli import app
+from mien.errors import DataError, InputError, MienError, UnknownNameError
+from mien.labels import FER2013, FERPLUS
+from mien.modelfile import Head, ModelInfo
+from mien.models.weights import save_network
+from mien.models.zoo import build_network
+from mien.preprocess import InputSpec
+
+OPTIONS = {"widths": [8], "depths": [1]}
+
+
+@pytest.fixture
+def run_folder(tmp_path, monkeypatch):
+    """A run folder with an untrained network of two heads."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    folder = tmp_path / "runs" / "a"
+    folder.mkdir(parents=True)
+    info = ModelInfo(
+        name="untrained",
+        heads=(
+            Head(name="fer2013", labels=FER2013.labels),
+            Head(name="ferplus", labels=FERPLUS.labels),
+        ),
+        input=InputSpec(size=16),
+        architecture="mien_net",
+        options=OPTIONS,
+        provenance={"seed": 0},
+    )
+    network = build_network("mien_net", num_classes=15, seed=0, widths=(8,), depths=(1,))
+    save_network(folder / "weights.safetensors", network, info)
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A parquet data set of grey noise with labels and votes: 14 faces to train, 14 valid, 14 test."""
+    import cv2
+
+    rng = np.random.default_rng(0)
+    rows = 42
+    png = [
+        cv2.imencode(".png", rng.integers(0, 256, (48, 48), dtype=np.uint8))[1].tobytes()
+        for _ in range(rows)
+    ]
+    votes = {name: np.zeros(rows, np.uint8) for name in (*FERPLUS.labels, "unknown", "NF")}
+    votes["anger"][:] = 8
+    table = {
+        "png": png,
+        "emotion": np.arange(rows) % 7,
+        "usage": np.repeat(["Training", "PublicTest", "PrivateTest"], 14),
+        **votes,
+    }
+    path = tmp_path / "faces.parquet"
+    pq.write_table(pa.table(table), path)
+    return path
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+
+
+@pytest.mark.usefixtures("run_folder")
+def test_both_protocols_are_printed_with_intervals_and_n(data):
+    result = invoke("runs/a", "--data", data, "--split", "valid", "--views", "flip")
+    assert result.exit_code == 0, result.output
+    assert "untrained on labels-valid · 14 faces · views: flip" in result.output
+    assert "untrained on ferplus-majority-valid · 14 faces · views: flip" in result.output
+    assert "without copies of training" in result.output
+    assert any(line.split()[:2] == ["happy", "2"] for line in result.output.splitlines())
+    assert "KL to the votes" in result.output
+    assert "final test" not in result.output
+
+
+@pytest.mark.usefixtures("run_folder")
+def test_rows_are_written(data, tmp_path):
+    row_file = tmp_path / "new" / "row.json"
+    result = invoke("runs/a", "--data", data, "--json", row_file, "--batch-size", 5)
+    assert result.exit_code == 0, result.output
+    seven, eight = json.loads(row_file.read_text())
+    assert (seven["protocol"], eight["protocol"]) == ("labels-valid", "ferplus-majority-valid")
+    assert (
+        seven["command"] == "mien evaluate runs/a --data faces.parquet --split valid --views none"
+    )
+    assert seven["model"]["name"] == "untrained"
+    assert seven["model"]["format"] == "safetensors"
+    assert seven["model"]["parameters"] > 1000
+    assert seven["model"]["macs"] > 10_000
+    assert seven["test_runs"] is None
+    assert seven["scores"]["clean"]["n"] == 14
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("run_folder")
+def test_a_report_is_written(data, tmp_path):
+    report = tmp_path / "report"
+    result = invoke("runs/a", "--data", data, "--report", report, "--limit", 3)
+    assert result.exit_code == 0, result.output
+    assert (report / "report.md").is_file()
+    assert (report / "ferplus" / "faces.png").is_file()
+
+
+def test_the_final_test_is_said_and_counted_in_the_run_folder(run_folder, data, tmp_path):
+    invoke("runs/a", "--data", data, "--split", "test")
+    result = invoke("runs/a", "--data", data, "--split", "test", "--json", tmp_path / "row.json")
+    assert "This is the final test (run 2 of this model on it)" in result.output
+    assert [row["test_runs"] for row in json.loads((tmp_path / "row.json").read_text())] == [2, 2]
+    assert len((run_folder / "test_runs.jsonl").read_text().splitlines()) == 4
+
+
+def test_collapse_is_said_in_words(run_folder, data):
+    from mien.models.weights import load_network
+
+    network, info = load_network(run_folder)
+    network.head.bias.data[4] = 1e3
+    save_network(run_folder / "weights.safetensors", network, info)
+    result = invoke(run_folder / "weights.safetensors", "--data", data)
+    assert "Collapsed to one class: nearly every face is called sad" in result.output
+
+
+@pytest.mark.usefixtures("run_folder")
+def test_a_limit_scores_a_sample_and_stands_in_the_command(data, tmp_path):
+    result = invoke("runs/a", "--data", data, "--limit", 5, "--json", tmp_path / "row.json")
+    assert "labels-valid · 5 faces" in result.output
+    row = json.loads((tmp_path / "row.json").read_text())[0]
+    assert row["command"].endswith("--limit 5")
+    assert row["data"]["n"] == 5
+
+
+@pytest.mark.usefixtures("run_folder")
+def test_what_a_user_can_mend_is_one_line(data, tmp_path):
+    """`main` prints these on one line and exits with 2."""
+    cases = [
+        (("resnet81", "--data", data), UnknownNameError, "No model is called 'resnet81'"),
+        (
+            ("runs/missing.onnx", "--data", data),
+            MienError,
+            "There is no model file runs/missing.onnx",
+        ),
+        (("runs/a", "--data", data, "--json", tmp_path), InputError, "--json names a folder"),
+        (("runs/a", "--data", data, "--report", data), InputError, "--report names a file"),
+        (("runs/a", "--data", tmp_path / "no"), DataError, "no"),
+    ]
+    for arguments, kind, message in cases:
+        error = invoke(*arguments).exception
+        assert isinstance(error, kind), (arguments, error)
+        assert message in str(error)
+        assert "\n" not in str(error)
+
+
+@pytest.mark.usefixtures("run_folder")
+def test_usage_errors_exit_with_2(data):
+    for wrong in (("--split", "all"), ("--views", "nine"), ("--batch-size", "0"), ("--limit", "0")):
+        assert invoke("runs/a", "--data", data, *wrong).exit_code == 2
+    assert invoke("runs/a").exit_code == 2

@@ -1,0 +1,62 @@
+"""A against B on the same pictures."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from mien.errors import InputError
+from mien.evaluation import metrics
+from mien.evaluation.compare import mcnemar, paired_bootstrap
+
+
+def answers(both, only_a, only_b, neither):
+    """Labels and two models' answers with the given numbers of pictures."""
+    n = both + only_a + only_b + neither
+    labels = np.arange(n) % 3
+    right_a = np.repeat([True, True, False, False], [both, only_a, only_b, neither])
+    right_b = np.repeat([True, False, True, False], [both, only_a, only_b, neither])
+    return (
+        labels,
+        np.where(right_a, labels, (labels + 1) % 3),
+        np.where(right_b, labels, (labels + 2) % 3),
+    )
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(30, 12), (5, 5), (0, 8), (700, 640)])
+def test_mcnemar_is_the_exact_binomial_test(only_a, only_b):
+    result = mcnemar(*answers(50, only_a, only_b, 20))
+    assert (result.only_a, result.only_b) == (only_a, only_b)
+    assert result.p_value == pytest.approx(binomtest(only_a, only_a + only_b).pvalue)
+
+
+def test_models_that_never_differ_are_the_same_by_chance():
+    assert mcnemar(*answers(50, 0, 0, 20)).p_value == 1
+
+
+def test_the_paired_difference_by_hand_and_its_width():
+    difference = paired_bootstrap(
+        *answers(400, 60, 40, 100), metrics.accuracy, np.random.default_rng(0)
+    )
+    assert difference.value == pytest.approx(20 / 600)
+    # Variance of the mean of +1 (60), -1 (40) and 0 (500) over 600 pictures.
+    half = 1.96 * ((100 / 600 - (20 / 600) ** 2) / 600) ** 0.5
+    assert difference.low == pytest.approx(20 / 600 - half, abs=0.003)
+    assert difference.high == pytest.approx(20 / 600 + half, abs=0.003)
+
+
+def test_swapping_the_models_turns_the_sign():
+    labels, a, b = answers(40, 30, 10, 20)
+    there = paired_bootstrap(labels, a, b, metrics.macro_f1, np.random.default_rng(0))
+    back = paired_bootstrap(labels, b, a, metrics.macro_f1, np.random.default_rng(0))
+    assert there.value == pytest.approx(-back.value)
+    assert there.value > 0
+
+
+def test_answers_of_different_pictures_are_refused():
+    labels, a, b = answers(4, 3, 2, 1)
+    with pytest.raises(
+        InputError, match="are not of the same pictures; evaluate both models on the same split"
+    ):
+        mcnemar(labels, a[:-1], b)
+    with pytest.raises(InputError, match="not of the same pictures"):
+        paired_bootstrap(labels, a, b[:-1], metrics.accuracy, np.random.default_rng(0))

@@ -1,0 +1,84 @@
+"""The results table from rows that are written out by hand."""
+
+import json
+
+import pytest
+
+from mien.errors import DataError, InputError
+from mien.evaluation.leaderboard import MARKERS, NO_RESULTS, insert_table, results_table
+
+
+def row(protocol, name, accuracy, clean=None):
+    def estimate(value):
+        return {"value": value, "low": value - 0.0145, "high": value + 0.0145}
+
+    return {
+        "protocol": protocol,
+        "model": {"name": name, "format": "onnx", "bytes": 6_234_000},
+        "data": {"split": "valid", "n": 3589},
+        "views": "flip",
+        "scores": {
+            "n": 3589,
+            "accuracy": estimate(accuracy),
+            "macro_f1": estimate(0.6602),
+            "clean": None if clean is None else {"n": 3290, "accuracy": estimate(clean)},
+            "calibrated": {"ece": 0.0123},
+        },
+    }
+
+
+def test_rows_become_a_table_with_the_best_model_of_each_protocol_first(tmp_path):
+    first = [row("fer2013-publictest", "small", 0.6931, clean=0.6702)]
+    second = [
+        row("fer2013-publictest", "large", 0.7112),
+        row("ferplus-majority-publictest", "large", 0.88),
+    ]
+    (tmp_path / "a.json").write_text(json.dumps(first))
+    (tmp_path / "b.json").write_text(json.dumps(second))
+    lines = results_table(tmp_path).splitlines()
+    assert lines[0].startswith("| protocol | model |")
+    assert [line.split(" | ")[:2] for line in lines[2:]] == [
+        ["| fer2013-publictest", "large"],
+        ["| fer2013-publictest", "small"],
+        ["| ferplus-majority-publictest", "large"],
+    ]
+    assert lines[3] == (
+        "| fer2013-publictest | small | onnx, 6.2 MB | 3,589 | flip | 69.31 (67.9–70.8) "
+        "| 67.02 (65.6–68.5) | 66.02 (64.6–67.5) | 1.2 |"
+    )
+    assert " | – | " in lines[2]
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_an_empty_folder_says_that_there_is_nothing(tmp_path):
+    assert results_table(tmp_path) == NO_RESULTS
+    assert results_table(tmp_path / "missing") == NO_RESULTS
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", r"r\.json cannot be read as JSON"),
+        ('{"protocol": 1}', r"r\.json holds no list of result rows; write it with: mien evaluate"),
+        (
+            '[{"protocol": "x", "views": "none"}]',
+            r"r\.json has a result row without model, data, scores",
+        ),
+    ],
+)
+def test_a_file_that_holds_no_rows_is_named(tmp_path, text, message):
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(DataError, match=message):
+        results_table(tmp_path)
+
+
+def test_a_table_takes_the_place_of_the_one_before():
+    start, end = MARKERS
+    document = f"# mien\n{start}\n| old |\n{end}\nafter\n"
+    assert insert_table(document, "| new |") == f"# mien\n{start}\n| new |\n{end}\nafter\n"
+    assert insert_table(insert_table(document, "a"), "| old |") == document
+
+
+def test_a_document_without_a_place_for_the_table_is_refused():
+    with pytest.raises(InputError, match="no place for results: expected the lines <!-- results"):
+        insert_table("# mien\n", "| new |")
