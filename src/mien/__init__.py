@@ -30,6 +30,11 @@ _HOMES = {
 # `mien.images` refuses large pictures itself, before decoding; this covers cv2's own readers.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(50_000_000))
 
+# From 1.29 on, ONNX Runtime's wheels for Linux and macOS write a device id into the user's cache on import and report
+# the machine and the model's name to their maker. It reads this once, when it is first imported.
+# https://github.com/microsoft/onnxruntime/pull/27379
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 
 def __getattr__(name: str) -> Any:
     try:

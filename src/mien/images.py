@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
+import secrets
+import stat
+import threading
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import PIL.Image
@@ -15,18 +17,26 @@ import PIL.ImageOps
 from mien.errors import ImageError
 from mien.types import Image
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "decode", "read", "write"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_BYTES", "MAX_PIXELS", "decode", "read", "write"]
 
 MAX_PIXELS = 50_000_000
 """A larger picture is refused before a pixel is decoded: a 48 kB PNG can claim gigabytes."""
 
 MAX_BYTES = 256 * 2**20
-"""A larger file is not read into memory at all."""
+"""A larger file is not read at all."""
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".pgm", ".ppm"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".pgm", ".ppm"}
+)
 """What is taken for a picture when a folder is searched; a named file may have any ending."""
 
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM", "MPO")
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
+_KNOWN = "JPEG, PNG, BMP, WebP, TIFF, GIF or PNM"
+
+_JPEG_QUALITY = 92
+
+# `catch_warnings` swaps a list that all threads share; two at once could leave it swapped for good.
+_opening = threading.Lock()
 
 
 def read(path: Path) -> Image:
@@ -42,38 +52,54 @@ def read(path: Path) -> Image:
         ImageError: If the file is missing, empty, no picture, damaged, or larger than `MAX_PIXELS`.
     """
     try:
-        size = path.stat().st_size
-        if path.is_dir():
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
             raise ImageError(f"{path} is a folder, not a picture.")
-        if size > MAX_BYTES:
-            raise ImageError(f"{path} is {size / 2**20:.0f} MiB; at most {MAX_BYTES >> 20} are read.")
-        data = path.read_bytes()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever, a device never ends
+            raise ImageError(f"{path} is a pipe or a device, not a picture file.")
+        if status.st_size > MAX_BYTES:
+            raise ImageError(
+                f"{path} is {status.st_size / 2**20:.0f} MiB; at most {MAX_BYTES >> 20} are read. Make it smaller."
+            )
+        with path.open("rb") as file:
+            return _decode(file, str(path))
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist.") from None
-    except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror or error}.") from None
-    return decode(data, str(path))
+    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+        raise ImageError(f"{path} cannot be read: {_reason(error)}.") from None
 
 
 def decode(data: bytes, name: str = "The picture") -> Image:
     """Decode a picture from memory; see `read`. ``name`` is what messages call it."""
-    if not data:
+    return _decode(io.BytesIO(data), name)
+
+
+def _decode(file: BinaryIO, name: str) -> Image:
+    start = file.read(1024)
+    file.seek(0)
+    if not start:
         raise ImageError(f"{name} is empty (0 bytes).")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own bomb warning; the limit below is ours
-            with PIL.Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
-                _refuse_large(opened.size, name)
-                picture = PIL.ImageOps.exif_transpose(opened)
-                return _to_rgb(picture)
+        with _open(file) as opened:
+            _refuse_large(opened.size, name)
+            return _to_rgb(PIL.ImageOps.exif_transpose(opened))
     except PIL.UnidentifiedImageError:
-        raise ImageError(f"{name} is not a picture that can be read (JPEG, PNG, BMP, WebP, TIFF, GIF).") from None
+        raise ImageError(f"{name} {_what_it_is(start)}") from None
     except PIL.Image.DecompressionBombError:
-        raise ImageError(f"{name} has more than {MAX_PIXELS // 10**6} megapixels; make it smaller.") from None
+        raise ImageError(
+            f"{name} has far more than {MAX_PIXELS // 10**6} megapixels. Make it smaller."
+        ) from None
     except ImageError:
         raise
     except Exception as error:  # noqa: BLE001 - decoders raise anything on damaged bytes
-        raise ImageError(f"{name} is damaged and cannot be decoded: {error}.") from None
+        raise ImageError(f"{name} is damaged and cannot be decoded: {_reason(error)}.") from None
+
+
+def _open(file: BinaryIO) -> PIL.Image.Image:
+    """Read the header only."""
+    with _opening, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of large pictures; the limit here is ours
+        return PIL.Image.open(file, formats=_FORMATS)
 
 
 def _refuse_large(size: tuple[int, int], name: str) -> None:
@@ -84,13 +110,27 @@ def _refuse_large(size: tuple[int, int], name: str) -> None:
         )
 
 
+def _what_it_is(start: bytes) -> str:
+    """Say what a file is that is none of our pictures."""
+    if start[4:8] == b"ftyp" and start[8:12] in (
+        b"heic",
+        b"heix",
+        b"hevc",
+        b"mif1",
+        b"msf1",
+        b"avif",
+    ):
+        kind = "AVIF" if start[8:12] == b"avif" else "HEIC"
+        article = "an" if kind == "AVIF" else "a"
+        return f"is {article} {kind} picture, which is not read here. Save it as JPEG or PNG."
+    if b"<svg" in start.lower():
+        return "is an SVG drawing, not a photograph. Save it as PNG."
+    return f"is not a picture that can be read; expected {_KNOWN}."
+
+
 def _to_rgb(picture: PIL.Image.Image) -> Image:
     if picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        deep = np.asarray(picture, dtype=np.float32)
-        # Sixteen-bit pictures keep their tones; Pillow's own conversion would clip them to white.
-        top = 65535.0 if deep.max(initial=0) > 255 else 255.0
-        grey = np.clip(deep * (255.0 / top), 0, 255).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        return _from_deep_grey(picture)
     if picture.has_transparency_data:
         # What is seen through is white, as on a page; dropping alpha would show hidden colours.
         picture = picture.convert("RGBA")
@@ -99,8 +139,30 @@ def _to_rgb(picture: PIL.Image.Image) -> Image:
     return np.asarray(picture.convert("RGB"), dtype=np.uint8)
 
 
+def _from_deep_grey(picture: PIL.Image.Image) -> Image:
+    """Keep the tones of 16-bit, 32-bit and float pictures; Pillow's own conversion clips them to white."""
+    deep = np.nan_to_num(np.asarray(picture, dtype=np.float32))
+    highest = deep.max(initial=0)
+    if picture.mode.startswith("I;16") or highest > 255:
+        white = 65535.0
+    else:  # no format says what white is in these; the values do
+        white = 1.0 if picture.mode == "F" and highest <= 1 else 255.0
+    grey = np.clip(np.rint(deep * (255.0 / white)), 0, 255).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _reason(error: Exception) -> str:
+    """Return an error's own words on one line, without a full stop."""
+    words = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return " ".join(words.split()).rstrip(".") or type(error).__name__
+
+
 def write(path: Path, image: Image) -> None:
     """Write a picture; the ending says how. The file appears whole or not at all.
+
+    Args:
+        path: Where to; folders on the way are made.
+        image: uint8, (H, W, 3) RGB or (H, W) grey.
 
     Raises:
         ImageError: If the ending is unknown or the disk does not take the file.
@@ -108,14 +170,15 @@ def write(path: Path, image: Image) -> None:
     suffix = path.suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
         raise ImageError(f"{path} has no ending of a picture; use .png or .jpg.")
+    partial = path.with_name(f".{secrets.token_hex(8)}{suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}", suffix=suffix)
-        os.close(handle)
         try:
-            PIL.Image.fromarray(image).save(temporary)
-            Path(temporary).replace(path)
+            PIL.Image.fromarray(image).save(
+                partial, quality=_JPEG_QUALITY
+            )  # only JPEG and WebP heed it
+            partial.replace(path)
         finally:
-            Path(temporary).unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
     except OSError as error:
-        raise ImageError(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise ImageError(f"{path} cannot be written: {_reason(error)}.") from None

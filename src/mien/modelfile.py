@@ -7,6 +7,7 @@ the same record in a safetensors header; they are read and written in `mien.mode
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -40,6 +41,16 @@ class Head:
     temperature: float = 1.0
     """Logits are divided by it before softmax, so that confidence means accuracy (Guo et al. 2017)."""
 
+    def __post_init__(self) -> None:
+        if not self.labels or len(set(self.labels)) != len(self.labels):
+            raise InputError(
+                f"Head '{self.name}' has the labels {list(self.labels)}; expected some, all different."
+            )
+        if not 0 < self.temperature < math.inf:
+            raise InputError(
+                f"Head '{self.name}' has temperature {self.temperature}; expected a positive number."
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
@@ -58,6 +69,12 @@ class ModelInfo:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Where it came from: recipe, command, commit, data hash, date, seed, precision."""
 
+    def __post_init__(self) -> None:
+        if not self.heads or len({head.name for head in self.heads}) != len(self.heads):
+            raise InputError(
+                f"Model '{self.name}' has heads {[h.name for h in self.heads]}; expected some, all different."
+            )
+
     def head(self, name: str) -> Head:
         """Return a head by its name.
 
@@ -67,7 +84,9 @@ class ModelInfo:
         for head in self.heads:
             if head.name == name:
                 return head
-        raise UnknownNameError("head of this model", name, [h.name for h in self.heads], "mien models")
+        raise UnknownNameError(
+            "head of this model", name, [h.name for h in self.heads], "mien models"
+        )
 
     def to_json(self) -> str:
         """Return the record as it stands in a file."""
@@ -87,14 +106,24 @@ class ModelInfo:
                 raise ModelFileError(
                     f"{where} is a model file of format {version}; this mien reads {FORMAT}. Update mien or export again."
                 )
-            missing = [k for k in ("name", "heads", "input", "architecture", "licence", "provenance") if k not in fields]
+            missing = [
+                k
+                for k in ("name", "heads", "input", "architecture", "licence", "provenance")
+                if k not in fields
+            ]
             if missing:
-                raise ModelFileError(f"{where} lacks {', '.join(missing)} in its record. Export it again: mien export")
-            fields["heads"] = tuple(Head(**{**h, "labels": tuple(h["labels"])}) for h in fields["heads"])
+                raise ModelFileError(
+                    f"{where} lacks {', '.join(missing)} in its record. Export it again: mien export"
+                )
+            fields["heads"] = tuple(
+                Head(**{**h, "labels": tuple(h["labels"])}) for h in fields["heads"]
+            )
             fields["input"] = InputSpec.from_dict(fields["input"])
             return cls(**fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ModelFileError(f"{where} has a record that cannot be read: {error}. Export it again: mien export") from None
+            raise ModelFileError(
+                f"{where} has a record that cannot be read: {error}. Export it again: mien export"
+            ) from None
 
 
 class Model:
@@ -142,13 +171,7 @@ def load_model(name_or_path: str | Path, threads: int = 1) -> Model:
     """
     if threads < 0:
         raise InputError(f"threads is {threads}; expected 0 or more.")
-    path = Path(name_or_path)
-    if str(name_or_path) in list_models():
-        path = weights_dir() / f"{name_or_path}.onnx"
-    elif not path.is_file():
-        if path.suffix == ".onnx" or len(path.parts) > 1:
-            raise ModelFileError(f"There is no model file {path}.")
-        raise UnknownNameError("model", str(name_or_path), list_models(), "mien models")
+    path = _find(name_or_path)
     session = _open_session(path, threads)
     record = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if record is None:
@@ -157,8 +180,24 @@ def load_model(name_or_path: str | Path, threads: int = 1) -> Model:
             "so its answers would have no meaning. Write one with: mien export RUN --to onnx"
         )
     info = ModelInfo.from_json(record, str(path))
+    _check_input(session, info, path)
     _check_outputs(session, info, path)
     return Model(session, info, path)
+
+
+def _find(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path)
+    if str(name_or_path) in list_models():
+        return weights_dir() / f"{name_or_path}.onnx"
+    if path.suffix == ".safetensors" or path.is_dir():
+        raise ModelFileError(
+            f"{path} holds a network for training; recognising needs ONNX. Write it with: mien export RUN --to onnx"
+        )
+    if not path.is_file():
+        if path.suffix == ".onnx" or len(path.parts) > 1:
+            raise ModelFileError(f"There is no model file {path}.")
+        raise UnknownNameError("model", str(name_or_path), list_models(), "mien models")
+    return path
 
 
 def _open_session(path: Path, threads: int) -> ort.InferenceSession:
@@ -170,7 +209,24 @@ def _open_session(path: Path, threads: int) -> ort.InferenceSession:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no public base class
         reason = str(error).strip().splitlines()[0][:200]
-        raise ModelFileError(f"{path} is no model file that ONNX Runtime can open: {reason}") from None
+        raise ModelFileError(
+            f"{path} is no model file that ONNX Runtime can open: {reason}"
+        ) from None
+
+
+def _check_input(session: ort.InferenceSession, info: ModelInfo, path: Path) -> None:
+    spec = info.input
+    wanted = ["N", spec.channels, spec.size, spec.size]
+    shape = session.get_inputs()[0].shape
+    fits = len(shape) == 4 and all(
+        # A name instead of a number leaves the size open; the number of faces must be open.
+        not isinstance(got, int) if want == "N" else got == want or not isinstance(got, int)
+        for got, want in zip(shape, wanted, strict=True)
+    )
+    if not fits or len(session.get_inputs()) != 1:
+        raise ModelFileError(
+            f"{path} promises an input of {wanted}, any N, but the network takes {shape}. Export it again: mien export"
+        )
 
 
 def _check_outputs(session: ort.InferenceSession, info: ModelInfo, path: Path) -> None:

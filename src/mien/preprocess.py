@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.types import Image
+from mien.types import Image, check_image
 
 __all__ = ["InputSpec", "fit", "normalise", "to_inputs"]
 
@@ -40,7 +40,9 @@ class InputSpec:
         if not 8 <= self.size <= 1024:
             raise InputError(f"The input size is {self.size} px; expected 8 to 1024.")
         if self.channels not in (1, 3):
-            raise InputError(f"The input has {self.channels} channels; expected 1 (grey) or 3 (RGB).")
+            raise InputError(
+                f"The input has {self.channels} channels; expected 1 (grey) or 3 (RGB)."
+            )
         if self.std <= 0:
             raise InputError(f"The input's std is {self.std}; expected a positive number.")
 
@@ -74,18 +76,11 @@ def fit(image: Image, spec: InputSpec) -> Image:
     Raises:
         InputError: If the array is no picture.
     """
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape:
-        raise InputError(
-            f"A face is a uint8 array (H, W) or (H, W, 3); got {image.dtype} {image.shape}."
-        )
-    if image.ndim == 3 and image.shape[2] not in (1, 3):
-        raise InputError(f"A colour face has 3 channels (RGB); got {image.shape[2]}.")
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[:, :, 0]
+    image = check_image(image, "A face")
     if spec.channels == 1 and image.ndim == 3:
-        image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
     elif spec.channels == 3 and image.ndim == 2:
-        image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), np.uint8)
     if image.shape[:2] == (spec.size, spec.size):
         return image
     # Averaging keeps a shrunken face free of aliasing, as FER2013's own faces are.
@@ -96,7 +91,9 @@ def fit(image: Image, spec: InputSpec) -> Image:
 
 def normalise(pixels: Pixels, spec: InputSpec) -> Pixels:
     """Scale float32 pixels in [0, 255] to what the network was trained on; NumPy and torch alike."""
-    return (pixels / 255.0 - spec.mean) / spec.std  # type: ignore[operator, no-any-return]
+    array: Any = pixels
+    scaled: Pixels = (array / 255.0 - spec.mean) / spec.std
+    return scaled
 
 
 def to_inputs(images: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:

@@ -8,10 +8,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "Detection", "Face", "Image"]
+from mien.errors import InputError
+
+__all__ = ["Box", "Detection", "Face", "Image", "check_image"]
 
 Image = NDArray[np.uint8]
 """A picture: uint8, (H, W, 3) in RGB order, or (H, W) in grey."""
+
+
+def check_image(image: Any, what: str = "A picture") -> Image:
+    """Return ``image`` if it is a picture; grey as (H, W, 1) loses its last axis.
+
+    Channels in BGR order, as OpenCV reads them, cannot be told from RGB: turn them round first.
+
+    Args:
+        image: What a caller gave.
+        what: What messages call it, as the start of a sentence.
+
+    Raises:
+        InputError: If it is no uint8 array (H, W, 3) or (H, W) with at least one pixel.
+    """
+    wanted = f"{what} is a uint8 array, (H, W, 3) in RGB or (H, W) in grey"
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"{wanted}; got {type(image).__name__}. Convert it: numpy.asarray(…)")
+    got = f"got {image.dtype} {image.shape}"
+    if image.dtype != np.uint8:
+        raise InputError(f"{wanted}; {got}. Scale it to 0…255 and convert: .astype('uint8')")
+    if image.ndim == 3 and image.shape[2] == 4:
+        raise InputError(f"{wanted}; {got}. Leave the alpha channel out: image[:, :, :3]")
+    if image.ndim not in (2, 3) or image.size == 0 or image.shape[2:] not in ((), (1,), (3,)):
+        raise InputError(f"{wanted}; {got}.")
+    return image[:, :, 0] if image.shape[2:] == (1,) else image
 
 
 @dataclass(frozen=True, slots=True)

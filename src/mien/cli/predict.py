@@ -1,10 +1,334 @@
-"""`mien predict`."""
+"""`mien predict`: the expressions in pictures."""
 
 from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import secrets
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from mien.errors import ConfigError, ImageError
+
+if TYPE_CHECKING:
+    from mien.recognition import Recognizer
+    from mien.recognition.results import PictureResult
+    from mien.types import Face, Image
 
 __all__ = ["predict"]
 
 
-def predict() -> None:
-    """predict."""
-    raise SystemExit(2)
+class Format(StrEnum):
+    """How results are written."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+class Language(StrEnum):
+    """Of the table and of annotated pictures; files always hold the model's own labels."""
+
+    EN = "en"
+    KO = "ko"
+
+
+def predict(  # noqa: PLR0913 - one argument an option
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures, folders (searched with all folders below them), patterns such as 'a/*.jpg'."
+        ),
+    ],
+    format_: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            help="How to write the results; without it, the ending of --output says, else table.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Write the results to this file instead of the screen."
+        ),
+    ] = None,
+    annotate: Annotated[
+        Path | None,
+        typer.Option("--annotate", help="Write a copy of each picture with its faces framed here."),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels", help="ferplus (eight expressions) or fer2013 (seven), as the model has."
+        ),
+    ] = None,
+    lang: Annotated[
+        Language, typer.Option("--lang", help="Language of the table and the annotations.")
+    ] = Language.EN,
+    model: Annotated[
+        str, typer.Option("--model", help="Name of a model or path of a model file.")
+    ] = "mien-s",
+    detector: Annotated[
+        str, typer.Option("--detector", help="auto, haar, or none: each picture is a face.")
+    ] = "auto",
+) -> None:
+    """Find the faces in pictures and name their expressions.
+
+    Exit code 0: all done; 1: some pictures could not be read, each named, the rest done; 2: nothing could be done.
+    """
+    pictures = _collect(paths, leave_out=annotate)
+    _check_places(pictures, output, annotate)
+    chosen = format_ or _format_of(output)
+
+    # After the checks, so that a mistyped path is answered at once; `--help` never loads OpenCV.
+
+    from mien.recognition import Recognizer
+
+    # Pillow warns of broken EXIF fields and the like without naming the picture; what matters is an error.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    recognizer = Recognizer(model, labels, detector)
+    copies = _Copies(annotate, pictures, lang) if annotate else None
+    failures: list[str] = []
+    results = _recognise(recognizer, pictures, copies, failures)
+    with _destination(output, chosen) as stream:
+        _write(results, stream, chosen, recognizer.labels, lang)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _collect(paths: Sequence[str], leave_out: Path | None) -> list[str]:
+    """Return the pictures, each once: as given, of folders in the order of their names."""
+    pictures: dict[str, None] = {}
+    for path in paths:
+        if Path(path).is_dir():
+            found = list(_search(path, leave_out))
+            if not found:
+                raise ConfigError(
+                    f"The folder {path} holds no pictures. Give a picture or another folder."
+                )
+        elif glob.has_magic(path) and not Path(path).exists():
+            found = sorted(name for name in _matches(path) if not Path(name).is_dir())
+            if not found:
+                raise ConfigError(
+                    f"No file matches '{path}'. Check the pattern, or name the pictures."
+                )
+        else:
+            found = [path]
+        pictures.update(dict.fromkeys(found))
+    return list(pictures)
+
+
+def _matches(pattern: str) -> list[str]:
+    return glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+
+
+def _search(folder: str, leave_out: Path | None) -> Iterator[str]:
+    """Find pictures below a folder; hidden files, and the folder that annotated copies go to, are passed by."""
+    from mien.images import IMAGE_SUFFIXES
+
+    avoided = leave_out.resolve() if leave_out else None
+    for parent, folders, files in os.walk(folder):
+        if Path(parent).resolve() == avoided and parent != folder:
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
+                yield str(Path(parent, name))
+
+
+def _check_places(pictures: Sequence[str], output: Path | None, annotate: Path | None) -> None:
+    """Refuse, before any work, what could not be written at its end or would destroy a picture."""
+    if output is not None:
+        if output.is_dir():
+            raise ConfigError(f"--output {output} is a folder. Name a file.")
+        if not output.parent.is_dir():
+            raise ConfigError(
+                f"--output {output}: there is no folder {output.parent}. Make it first."
+            )
+        if output.resolve() in {Path(picture).resolve() for picture in pictures}:
+            raise ConfigError(f"--output {output} is one of the pictures. Name another file.")
+    if annotate is not None and annotate.exists() and not annotate.is_dir():
+        raise ConfigError(f"--annotate {annotate} is a file. Name a folder.")
+
+
+def _format_of(output: Path | None) -> Format:
+    ending = output.suffix.lower().lstrip(".") if output else ""
+    return Format(ending) if ending in list(Format) else Format.TABLE
+
+
+class _Copies:
+    """Annotated copies in one folder, each under a name of its own."""
+
+    def __init__(self, folder: Path, pictures: Sequence[str], lang: str) -> None:
+        self._folder = folder
+        self._lang = lang
+        # Compared without case, as some file systems do. A copy must not replace a picture that lies there.
+        self._taken = {str(Path(picture).resolve()).casefold() for picture in pictures}
+
+    def write(self, picture: str, image: Image, faces: Sequence[Face]) -> None:
+        """Write ``name.png`` or ``name.jpg``, with a number if the name is taken."""
+        from mien import images
+        from mien.recognition import annotate
+
+        source = Path(picture)
+        suffix = ".jpg" if source.suffix.lower() in (".jpg", ".jpeg") else ".png"
+        number = 1
+        target = self._folder / f"{source.stem}{suffix}"
+        while str(target.resolve()).casefold() in self._taken:
+            number += 1
+            target = self._folder / f"{source.stem}-{number}{suffix}"
+        self._taken.add(str(target.resolve()).casefold())
+        images.write(target, annotate(image, faces, self._lang))
+
+
+def _recognise(
+    recognizer: Recognizer, pictures: Sequence[str], copies: _Copies | None, failures: list[str]
+) -> Iterator[PictureResult]:
+    """Yield one result a picture; name those that cannot be read on stderr and in ``failures``."""
+    from mien import images
+    from mien.recognition.results import PictureResult
+
+    for picture in _with_progress(pictures):
+        try:
+            image = images.read(Path(picture))
+        except ImageError as error:
+            failures.append(picture)
+            typer.echo(_one_line(f"mien: {error}"), err=True)
+            yield PictureResult(path=picture, error=str(error))
+            continue
+        faces = recognizer.predict(image)
+        if copies:
+            copies.write(picture, image, faces)
+        yield PictureResult(path=picture, width=image.shape[1], height=image.shape[0], faces=faces)
+
+
+def _with_progress(pictures: Sequence[str]) -> Iterator[str]:
+    """Show a bar on stderr while several pictures go by, if a person looks on."""
+    if len(pictures) < 2 or not sys.stderr.isatty():
+        yield from pictures
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    yield from track(pictures, description="Pictures", console=console, transient=True)
+
+
+def _write(
+    results: Iterable[PictureResult],
+    stream: TextIO,
+    chosen: Format,
+    labels: Sequence[str],
+    lang: str,
+) -> None:
+    from mien.recognition.results import write_csv, write_json, write_jsonl
+
+    if chosen is Format.JSON:
+        write_json(results, stream)
+    elif chosen is Format.JSONL:
+        write_jsonl(results, stream)
+    elif chosen is Format.CSV:
+        write_csv(results, stream, labels)
+    else:
+        _write_table(results, stream, lang)
+
+
+def _write_table(results: Iterable[PictureResult], stream: TextIO, lang: str) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from mien.labels import display_name
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in ("picture", "face", "expression", "confidence", "box (x y w h)"):
+        table.add_column(
+            column, no_wrap=True, justify="right" if column in ("face", "confidence") else "left"
+        )
+    for result in results:
+        name = Text(_one_line(result.path))
+        if result.error is not None:
+            table.add_row(name, "", "not read")
+        elif not result.faces:
+            table.add_row(name, "", "no face")
+        for number, face in enumerate(result.faces, start=1):
+            place = " ".join(map(str, face.box.as_list())) if face.box else ""
+            shown = Text(display_name(face.expression, lang))
+            table.add_row(name, str(number), shown, f"{face.confidence:.0%}", place)
+    # Wide enough for any path: a table that is read by a program must not be cut at 80 columns.
+    console = Console(file=stream, width=10_000, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        stream.write(line.rstrip() + "\n")
+
+
+def _one_line(text: str) -> str:
+    """Replace what would move the cursor or break the line: file names may hold anything."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+@contextlib.contextmanager
+def _destination(output: Path | None, chosen: Format) -> Iterator[TextIO]:
+    """Open where the results go; a file appears whole or not at all.
+
+    Raises:
+        ConfigError: If it cannot be written.
+    """
+    try:
+        if output is None:
+            with _standard_output(chosen) as stream:
+                yield stream
+        elif output.exists() and not output.is_file():  # a device or a pipe cannot be replaced
+            with _open(output) as stream:
+                yield stream
+        else:
+            whole = output.resolve()
+            partial = whole.with_name(f".{whole.name}.{secrets.token_hex(8)}")
+            try:
+                with _open(partial) as stream:
+                    yield stream
+                partial.replace(whole)
+            finally:
+                partial.unlink(missing_ok=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"--output {output}" if output else "The standard output"
+        raise ConfigError(f"{where} cannot be written: {error.strerror or error}.") from None
+
+
+def _open(path: Path) -> TextIO:
+    # A file name that is not UTF-8 becomes \udcXX: valid JSON that a program can turn back.
+    return path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+
+
+@contextlib.contextmanager
+def _standard_output(chosen: Format) -> Iterator[TextIO]:
+    stream = sys.stdout
+    if hasattr(stream, "reconfigure"):
+        if chosen is Format.TABLE:
+            stream.reconfigure(errors="backslashreplace")
+        else:  # files are UTF-8 whatever the terminal speaks
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
+    yield stream
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        # What is left in the buffer would be written again, and fail again, when Python ends.
+        with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
+        raise

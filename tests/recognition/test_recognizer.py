@@ -1,0 +1,220 @@
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import onnx
+import pytest
+
+from mien import images
+from mien.data.synthetic import draw_scene
+from mien.errors import ImageError, InputError, ModelFileError, UnknownNameError
+from mien.faces import CropFrame
+from mien.modelfile import load_model
+from mien.preprocess import InputSpec, fit
+from mien.recognition import Recognizer
+from mien.types import Box, Detection
+
+
+def even(value, shape=(48, 48)):
+    return np.full(shape, value, np.uint8)
+
+
+def softmax(logits):
+    powers = np.exp(np.array(logits) - max(logits))
+    return powers / powers.sum()
+
+
+class TwoBoxes:
+    """A detector that always sees the same two faces."""
+
+    name = "two"
+    frame = CropFrame(side=1)
+
+    def detect(self, image):
+        assert image.ndim in (2, 3)
+        return [Detection(Box(0, 0, 10, 10), 3.5), Detection(Box(10, 0, 10, 10), 2.5)]
+
+
+def test_probabilities_are_the_softmax_of_the_logits_over_the_temperature(tiny_model_path):
+    recognizer = Recognizer(tiny_model_path, labels="ferplus", detector="none")
+    (face,) = recognizer.predict_faces([even(255)])
+    expected = softmax(np.array([2, 8, 0, -8, 0, 0, 0, 0]) / 2.0)
+    assert face.expression == "happiness"
+    assert face.confidence == pytest.approx(expected[1], abs=1e-6)
+    assert list(face.probabilities) == list(recognizer.labels)
+    np.testing.assert_allclose(list(face.probabilities.values()), expected, atol=1e-6)
+    assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-12)
+
+
+def test_the_other_head_answers_in_its_own_words(tiny_model_path):
+    recognizer = Recognizer(tiny_model_path, labels="fer2013", detector="none")
+    faces = recognizer.predict_faces([even(0), even(127), even(255)])
+    assert [face.expression for face in faces] == ["sad", "neutral", "happy"]
+    assert faces[0].confidence == pytest.approx(softmax([0, 0, 0, -8, 8, 0, 2])[4], abs=1e-6)
+
+
+def test_ferplus_answers_unless_another_head_is_named(tiny_model_path):
+    assert len(Recognizer(tiny_model_path).labels) == 8
+
+
+def test_a_head_that_the_model_lacks_is_named(tiny_model_path):
+    with pytest.raises(
+        UnknownNameError,
+        match=r"No head of this model is called 'fer2031'\. Did you mean fer2013\?",
+    ):
+        Recognizer(tiny_model_path, labels="fer2031")
+
+
+def test_an_open_model_is_taken_as_it_is(tiny_model_path):
+    model = load_model(tiny_model_path)
+    assert Recognizer(model).model is model
+
+
+def test_each_face_is_read_in_its_own_box(tiny_model_path):
+    picture = np.hstack([even(0, (10, 10, 3)), even(255, (10, 10, 3))])
+    sad, happy = Recognizer(tiny_model_path, detector=TwoBoxes()).predict(picture)
+    assert (sad.expression, sad.box, sad.score) == ("sadness", Box(0, 0, 10, 10), 3.5)
+    assert (happy.expression, happy.box, happy.score) == ("happiness", Box(10, 0, 10, 10), 2.5)
+
+
+def test_drawn_faces_are_found_and_read(tiny_model_path):
+    image, boxes = draw_scene(["happiness", "neutral"], seed=3, width_px=320, height_px=200)
+    faces = Recognizer(tiny_model_path).predict(image)
+    assert len(faces) == len(boxes)
+    assert all(face.box and face.score for face in faces)
+
+
+def test_a_picture_without_faces_gives_an_empty_list(tiny_model_path):
+    assert Recognizer(tiny_model_path).predict(even(90, (100, 120, 3))) == []
+
+
+@pytest.mark.parametrize("as_path", [str, images.Path])
+def test_a_file_and_its_pixels_give_the_same(tiny_model_path, tmp_path, as_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 50, 3), dtype=np.uint8)
+    images.write(tmp_path / "a.png", pixels)
+    recognizer = Recognizer(tiny_model_path, detector="none")
+    assert recognizer.predict(as_path(tmp_path / "a.png")) == recognizer.predict(pixels)
+
+
+def test_the_tensor_of_a_crop_is_what_training_sees(tiny_model_path):
+    crop = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
+    model = load_model(tiny_model_path)
+    logits = model.logits(fit(crop, InputSpec())[None])["fer2013"][0]
+    (face,) = Recognizer(model, labels="fer2013", detector="none").predict(crop)
+    np.testing.assert_allclose(
+        list(face.probabilities.values()), softmax(logits.astype(float)), atol=1e-12
+    )
+
+
+def test_batches_agree_with_single_faces(tiny_model_path):
+    rng = np.random.default_rng(0)
+    crops = [rng.integers(0, 256, (rng.integers(20, 90), 50, 3), dtype=np.uint8) for _ in range(7)]
+    recognizer = Recognizer(tiny_model_path)
+    whole = recognizer.predict_faces(crops, batch_size=32)
+    for batch_size in (1, 3, 7):
+        some = recognizer.predict_faces(crops, batch_size=batch_size)
+        assert [f.expression for f in some] == [f.expression for f in whole]
+        np.testing.assert_allclose(
+            [f.confidence for f in some], [f.confidence for f in whole], atol=1e-6
+        )
+
+
+def test_crops_go_through_the_network_in_batches(tiny_model_path, monkeypatch):
+    recognizer = Recognizer(tiny_model_path)
+    sizes = []
+    logits = recognizer.model.logits
+    monkeypatch.setattr(
+        recognizer.model, "logits", lambda batch: sizes.append(len(batch)) or logits(batch)
+    )
+    assert len(recognizer.predict_faces([even(9)] * 7, batch_size=3)) == 7
+    assert sizes == [3, 3, 1]
+
+
+def test_no_crops_give_no_faces(tiny_model_path):
+    assert Recognizer(tiny_model_path).predict_faces([]) == []
+
+
+def test_crops_may_stand_in_one_array(tiny_model_path):
+    faces = Recognizer(tiny_model_path).predict_faces(np.stack([even(0), even(255)]))
+    assert [face.expression for face in faces] == ["sadness", "happiness"]
+
+
+@pytest.mark.parametrize("crop", [even(0, (48, 48, 3)), even(0)])
+def test_a_single_crop_must_be_in_a_list(tiny_model_path, crop):
+    with pytest.raises(
+        InputError, match=r"takes several crops; got one array .*\. Put it in a list: \[crop\]"
+    ):
+        Recognizer(tiny_model_path).predict_faces(crop)
+
+
+def test_a_wrong_crop_is_named_by_its_number(tiny_model_path):
+    with pytest.raises(
+        InputError, match=r"Crop 1 is a uint8 array.*got float64 \(4, 4\)\. Scale it"
+    ):
+        Recognizer(tiny_model_path).predict_faces([even(0), np.zeros((4, 4))])
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (
+            np.zeros((9, 9, 3), np.float32),
+            r"A picture is a uint8 array.*got float32 \(9, 9, 3\)\. Scale it",
+        ),
+        (np.zeros((9, 9, 4), np.uint8), r"Leave the alpha channel out: image\[:, :, :3\]"),
+        (np.zeros((0, 9, 3), np.uint8), r"got uint8 \(0, 9, 3\)\."),
+        (b"bytes", r"got bytes\."),
+    ],
+)
+def test_what_is_no_picture_is_refused(tiny_model_path, image, words):
+    with pytest.raises(InputError, match=words):
+        Recognizer(tiny_model_path).predict(image)
+
+
+def test_a_missing_file_is_named(tiny_model_path):
+    with pytest.raises(ImageError, match=r"gone\.jpg does not exist"):
+        Recognizer(tiny_model_path).predict("gone.jpg")
+
+
+def test_batch_size_must_be_positive(tiny_model_path):
+    with pytest.raises(InputError, match=r"batch_size is 0; expected 1 or more\."):
+        Recognizer(tiny_model_path).predict_faces([even(0)], batch_size=0)
+
+
+def test_a_network_that_gives_no_numbers_is_refused(tiny_model_path, tmp_path):
+    model = onnx.load(tiny_model_path)
+    for constant in model.graph.initializer:
+        constant.CopyFrom(
+            onnx.numpy_helper.from_array(
+                onnx.numpy_helper.to_array(constant) + np.float32("nan"), constant.name
+            )
+        )
+    (tmp_path / "nan.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelFileError, match=r"nan\.onnx gave answers that are no numbers"):
+        Recognizer(tmp_path / "nan.onnx").predict_faces([even(0)])
+
+
+def test_threads_share_a_recognizer(tiny_model_path):
+    recognizer = Recognizer(tiny_model_path)
+    image, _ = draw_scene(["happiness"], seed=3, width_px=160, height_px=160)
+    expected = recognizer.predict(image)
+    results = []
+    threads = [
+        threading.Thread(target=lambda: results.append(recognizer.predict(image))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [expected] * 4
+
+
+def test_recognising_never_loads_torch(tiny_model_path):
+    code = (
+        "import sys, mien, numpy as np\n"
+        "mien.Recognizer(sys.argv[1]).predict(np.zeros((64, 64, 3), np.uint8))\n"
+        "print(sorted({'torch', 'onnx', 'pyarrow', 'matplotlib', 'mien.data'} & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", code, tiny_model_path]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,319 @@
+import io
+import os
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zlib
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from mien import images
+from mien.errors import ImageError
+
+
+def encoded(picture, kind="PNG", **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def plain(colour=(200, 100, 50), size=(6, 4)):
+    return PIL.Image.new("RGB", size, colour)
+
+
+def huge_png(width, height):
+    """A PNG whose header claims a size and whose data hold next to nothing."""
+
+    def chunk(kind, body):
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM"])
+def test_lossless_pictures_are_read_exactly(tmp_path, kind):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    path = tmp_path / "picture.any"
+    path.write_bytes(encoded(PIL.Image.fromarray(pixels), kind))
+    np.testing.assert_array_equal(images.read(path), pixels)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "GIF"])
+def test_other_pictures_are_read_nearly(kind):
+    read = images.decode(encoded(plain(), kind))
+    assert read.shape == (4, 6, 3)
+    assert read.dtype == np.uint8
+    assert np.abs(read.astype(int) - (200, 100, 50)).max() <= 8
+
+
+def test_grey_becomes_three_equal_channels():
+    read = images.decode(encoded(PIL.Image.new("L", (3, 2), 77)))
+    np.testing.assert_array_equal(read, np.full((2, 3, 3), 77))
+
+
+def test_black_and_white_bits_become_0_and_255():
+    bits = PIL.Image.fromarray(np.array([[True, False]]))
+    np.testing.assert_array_equal(images.decode(encoded(bits))[0, :, 0], [255, 0])
+
+
+def test_cmyk_becomes_rgb():
+    read = images.decode(
+        encoded(PIL.Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95)
+    )
+    assert np.abs(read.astype(int) - (255, 0, 0)).max() <= 6  # magenta and yellow: red
+
+
+def test_sixteen_bits_keep_their_tones():
+    deep = PIL.Image.fromarray(np.array([[0, 32768, 65535]], dtype=np.uint16))
+    np.testing.assert_array_equal(images.decode(encoded(deep))[0, :, 0], [0, 128, 255])
+
+
+def test_a_dark_sixteen_bit_picture_stays_dark():
+    deep = PIL.Image.fromarray(np.full((2, 2), 200, dtype=np.uint16))
+    assert images.decode(encoded(deep)).max() == 1
+
+
+@pytest.mark.parametrize(("white", "middle"), [(1.0, 0.5), (255.0, 127.5), (65535.0, 32767.5)])
+def test_float_pictures_are_scaled_by_their_values(white, middle):
+    deep = PIL.Image.fromarray(np.array([[0, middle, white, np.nan]], dtype=np.float32))
+    np.testing.assert_array_equal(images.decode(encoded(deep, "TIFF"))[0, :, 0], [0, 128, 255, 0])
+
+
+def test_what_is_transparent_becomes_white():
+    pixels = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 0, 0, 128]]], dtype=np.uint8)
+    read = images.decode(encoded(PIL.Image.fromarray(pixels)))
+    np.testing.assert_array_equal(read, [[[10, 20, 30], [255, 255, 255], [127, 127, 127]]])
+
+
+def test_a_palette_is_looked_up():
+    picture = PIL.Image.new("P", (2, 1))
+    picture.putpalette([0, 0, 0, 9, 8, 7])
+    picture.putpixel((1, 0), 1)
+    np.testing.assert_array_equal(images.decode(encoded(picture)), [[[0, 0, 0], [9, 8, 7]]])
+
+
+def test_a_transparent_palette_entry_becomes_white():
+    picture = PIL.Image.new("P", (2, 1))
+    picture.putpalette([0, 0, 0, 9, 8, 7])
+    picture.putpixel((1, 0), 1)
+    read = images.decode(encoded(picture, transparency=0))
+    np.testing.assert_array_equal(read, [[[255, 255, 255], [9, 8, 7]]])
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turned"),
+    [(1, lambda p: p), (3, lambda p: p[::-1, ::-1]), (6, lambda p: np.rot90(p, -1)), (8, np.rot90)],
+)
+def test_exif_orientation_is_obeyed(orientation, turned):
+    pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    read = images.decode(encoded(PIL.Image.fromarray(pixels), "PNG", exif=exif))
+    np.testing.assert_array_equal(read, turned(pixels))
+
+
+def test_an_animation_gives_its_first_frame():
+    frames = [plain((250, 0, 0)), plain((0, 0, 250))]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    np.testing.assert_array_equal(images.decode(data)[0, 0], (250, 0, 0))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ImageError, match=r"gone\.jpg does not exist\."):
+        images.read(tmp_path / "gone.jpg")
+
+
+def test_a_folder_is_no_picture(tmp_path):
+    with pytest.raises(ImageError, match=r"is a folder, not a picture\."):
+        images.read(tmp_path)
+
+
+def test_an_empty_file_is_named(tmp_path):
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(ImageError, match=r"empty\.png is empty \(0 bytes\)\."):
+        images.read(tmp_path / "empty.png")
+
+
+def test_a_null_byte_in_a_path_is_an_image_error(tmp_path):
+    with pytest.raises(ImageError, match="cannot be read"):
+        images.read(tmp_path / "a\0b.png")
+
+
+def test_a_path_that_is_too_long_is_an_image_error(tmp_path):
+    with pytest.raises(ImageError, match="cannot be read: File name too long"):
+        images.read(tmp_path / ("a" * 500))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_locked_file_is_named(tmp_path):
+    path = tmp_path / "locked.png"
+    path.touch(mode=0o000)
+    with pytest.raises(ImageError, match="cannot be read: Permission denied"):
+        images.read(path)
+
+
+def test_a_pipe_does_not_wait(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(ImageError, match=r"is a pipe or a device, not a picture file\."):
+        images.read(tmp_path / "pipe.jpg")
+
+
+def test_a_device_is_refused():
+    with pytest.raises(ImageError, match="/dev/zero is a pipe or a device"):
+        images.read(images.Path("/dev/zero"))
+
+
+def test_text_is_no_picture():
+    with pytest.raises(
+        ImageError, match="note is not a picture that can be read; expected JPEG, PNG"
+    ):
+        images.decode(b"dear diary", "note")
+
+
+def test_video_is_no_picture():
+    with pytest.raises(ImageError, match="is not a picture that can be read"):
+        images.decode(b"\0\0\0\x20ftypisom" + bytes(100))
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (
+            b"\0\0\0\x18ftypheic",
+            "is a HEIC picture, which is not read here. Save it as JPEG or PNG",
+        ),
+        (b"\0\0\0\x18ftypavif", "is an AVIF picture"),
+        (b"<?xml version='1.0'?><SVG width='9'>", "is an SVG drawing, not a photograph"),
+    ],
+)
+def test_known_strangers_are_named(start, words):
+    with pytest.raises(ImageError, match=words):
+        images.decode(start + bytes(50))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM"])
+def test_a_truncated_picture_is_damaged(kind):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    data = encoded(PIL.Image.fromarray(noise), kind)
+    with pytest.raises(
+        ImageError, match=r"photo (is damaged and cannot be decoded: .*[^.]\.|is not a pic.*)$"
+    ):
+        images.decode(data[: len(data) // 2], "photo")
+
+
+def test_a_picture_of_50_megapixels_is_the_largest():
+    with pytest.raises(ImageError, match="is damaged"):  # past the check of the size
+        images.decode(huge_png(10_000, 5_000))
+    with pytest.raises(
+        ImageError, match=r"is 10000 × 5001 px; at most 50 megapixels are decoded. Make it smaller"
+    ):
+        images.decode(huge_png(10_000, 5_001))
+
+
+def test_a_bomb_is_refused_at_once_and_in_little_memory():
+    data = huge_png(20_000, 20_000)
+    images.decode(encoded(plain()))  # Pillow has loaded its readers
+    start = time.perf_counter()
+    with pytest.raises(ImageError, match="far more than 50 megapixels"):
+        images.decode(data)
+    assert time.perf_counter() - start < 0.05
+
+
+def test_a_bomb_in_a_large_file_is_refused_by_its_header_alone(tmp_path):
+    path = tmp_path / "bomb.png"
+    with path.open("wb") as file:
+        file.write(huge_png(20_000, 20_000))
+        file.truncate(200 * 2**20)  # sparse: takes no room on the disk
+    code = (
+        "import resource, sys; from pathlib import Path; from mien import images, errors\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: images.read(Path(sys.argv[1]))\n"
+        "except errors.ImageError: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 20 * 1024  # KiB
+
+
+def test_a_file_that_is_too_large_is_not_opened(tmp_path):
+    path = tmp_path / "large.jpg"
+    with path.open("wb") as file:
+        file.truncate(images.MAX_BYTES + 2**20)
+    with pytest.raises(ImageError, match=r"is 257 MiB; at most 256 are read\. Make it smaller"):
+        images.read(path)
+
+
+def test_opencv_is_told_the_limit_before_it_is_imported():
+    code = "import mien, os, mien.faces.haar; print(os.environ['OPENCV_IO_MAX_IMAGE_PIXELS'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == images.MAX_PIXELS
+
+
+def test_reading_in_threads_leaves_the_warning_filters_alone():
+    import warnings
+
+    before = list(warnings.filters)
+    data = encoded(plain())
+    threads = [
+        threading.Thread(target=lambda: [images.decode(data) for _ in range(30)]) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert warnings.filters == before
+
+
+def test_damaged_pictures_give_typed_errors_only():
+    rng = np.random.default_rng(1)
+    noise = PIL.Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8))
+    for kind in ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"):
+        whole = np.frombuffer(encoded(noise, kind), np.uint8)
+        for _ in range(40):
+            damaged = whole.copy()
+            places = rng.integers(0, min(200, len(damaged)), 3)
+            damaged[places] = rng.integers(0, 256, 3)
+            try:
+                read = images.decode(damaged.tobytes())
+            except ImageError:
+                continue
+            assert read.dtype == np.uint8
+
+
+def test_a_written_picture_is_read_back(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    images.write(tmp_path / "new" / "a.png", pixels)
+    np.testing.assert_array_equal(images.read(tmp_path / "new" / "a.png"), pixels)
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.png"]
+
+
+def test_a_written_picture_has_ordinary_permissions(tmp_path):
+    images.write(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
+    (tmp_path / "b").touch()
+    assert (tmp_path / "a.png").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_an_ending_must_be_a_pictures(tmp_path):
+    with pytest.raises(
+        ImageError, match=r"a\.txt has no ending of a picture; use \.png or \.jpg\."
+    ):
+        images.write(tmp_path / "a.txt", np.zeros((2, 2), np.uint8))
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
+    def refuse(_picture, path, **_options):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(PIL.Image.Image, "save", refuse)
+    with pytest.raises(ImageError, match=r"a\.png cannot be written: No space left on device\."):
+        images.write(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
+    assert list(tmp_path.iterdir()) == []
