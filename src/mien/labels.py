@@ -58,9 +58,7 @@ FERPLUS = LabelSet(
 FERPLUS_VOTES = LabelSet("ferplus-votes", (*FERPLUS.labels, "unknown", "NF"))
 """The ten vote columns of ``fer2013new.csv``; NF says that the picture is not a face."""
 
-DEEPFACE = LabelSet(
-    "deepface", ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-)
+DEEPFACE = LabelSet("deepface", ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"))
 """Keys of deepface's ``emotion`` dictionary, in the order of its model's outputs."""
 
 FER_PACKAGE = LabelSet("fer", ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"))
@@ -185,4 +183,4 @@ def convert_probs(
         raise InputError(f"{probs.shape[-1]} probabilities were given for {len(source)} labels.")
     chosen = probs[..., expression_indices(source, target)]
     total = chosen.sum(axis=-1, keepdims=True)
-    return np.divide(chosen, total, out=np.zeros_like(chosen), where=total > 0)
+    return np.asarray(np.divide(chosen, total, out=np.zeros_like(chosen), where=total > 0))

@@ -44,7 +44,8 @@ class DataOptions:
     size: int = 48
     """Side that faces are stored at, px."""
     valid_fraction: float = 0.0
-    """Part of the training split that is held out for validation, class by class; 0 uses the data's own split."""
+    """Part of the training split that is held out for validation, class by class; the data's own validation
+    split is then not used at all. 0 uses that."""
     drop_not_face: int = 0
     """Training images with at least so many NF votes are left out; 0 keeps all."""
     drop_blank: bool = False
@@ -332,16 +333,19 @@ def _override(tables: dict[str, Any], override: str) -> None:
         value = text.strip()
     table: Any = tables
     for part in parts[:-1]:
-        table = table[int(part)] if isinstance(table, list) and _is_place(part, table) else table
-        if isinstance(table, dict):
-            table = table.setdefault(part, {})
+        table = _inside(table, part, override)
     if not isinstance(table, dict):
         raise ConfigError(f"-o {override}: {'.'.join(parts[:-1])} is not a table.")
     table[parts[-1]] = value
 
 
-def _is_place(part: str, table: list[Any]) -> bool:
-    return part.isdigit() and int(part) < len(table)
+def _inside(table: Any, part: str, override: str) -> Any:
+    """The table called ``part``, or the item of that number in a list of tables."""
+    if isinstance(table, dict):
+        return table.setdefault(part, {})
+    if isinstance(table, list) and part.isdigit() and int(part) < len(table):
+        return table[int(part)]
+    raise ConfigError(f"-o {override}: there is no '{part}' to change a setting in.")
 
 
 Record = TypeVar("Record")
@@ -358,7 +362,7 @@ def _build(kind: type[Record], tables: Mapping[str, Any], prefix: str) -> Record
     return kind(**{k: _convert(hints[k], v, f"{prefix}{k}") for k, v in tables.items()})
 
 
-def _convert(hint: Any, value: Any, key: str) -> Any:  # noqa: C901, PLR0911 - one line a kind of type
+def _convert(hint: Any, value: Any, key: str) -> Any:  # noqa: C901 - one line a kind of type
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):

@@ -82,7 +82,7 @@ def bf16_agrees(device: torch.device) -> bool:
             w = weight.clone().requires_grad_()
             with torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16):
                 y = torch.nn.functional.conv2d(x, w, padding=1)
-            y.float().square().mean().backward()
+            y.float().square().mean().backward()  # type: ignore[no-untyped-call]
             results.append([t.detach().float() for t in (y, x.grad, w.grad) if t is not None])
         for exact, close in zip(*results, strict=True):
             if not float((exact - close).norm() / exact.norm()) < BF16_TOLERANCE:
@@ -94,7 +94,7 @@ def _has_native_bf16(device: torch.device) -> bool:
     import torch
 
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     flags = _cpu_facts().get("flags", "").split()
     return "avx512_bf16" in flags or "amx_bf16" in flags or "bf16" in flags
 

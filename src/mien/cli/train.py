@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import signal
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,6 +45,7 @@ def train(
     from mien.recipe import load_recipe
 
     wanted = load_recipe(recipe, option or [])
+    signal.signal(signal.SIGTERM, _interrupt)  # a machine that shuts down loses nothing either
     folder_path = out or Path("runs") / wanted.name
     try:
         command = _command(recipe, option or [])
@@ -66,6 +69,10 @@ def train(
     _conclude(outcome)
 
 
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
 def _command(recipe: Path, options: list[str]) -> str:
     """The command for the record; where the user keeps things is left out, for model files are given away."""
     changes = [part for option in options for part in ("-o", option)]
@@ -73,7 +80,7 @@ def _command(recipe: Path, options: list[str]) -> str:
     return f"mien train {shlex.join([name, *changes])} --data PATH"
 
 
-def _train(  # noqa: PLR0913 - one argument an option
+def _train(
     recipe: Recipe, data: str, folder_path: Path, *, resume: bool, device: str, command: str
 ) -> Outcome:
     from mien.data import open_dataset

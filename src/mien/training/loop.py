@@ -39,6 +39,8 @@ class Progress:
     loss_sum: float = 0.0
     num_right: float = 0.0
     num_seen: float = 0.0
+    lr: float = 0.0
+    """Learning rate of the last batch that was done."""
     seconds: float = 0.0
     """Time spent in the present epoch, over all its sittings."""
     notes: dict[str, Any] = field(default_factory=dict)
@@ -77,7 +79,7 @@ class Trainer:
         """
         self.recipe, self.spec, self.data, self.device = recipe, spec, data, device
         self.progress = Progress()
-        self.network = network.to(device, memory_format=torch.channels_last)
+        self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = MovingAverage(self.network, recipe.train.ema) if recipe.train.ema else None
         self.optimizer = build_optimizer(self.network, recipe.optimizer)
         self.steps_per_epoch = num_batches(len(data), recipe.train.batch_size)
@@ -97,11 +99,6 @@ class Trainer:
         """The network whose weights are the result: the running average where there is one."""
         return self.network if self.average is None else self.average.network
 
-    @property
-    def lr(self) -> float:
-        """The present learning rate."""
-        return float(self.optimizer.param_groups[0]["lr"])
-
     def run_epoch(self, after_batch: Callable[[Progress], None]) -> dict[str, float]:
         """Train to the end of the present epoch.
 
@@ -120,7 +117,6 @@ class Trainer:
         )
         targets = self._targets(progress.epoch)
         size = self._size(progress.epoch)
-        lr = self.lr
         self.network.train()
         batches = epoch_batches(
             len(self.data), recipe.train.batch_size, recipe.seed, progress.epoch, progress.batch
@@ -134,7 +130,7 @@ class Trainer:
         return {
             "train_loss": progress.loss_sum / max(1.0, progress.num_seen),
             "train_accuracy": progress.num_right / max(1.0, progress.num_seen),
-            "lr": lr,
+            "lr": progress.lr,
             "seconds": progress.seconds,
         }
 
@@ -214,13 +210,14 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         self._clip()
         self.optimizer.step()
+        progress.lr = float(self.optimizer.param_groups[0]["lr"])
         self.schedule.after_step()
         if self.average is not None:
             self.average.update(self.network, step)
         self._count(float(loss.detach()), logits.detach(), *batch_targets[0])
 
     def _loss(self, logits: Tensor, targets: list[tuple[Tensor, Tensor]]) -> Tensor:
-        parts = logits.split(self.head_sizes, dim=1)
+        parts = torch.split(logits, self.head_sizes, dim=1)
         total = torch.zeros((), device=self.device)
         for head, fixed, part, (probs, counts) in zip(
             self.recipe.heads, self._fixed, parts, targets, strict=True

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -116,7 +116,10 @@ def prepare(options: DataOptions, seed: int, data: Dataset) -> tuple[Dataset, Da
     What a recipe leaves out is left out of training only: a score is over all of its split.
     """
     if options.valid_fraction:
-        data = hold_out(data, options.valid_fraction, seed)
+        # The data's own validation faces are then untouched by the run, and can serve as its test.
+        own = data.split == SPLITS.index("valid")
+        data = replace(data, split=np.where(own, SPLITS.index("test"), data.split).astype(np.uint8))
+        data = hold_out(data, options.valid_fraction, np.random.default_rng([seed, 5]))
     if not (data.split == SPLITS.index("valid")).any():
         raise DataError(
             "This data has no validation split, and choosing anything on test would spoil it. "
@@ -257,7 +260,7 @@ class _Run:
 def _open_tensorboard(folder: Path, epoch: int) -> Any:
     from torch.utils.tensorboard import SummaryWriter  # seconds to import: only when a run starts
 
-    return SummaryWriter(str(folder), purge_step=epoch + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder), purge_step=epoch + 1)
 
 
 def _input_spec(recipe: Recipe) -> InputSpec:

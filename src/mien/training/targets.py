@@ -91,8 +91,9 @@ def _from_votes(
         return _hard(labels.astype(np.int64), len(FERPLUS))
     if options.mode == "shares":
         total = expressions.sum(axis=1, keepdims=True, dtype=np.float32)
-        shares = expressions / np.maximum(total, 1)
-        return Targets(shares.astype(np.float32), (total[:, 0] > 0).astype(np.float32))
+        shares: NDArray[np.float32] = (expressions / np.maximum(total, 1)).astype(np.float32)
+        usable = np.asarray(total[:, 0] > 0, np.float32)
+        return Targets(shares, usable)
     if options.mode == "majority":
         return _hard(ferplus.majority(votes), len(FERPLUS))
     if options.mode == "probability":

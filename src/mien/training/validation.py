@@ -46,9 +46,12 @@ class Validator:
         self._targets = [make_targets(head, data, np.full(len(data), 0.5)) for head in heads]
 
     def score(self, network: nn.Module) -> dict[str, float | str]:
-        """Return ``valid_loss`` (without label smoothing), and for the first head ``valid_accuracy``,
-        ``valid_macro_f1``; for each further one ``valid_accuracy/NAME``. ``collapsed`` names the class when
-        at least 99 % of the answers are one."""
+        """Score a network.
+
+        Returns:
+            ``valid_loss`` without label smoothing; ``valid_accuracy`` and ``valid_macro_f1`` of the first head;
+            ``valid_accuracy/NAME`` of each further one; ``collapsed``, the class, when nearly all answers are one.
+        """
         logits = self._logits(network)
         row: dict[str, float | str] = {}
         loss, place = 0.0, 0
@@ -78,7 +81,7 @@ class Validator:
         was_training = network.training
         network.eval()
         parts = []
-        for inputs in self._inputs.split(BATCH_SIZE):
+        for inputs in torch.split(self._inputs, BATCH_SIZE):
             batch = inputs.to(self._device).contiguous(memory_format=torch.channels_last)
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
                 parts.append(network(batch).float().cpu())

@@ -1,0 +1,1 @@
+"""A trained network becomes a file that others can run."""

@@ -1,0 +1,105 @@
+"""The whole way from a run to a file that ships: export, quantise, calibrate, score, write down."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from mien.data.dataset import SPLITS, Dataset
+from mien.errors import DataError
+from mien.evaluation.calibration import fit_temperature
+from mien.evaluation.evaluate import Result, evaluate
+from mien.exporting.onnx import export_onnx, write_model
+from mien.exporting.quantize import Parity, quantise
+from mien.modelfile import Model, ModelInfo, load_model
+from mien.models.weights import load_network
+from mien.preprocess import InputSpec, fit
+
+__all__ = ["NUM_CALIBRATION_FACES", "export_model"]
+
+NUM_CALIBRATION_FACES = 512
+"""Training faces from which int8 ranges are taken."""
+
+
+def export_model(
+    weights: Path, path: Path, *, data: Dataset | None = None, int8: bool = False, name: str = ""
+) -> Model:
+    """Turn trained weights into a model file.
+
+    With data, int8 ranges come from its training faces, and temperatures and the scores in the record from
+    its validation faces, in this order: calibration is of the file that ships.
+
+    Args:
+        weights: A run folder or a safetensors file.
+        path: The ``.onnx`` file to write.
+        data: Labelled faces with training and validation splits; without, temperatures stay 1.
+        int8: Quantise; needs data.
+        name: What the model is called; the run's name by default.
+
+    Raises:
+        ModelFileError: If the weights cannot be read, or a parity gate does not pass.
+        DataError: If int8 is asked for without data.
+    """
+    network, info = load_network(weights)
+    info = dataclasses.replace(info, name=name or info.name)
+    if int8 and data is None:
+        raise DataError("int8 needs faces to take its ranges from: --calibrate PATH of a data set.")
+    with tempfile.TemporaryDirectory() as folder:
+        model = export_onnx(network, info, Path(folder) / "fp32.onnx")
+        notes: dict[str, Any] = {"precision": "fp32"}
+        if int8 and data is not None:
+            calibration = _faces(data, "train", info.input, NUM_CALIBRATION_FACES)
+            check = _faces(data, "valid", info.input)
+            model, parity = quantise(model, Path(folder) / "int8.onnx", calibration, check)
+            notes = {"precision": "int8", **_parity_note(parity)}
+        info = dataclasses.replace(info, provenance={**info.provenance, "export": notes})
+        if data is not None:
+            info = _calibrated(model, info, data)
+        write_model(onnx.load(model.path), info, path)
+    return load_model(path)
+
+
+def _faces(
+    data: Dataset, split: str, spec: InputSpec, most: int | None = None
+) -> NDArray[np.uint8]:
+    rows = data.rows(split)
+    if most is not None and len(rows) > most:
+        rows = np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
+    return np.stack([fit(image, spec) for image in data.images[rows]])
+
+
+def _parity_note(parity: Parity) -> dict[str, Any]:
+    return {
+        "same_answer_as_fp32": {name: round(part, 4) for name, part in parity.agreement.items()},
+        "compared_on": f"{parity.num_faces} {SPLITS[1]} faces",
+    }
+
+
+def _calibrated(model: Model, info: ModelInfo, data: Dataset) -> ModelInfo:
+    """Fit each head's temperature on the validation split, then score the calibrated model there."""
+    results = evaluate(model.logits, info, data, "valid")
+    fitted = {r.head.name: fit_temperature(r.logits, r.targets) for r in results}
+    heads = tuple(
+        dataclasses.replace(head, temperature=fitted.get(head.name, head.temperature))
+        for head in info.heads
+    )
+    info = dataclasses.replace(info, heads=heads)
+    scores = {r.protocol: _score_note(r) for r in evaluate(model.logits, info, data, "valid")}
+    return dataclasses.replace(info, scores=scores)
+
+
+def _score_note(result: Result) -> dict[str, Any]:
+    scores = result.scores
+    return {
+        "n": scores.n,
+        "views": result.views,
+        "accuracy": round(scores.rates["accuracy"].value, 4),
+        "macro_f1": round(scores.rates["macro_f1"].value, 4),
+        "ece_15": round(scores.calibrated.ece, 4),
+    }

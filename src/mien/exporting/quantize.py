@@ -1,0 +1,119 @@
+"""From fp32 to int8: a quarter of the size, about three times as fast on a CPU, and gated on what it answers."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from mien.errors import ModelFileError
+from mien.exporting.onnx import write_model
+from mien.modelfile import Model, load_model
+from mien.preprocess import InputSpec, to_inputs
+
+__all__ = ["MIN_AGREEMENT", "Parity", "quantise"]
+
+MIN_AGREEMENT = 0.99
+"""Part of the faces to which int8 must give the same answer as fp32, for each head."""
+
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far an int8 file's answers are those of the fp32 file."""
+
+    agreement: dict[str, float]
+    """Head -> part of the faces with the same most probable label."""
+    num_faces: int
+
+
+def quantise(
+    model: Model, path: Path, calibration: NDArray[np.uint8], check: NDArray[np.uint8]
+) -> tuple[Model, Parity]:
+    """Write the int8 twin of an fp32 model file.
+
+    Static quantisation in QDQ form, weights a scale a channel (ONNX Runtime's documentation, "Quantize
+    ONNX models"). Weights take 7 of their 8 bits: processors without VNNI add two products in 16 bits, and
+    full-range weights would overflow there, silently.
+
+    Args:
+        model: The fp32 file.
+        path: The file to write; it appears whole or not at all.
+        calibration: (N, S, S[, 3]) uint8 training faces from which the ranges are taken; a few hundred.
+        check: (M, S, S[, 3]) uint8 other faces on which both are compared.
+
+    Returns:
+        The file, opened, and how well it agrees.
+
+    Raises:
+        ModelFileError: If it agrees on less than `MIN_AGREEMENT`, or the disk does not take it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
+        previous = logging.root.level
+        logging.root.setLevel(logging.ERROR)  # the quantiser advises on what was just done
+        try:
+            quant_pre_process(str(model.path), str(prepared), skip_symbolic_shape=True)
+            quantize_static(
+                str(prepared),
+                str(quantised),
+                _Reader(calibration, model.info.input),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                reduce_range=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.MinMax,
+            )
+        finally:
+            logging.root.setLevel(previous)
+        write_model(onnx.load(quantised), model.info, path)
+    result = load_model(path)
+    parity = _compare(model, result, check)
+    worst = min(parity.agreement.values())
+    if worst < MIN_AGREEMENT:
+        path.unlink()
+        raise ModelFileError(
+            f"int8 gives the same answer as fp32 to {worst:.1%} of {parity.num_faces} faces; at least "
+            f"{MIN_AGREEMENT:.0%} passes. Nothing was written. Calibrate on faces like those of the training."
+        )
+    return result, parity
+
+
+def _compare(exact: Model, quick: Model, faces: NDArray[np.uint8]) -> Parity:
+    same: dict[str, list[NDArray[np.bool_]]] = {head.name: [] for head in exact.info.heads}
+    for start in range(0, len(faces), BATCH_SIZE):
+        batch = faces[start : start + BATCH_SIZE]
+        ours, theirs = exact.logits(batch), quick.logits(batch)
+        for name, parts in same.items():
+            parts.append(ours[name].argmax(axis=1) == theirs[name].argmax(axis=1))
+    return Parity({name: float(np.concatenate(p).mean()) for name, p in same.items()}, len(faces))
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    """Hands the calibration faces over in batches."""
+
+    def __init__(self, faces: NDArray[np.uint8], spec: InputSpec) -> None:
+        self._batches = iter(
+            to_inputs(faces[start : start + BATCH_SIZE], spec)
+            for start in range(0, len(faces), BATCH_SIZE)
+        )
+
+    def get_next(self) -> dict[str, Any] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {"inputs": batch}

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mien.cli import app
+from mien.cli import export as command
+from mien.errors import MissingExtraError, ModelFileError
+from mien.labels import FER2013
+from mien.modelfile import Head, ModelInfo, load_model
+from mien.models.weights import save_network
+from mien.models.zoo import build_network
+from mien.preprocess import InputSpec
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    """A run folder with an untrained network of one head."""
+    options = {"widths": (8,), "depths": (1,)}
+    info = ModelInfo(
+        name="tiny",
+        heads=(Head(name="fer2013", labels=FER2013.labels),),
+        input=InputSpec(size=24),
+        architecture="mien_net",
+        options=options,
+    )
+    network = build_network("mien_net", num_classes=7, seed=0, **options)
+    save_network(tmp_path / "weights.safetensors", network, info)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_run_becomes_a_file_that_is_named_and_described(run):
+    result = CliRunner().invoke(
+        app, ["export", str(run), "--name", "mine", "--calibrate", "synthetic:100"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "mine.onnx" in result.output
+    assert "fer2013: 7 labels, temperature" in result.output
+    assert "labels-valid: accuracy" in result.output
+    assert load_model(run / "mine.onnx").info.name == "mine"
+
+
+@pytest.mark.slow
+def test_without_calibration_it_says_so(run):
+    result = CliRunner().invoke(app, ["export", str(run), "--out", str(run / "x.onnx")])
+    assert result.exit_code == 0
+    assert "not calibrated: give --calibrate PATH" in result.output
+
+
+def test_a_folder_without_weights_is_named(tmp_path):
+    result = CliRunner().invoke(app, ["export", str(tmp_path)])
+    assert isinstance(result.exception, ModelFileError)
+    assert str(tmp_path) in str(result.exception)
+
+
+def test_without_torch_it_names_the_extra(run, monkeypatch):
+    monkeypatch.setattr(command, "find_spec", lambda _: None)
+    result = CliRunner().invoke(app, ["export", str(run)])
+    assert isinstance(result.exception, MissingExtraError)
+    assert "pip install 'mien[train]'" in str(result.exception)
+
+
+def test_an_unknown_form_is_a_usage_error(run):
+    result = CliRunner().invoke(app, ["export", str(run), "--to", "coreml"])
+    assert result.exit_code == 2

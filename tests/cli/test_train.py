@@ -1,0 +1,109 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from mien.cli import app
+from mien.cli.train import _command
+from mien.errors import ConfigError, DataError, MissingExtraError, TrainingError
+
+TINY = """
+[data]
+source = "synthetic:200"
+size = 24
+[model]
+options = { widths = [8], depths = [1] }
+[optimizer]
+lr = 0.01
+[train]
+epochs = 1
+batch_size = 32
+precision = "fp32"
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+def invoke(*words):
+    """Run a command; errors that main() would print come out as they are."""
+    return CliRunner().invoke(app, ["train", *map(str, words)], catch_exceptions=False)
+
+
+def fails(*words):
+    result = CliRunner().invoke(app, ["train", *map(str, words)])
+    assert result.exception is not None
+    raise result.exception
+
+
+def test_a_run_lands_in_runs_under_its_name_and_says_how_it_did(recipe, tmp_path):
+    result = invoke(recipe)
+    assert result.exit_code == 0
+    assert "Epoch 1: validation accuracy" in result.output
+    assert (tmp_path / "runs/tiny/weights.safetensors").exists()
+    rows = (tmp_path / "runs/tiny/metrics.jsonl").read_text().splitlines()
+    assert json.loads(rows[0])["epoch"] == 1
+
+
+def test_a_second_run_does_not_write_over_the_first(recipe):
+    invoke(recipe)
+    with pytest.raises(TrainingError, match=r"already holds a run. Go on with it by --resume"):
+        fails(recipe)
+
+
+def test_a_finished_run_can_be_resumed_and_changes_nothing(recipe, tmp_path):
+    invoke(recipe)
+    before = (tmp_path / "runs/tiny/metrics.jsonl").read_text()
+    assert invoke(recipe, "--resume").exit_code == 0
+    assert (tmp_path / "runs/tiny/metrics.jsonl").read_text() == before
+
+
+def test_resuming_with_other_settings_names_them(recipe):
+    invoke(recipe)
+    with pytest.raises(ConfigError, match=r"begun with other settings \(train\)"):
+        fails(recipe, "--resume", "-o", "train.epochs=5")
+
+
+def test_without_data_it_says_how_to_name_some(recipe):
+    with pytest.raises(ConfigError, match=r"Which data.* --data PATH"):
+        fails(recipe, "-o", "data.source=")
+
+
+def test_data_that_is_not_there_is_named(recipe, tmp_path):
+    with pytest.raises(DataError, match=r"nowhere"):
+        fails(recipe, "--data", tmp_path / "nowhere")
+
+
+def test_without_torch_it_names_the_extra(recipe, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "mien.training.run", raising=False)
+    with pytest.raises(MissingExtraError, match=r"mien\[train\]"):
+        fails(recipe)
+
+
+def test_the_recorded_command_holds_no_folder_of_the_user(tmp_path):
+    assert _command(tmp_path / "a b.toml", ["seed=1"]) == (
+        "mien train 'a b.toml' -o seed=1 --data PATH"
+    )
+
+
+@pytest.mark.slow
+def test_a_user_error_is_one_line_and_exit_2(recipe):
+    done = subprocess.run(
+        [sys.executable, "-m", "mien", "train", str(recipe), "-o", "train.epoch=1"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "'train.epoch' is no setting. Did you mean epochs?" in done.stderr

@@ -1,0 +1,135 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from mien.data.synthetic import draw_faces
+from mien.errors import DataError, ModelFileError
+from mien.evaluation.evaluate import predict_logits
+from mien.exporting import onnx as writing
+from mien.exporting import quantize
+from mien.exporting.export import export_model
+from mien.labels import FER2013, FERPLUS
+from mien.modelfile import METADATA_KEY, Head, ModelInfo
+from mien.models.predict import network_predictor
+from mien.models.weights import load_network, save_network
+from mien.models.zoo import build_network
+from mien.preprocess import InputSpec
+
+pytestmark = pytest.mark.slow  # tracing a network takes seconds
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return draw_faces(160, seed=0, size=24)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A small network with two heads, as a run leaves it."""
+    options = {"widths": (8, 16), "depths": (1, 1)}
+    heads = (
+        Head(name="fer2013", labels=FER2013.labels),
+        Head(name="ferplus", labels=FERPLUS.labels),
+    )
+    network = build_network("mien_net", num_classes=15, seed=0, **options)
+    info = ModelInfo(
+        name="tiny",
+        heads=heads,
+        input=InputSpec(size=24),
+        architecture="mien_net",
+        options=options,
+        provenance={"seed": 0, "commit": "abc"},
+    )
+    path = tmp_path_factory.mktemp("run") / "weights.safetensors"
+    save_network(path, network, info)
+    return path
+
+
+@pytest.fixture(scope="module")
+def fp32(weights, tmp_path_factory):
+    return export_model(weights, tmp_path_factory.mktemp("onnx") / "tiny.onnx")
+
+
+def test_onnx_gives_the_logits_of_the_network(weights, fp32, faces):
+    network, info = load_network(weights)
+    ours = network_predictor(network, info)(faces.images)
+    theirs = fp32.logits(faces.images)
+    for name in ("fer2013", "ferplus"):
+        np.testing.assert_allclose(ours[name], theirs[name], atol=1e-4)
+
+
+def test_the_file_takes_any_number_of_faces(fp32, faces):
+    one_by_one = np.concatenate([fp32.logits(faces.images[i : i + 1])["ferplus"] for i in range(5)])
+    np.testing.assert_allclose(one_by_one, fp32.logits(faces.images[:5])["ferplus"], atol=1e-5)
+
+
+def test_the_record_survives_and_nothing_of_this_machine_is_in_the_file(weights, fp32):
+    _, info = load_network(weights)
+    assert fp32.info.heads == info.heads
+    assert fp32.info.provenance == {**info.provenance, "export": {"precision": "fp32"}}
+    assert b"site-packages" not in fp32.path.read_bytes()
+    assert str(weights.parent).encode() not in fp32.path.read_bytes()
+    record = {p.key: p.value for p in onnx.load(fp32.path).metadata_props}[METADATA_KEY]
+    assert json.loads(record)["format"] == 1
+
+
+def test_with_data_temperatures_and_scores_are_of_the_validation_split(weights, faces, tmp_path):
+    model = export_model(weights, tmp_path / "tiny.onnx", data=faces)
+    temperatures = {head.name: head.temperature for head in model.info.heads}
+    assert temperatures["fer2013"] != 1.0
+    scores = next(iter(model.info.scores.values()))
+    valid = faces.images[faces.rows("valid")]
+    logits = predict_logits(model.logits, valid, model.info.input)["fer2013"]
+    right = logits.argmax(axis=1) == faces.labels[faces.rows("valid")]
+    assert scores["accuracy"] == pytest.approx(right.mean(), abs=1e-4)
+    assert scores["n"] == len(valid)
+
+
+def test_int8_is_smaller_answers_alike_and_says_so(weights, faces, tmp_path, monkeypatch):
+    # An untrained network decides by hairs, so its answers flip more easily than a trained one's.
+    monkeypatch.setattr(quantize, "MIN_AGREEMENT", 0.5)
+    fp32 = export_model(weights, tmp_path / "fp32.onnx")
+    int8 = export_model(weights, tmp_path / "int8.onnx", data=faces, int8=True)
+    ours, theirs = (m.logits(faces.images)["ferplus"] for m in (fp32, int8))
+    assert np.abs(ours - theirs).max() < 0.1 * np.abs(ours).max()
+    note = int8.info.provenance["export"]
+    assert note["precision"] == "int8"
+    assert 0.5 <= note["same_answer_as_fp32"]["fer2013"] <= 1
+    types = {node.op_type for node in onnx.load(int8.path).graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= types
+
+
+def test_int8_that_answers_differently_is_refused_and_not_written(
+    weights, faces, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(quantize, "MIN_AGREEMENT", 1.01)
+    with pytest.raises(
+        ModelFileError, match=r"int8 gives the same answer as fp32 to .*% of .* faces"
+    ):
+        export_model(weights, tmp_path / "int8.onnx", data=faces, int8=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_int8_without_faces_says_what_to_give(weights, tmp_path):
+    with pytest.raises(DataError, match=r"int8 needs faces .* --calibrate PATH"):
+        export_model(weights, tmp_path / "int8.onnx", int8=True)
+
+
+def test_an_export_that_differs_from_its_network_is_refused(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "TOLERANCE", -1.0)
+    with pytest.raises(ModelFileError, match=r"logits differ from the network's"):
+        export_model(weights, tmp_path / "tiny.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_full_leaves_no_half_file(fp32, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ModelFileError, match=r"cannot be written: No space left on device"):
+        writing.write_model(onnx.load(fp32.path), fp32.info, tmp_path / "new.onnx")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,86 @@
+import logging
+import subprocess
+
+import pytest
+import torch
+
+from mien import runtime
+from mien.errors import ConfigError
+
+CPU = torch.device("cpu")
+
+
+def test_auto_takes_a_gpu_only_where_there_is_one():
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert runtime.choose_device("auto").type == expected
+
+
+def test_an_unknown_device_lists_those_that_exist():
+    with pytest.raises(
+        ConfigError, match=r"There is no device 'abacus'; expected auto, cpu or cuda"
+    ):
+        runtime.choose_device("abacus")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_an_absent_gpu_says_what_to_choose():
+    with pytest.raises(ConfigError, match=r"no CUDA device that torch can use; choose --device cpu"):
+        runtime.choose_device("cuda")
+
+
+def test_bf16_agrees_with_fp32_here():
+    assert runtime.bf16_agrees(CPU)
+
+
+def test_wrong_bf16_is_noticed(monkeypatch):
+    right = torch.nn.functional.conv2d
+
+    def wrong(x, w, **options):
+        y = right(x, w, **options)
+        return y * 1.1 if torch.is_autocast_enabled("cpu") else y
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", wrong)
+    assert not runtime.bf16_agrees(CPU)
+
+
+def test_auto_falls_back_to_fp32_aloud_and_bf16_refuses(monkeypatch, caplog):
+    monkeypatch.setattr(runtime, "bf16_agrees", lambda _: False)
+    monkeypatch.setattr(runtime, "_has_native_bf16", lambda _: True)
+    with caplog.at_level(logging.WARNING):
+        assert runtime.choose_precision("auto", CPU) == "fp32"
+    assert "bf16 convolutions differ from fp32" in caplog.text
+    with pytest.raises(ConfigError, match=r"set train.precision to fp32"):
+        runtime.choose_precision("bf16", CPU)
+
+
+def test_auto_stays_in_fp32_where_bf16_is_emulated(monkeypatch):
+    monkeypatch.setattr(runtime, "_has_native_bf16", lambda _: False)
+    assert runtime.choose_precision("auto", CPU) == "fp32"
+    assert runtime.choose_precision("fp32", CPU) == "fp32"
+
+
+def test_the_machine_is_described_without_its_name():
+    facts = runtime.machine()
+    assert facts["cores"] >= 1
+    assert {"numpy", "onnxruntime"} <= facts["versions"].keys()
+    assert set(facts) == {"cpu", "cores", "system", "python", "versions"}
+
+
+def test_the_commit_tells_whether_something_was_changed(tmp_path):
+    def git(*words):
+        subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+        )
+
+    assert runtime.commit(tmp_path) == "unknown"
+    git("init")
+    (tmp_path / "file").write_text("one")
+    git("add", "file")
+    git("commit", "-m", "first")
+    clean = runtime.commit(tmp_path)
+    assert len(clean) == 12
+    (tmp_path / "file").write_text("two")
+    assert runtime.commit(tmp_path) == clean + "+"

@@ -1,0 +1,282 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mien.data.synthetic import draw_faces
+from mien.errors import DataError, TrainingError
+from mien.models.weights import load_network
+from mien.recipe import recipe_from_dict
+from mien.training.checkpoint import NAME, PREVIOUS, load_checkpoint, save_checkpoint
+from mien.training.run import prepare, train
+from mien.training.run_folder import RunFolder
+
+TINY = {
+    "name": "tiny",
+    "model": {"name": "mien_net", "options": {"widths": [8, 16], "depths": [1, 1], "dropout": 0.2}},
+    "data": {"size": 24, "valid_fraction": 0.25},
+    "heads": [{"labels": "fer2013", "label_smoothing": 0.1}, {"labels": "ferplus"}],
+    "optimizer": {"lr": 0.05, "nesterov": True},
+    "schedule": {"name": "linear"},
+    "augment": {"flip": True, "rotate_deg": 10.0, "erase": 0.5, "mixup": 0.2},
+    "train": {"epochs": 3, "batch_size": 32, "precision": "fp32", "ema": 0.9},
+}
+
+
+def tiny(**changes):
+    """The tiny recipe with tables changed: tiny(train={"epochs": 1})."""
+    tables = {k: {**v, **changes.pop(k, {})} if isinstance(v, dict) else v for k, v in TINY.items()}
+    return recipe_from_dict({**tables, **changes}, "tiny")
+
+
+class Silent:
+    """Listens, and stops the sitting after so many batches."""
+
+    def __init__(self, stop_after=None):
+        self.rows, self.batches, self.stop_after = [], 0, stop_after
+
+    def begin(self, run, trainer): ...
+
+    def batch(self, _progress):
+        self.batches += 1
+        if self.batches == self.stop_after:
+            raise KeyboardInterrupt
+
+    def epoch(self, row):
+        self.rows.append(row)
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return draw_faces(240, seed=0, size=24)
+
+
+@pytest.fixture(scope="module")
+def finished(faces, tmp_path_factory):
+    """A run that nothing disturbed."""
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "whole")
+    reporter = Silent()
+    outcome = train(tiny(), faces, folder, reporter, command="mien train tiny.toml")
+    return folder, outcome, reporter
+
+
+def test_a_run_folder_holds_all_that_happened(finished):
+    folder, outcome, _ = finished
+    names = {path.name for path in folder.path.iterdir()}
+    assert names >= {
+        "recipe.toml",
+        "run.json",
+        "metrics.jsonl",
+        "weights.safetensors",
+        "curves.png",
+        "tensorboard",
+        "checkpoint.pt",
+    }
+    assert folder.recipe() == tiny()
+    rows = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert set(rows[0]) >= {
+        "train_loss",
+        "valid_loss",
+        "valid_accuracy",
+        "valid_accuracy/ferplus",
+        "lr",
+    }
+    assert outcome.last["epoch"] == 3
+    assert folder.facts()["command"] == "mien train tiny.toml"
+
+
+def test_the_weights_carry_their_record_and_score_as_the_run_said(finished, faces):
+    folder, outcome, _ = finished
+    network, info = load_network(folder.path)
+    assert [head.name for head in info.heads] == ["fer2013", "ferplus"]
+    assert info.provenance["seed"] == 0
+    assert info.provenance["parameters"] == sum(p.numel() for p in network.parameters())
+    _, valid = prepare(tiny().data, 0, faces)
+    pixels = torch.from_numpy(np.array(valid.images))[:, None].float()
+    with torch.inference_mode():
+        logits = network((pixels / 255 - info.input.mean) / info.input.std)
+    accuracy = (logits[:, :7].argmax(1).numpy() == valid.labels).mean()
+    assert accuracy == pytest.approx(outcome.last["valid_accuracy"])
+
+
+@pytest.mark.slow
+def test_training_learns_drawn_expressions(tmp_path):
+    recipe = tiny(
+        model={"options": {"widths": [16, 32], "depths": [1, 1]}},
+        train={"epochs": 8, "ema": 0.0, "batch_size": 16},
+        augment={"flip": False, "rotate_deg": 0.0, "erase": 0.0, "mixup": 0.0},
+    )
+    faces = draw_faces(400, seed=0, size=24)
+    outcome = train(recipe, faces, RunFolder(tmp_path / "run"), Silent())
+    assert outcome.last["valid_accuracy"] > 0.5  # seven classes: chance is 0.14
+
+
+def test_the_same_seed_gives_the_same_weights(finished, faces, tmp_path):
+    again = RunFolder(tmp_path / "again")
+    train(tiny(), faces, again, Silent())
+    assert_same_weights(finished[0], again)
+
+
+@pytest.mark.parametrize("stop_after", [2, 4, 7, 11])
+def test_a_run_stopped_anywhere_goes_on_bit_exactly(finished, faces, tmp_path, stop_after):
+    folder = RunFolder(tmp_path / "cut")
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(), faces, folder, Silent(stop_after))
+    train(tiny(), faces, folder, Silent(), resume=True)
+    assert_same_weights(finished[0], folder)
+    assert without_times(folder) == without_times(finished[0])
+
+
+@pytest.mark.slow
+def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_bit_exactly(tmp_path):
+    recipe = tmp_path / "tiny.toml"
+    import tomli_w
+
+    recipe.write_text(tomli_w.dumps(tiny(train={"checkpoint_minutes": 1e-6}).as_dict()))
+
+    def command(name, *more):
+        arguments = ["train", str(recipe), "--data", "synthetic:600", "--out", str(tmp_path / name)]
+        return [sys.executable, "-c", "from mien.cli import main; main()", *arguments, *more]
+
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run(command("whole"), check=True, env=environment, capture_output=True)
+    killed = subprocess.Popen(command("killed"), env=environment, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "killed" / PREVIOUS).exists():
+        assert killed.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.005)
+    time.sleep(0.05)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    progress = load_checkpoint(tmp_path / "killed")["progress"]
+    assert (progress["epoch"], progress["batch"]) != (3, 0), "it was killed after its end"
+    subprocess.run(command("killed", "--resume"), check=True, env=environment, capture_output=True)
+    whole, cut = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "killed")
+    assert_same_weights(whole, cut)
+    assert without_times(cut) == without_times(whole)
+
+
+def assert_same_weights(one, other):
+    ours, theirs = load_file(one.weights), load_file(other.weights)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+def without_times(folder):
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in folder.rows()]
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, caplog):
+    save_checkpoint(tmp_path, {"step": 1})
+    save_checkpoint(tmp_path, {"step": 2})
+    assert load_checkpoint(tmp_path) == {"step": 2}
+    (tmp_path / NAME).write_bytes((tmp_path / NAME).read_bytes()[:50])
+    assert load_checkpoint(tmp_path) == {"step": 1}
+    assert "is damaged and passed over" in caplog.text
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "ran"),))
+
+    torch.save({"x": Evil()}, tmp_path / NAME)
+    with pytest.raises(TrainingError, match=r"holds no checkpoint to resume from"):
+        load_checkpoint(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path, {"step": 1})
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(TrainingError, match=r"cannot be written: .*No space left"):
+        save_checkpoint(tmp_path, {"step": 2})
+    assert load_checkpoint(tmp_path) == {"step": 1}
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+def test_resuming_where_nothing_was_begun_says_so(faces, tmp_path):
+    with pytest.raises(TrainingError, match=r"holds no checkpoint to resume from"):
+        train(tiny(), faces, RunFolder(tmp_path / "none"), Silent(), resume=True)
+
+
+def test_a_folder_that_holds_a_run_is_not_written_over(finished, faces):
+    with pytest.raises(TrainingError, match=r"already holds a run. Go on with it by --resume"):
+        train(tiny(), faces, finished[0], Silent())
+
+
+def test_a_checkpoint_of_another_network_is_refused(finished, faces):
+    other = tiny(model={"options": {"widths": [4, 8], "depths": [1, 1]}})
+    with pytest.raises(TrainingError, match=r"The checkpoint is of another network or recipe"):
+        train(other, faces, finished[0], Silent(), resume=True)
+
+
+def test_a_diverging_run_says_where_and_what_to_lower(faces, tmp_path):
+    recipe = tiny(optimizer={"lr": 1e30, "nesterov": False, "momentum": 0.0})
+    with pytest.raises(TrainingError, match=r"has diverged. Lower optimizer.lr \(it is 1e\+30\)"):
+        train(recipe, faces, RunFolder(tmp_path / "run"), Silent())
+
+
+def test_a_collapsed_run_names_the_class(faces, tmp_path):
+    one_class = dataclasses.replace(faces, labels=np.full(len(faces), 3))
+    recipe = tiny(heads=[{"labels": "fer2013"}], train={"epochs": 2})
+    reporter = Silent()
+    outcome = train(recipe, one_class, RunFolder(tmp_path / "run"), reporter)
+    assert outcome.collapsed == "happy"
+    assert reporter.rows[-1]["collapsed"] == "happy"
+
+
+def test_early_stopping_stops_after_its_patience(faces, tmp_path):
+    # A rate this small never gains a whole nat, so the second epoch is already one too many.
+    options = {"epochs": 9, "stop_patience": 1, "stop_min_delta": 1.0}
+    recipe = tiny(train=options, optimizer={"lr": 1e-6})
+    outcome = train(recipe, faces, RunFolder(tmp_path / "run"), Silent())
+    assert outcome.stopped_early
+    assert outcome.last["epoch"] == 2
+
+
+def test_keeping_the_best_keeps_the_weights_of_that_epoch(faces, tmp_path):
+    # The rate explodes after two epochs: the last weights are worse than the best ones.
+    folder = RunFolder(tmp_path / "run")
+    recipe = tiny(train={"epochs": 4, "keep": "best_loss", "ema": 0.0})
+    outcome = train(recipe, faces, folder, Silent())
+    losses = [row["valid_loss"] for row in folder.rows()]
+    assert outcome.last["valid_loss"] == min(losses)
+
+
+def test_data_without_a_validation_split_says_how_to_hold_one_out(faces, tmp_path):
+    bare = dataclasses.replace(faces, split=np.zeros(len(faces), np.uint8))
+    recipe = tiny(data={"valid_fraction": 0.0})
+    with pytest.raises(DataError, match=r"no validation split.*-o data.valid_fraction=0.2"):
+        train(recipe, bare, RunFolder(tmp_path / "run"), Silent())
+
+
+def test_blank_and_not_face_rows_leave_training_but_never_validation(faces):
+    images, votes = faces.images.copy(), faces.votes.copy()
+    valid, train_rows = np.flatnonzero(faces.split == 1), np.flatnonzero(faces.split == 0)
+    images[[train_rows[0], *valid[:1]]] = 7
+    votes[train_rows[1]] = 0
+    votes[train_rows[1], -1] = 6
+    data = dataclasses.replace(faces, images=images, votes=votes)
+    options = tiny(data={"valid_fraction": 0.0, "drop_blank": True, "drop_not_face": 5}).data
+    training, validation = prepare(options, 0, data)
+    assert len(training) == len(train_rows) - 2
+    assert len(validation) == len(valid)
+
+
+def test_small_sizes_come_first_and_the_models_own_last(faces, tmp_path):
+    recipe = tiny(train={"sizes": [16, 20, 24]})
+    train(recipe, faces, RunFolder(tmp_path / "run"), Silent())
