@@ -58,6 +58,18 @@ def test_the_record_comes_back(tiny_model_path):
     assert ModelInfo.from_json(info.to_json(), "here") == info
 
 
+def test_a_file_from_before_thresholds_is_read(rewritten, record):
+    for head in record["heads"]:
+        del head["unsure_below"]
+    info = load_model(rewritten(record)).info
+    assert [head.unsure_below for head in info.heads] == [None, None]
+
+
+def test_a_threshold_comes_back(rewritten, record):
+    record["heads"][1]["unsure_below"] = 0.45
+    assert load_model(rewritten(record)).info.head("ferplus").unsure_below == 0.45
+
+
 def test_a_missing_head_names_the_others(tiny_model_path):
     with pytest.raises(UnknownNameError, match=r"'ferpluss'\. Did you mean ferplus\?"):
         load_model(tiny_model_path).info.head("ferpluss")
@@ -138,6 +150,10 @@ def test_a_record_of_another_kind_is_refused(rewritten, broken):
         (
             {"heads": [{"name": "x", "labels": ["a"], "temperature": 0}]},
             "temperature 0; expected a positive",
+        ),
+        (
+            {"heads": [{"name": "x", "labels": ["a"], "unsure_below": 1.5}]},
+            r"unsure below 1\.5; expected 0 to 1",
         ),
         ({"heads": [{"name": "x"}]}, "cannot be read: 'labels'"),
         ({"input": {"size": 1}}, "input size is 1 px"),

@@ -24,7 +24,9 @@ def test_an_unknown_device_lists_those_that_exist():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_an_absent_gpu_says_what_to_choose():
-    with pytest.raises(ConfigError, match=r"no CUDA device that torch can use; choose --device cpu"):
+    with pytest.raises(
+        ConfigError, match=r"no CUDA device that torch can use; choose --device cpu"
+    ):
         runtime.choose_device("cuda")
 
 

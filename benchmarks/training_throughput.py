@@ -1,0 +1,167 @@
+"""Images a second: our training loop against a plain one, on the same network, in the same run.
+
+The plain loop is what most projects on FER2013 have: picture files, PIL, one picture after the other through its
+transforms, a DataLoader, fp32. It gets the better of no workers and one worker a core.
+
+    python benchmarks/training_throughput.py [--images 2560] [--threads 2] [--at-least 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import random
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import PIL.ImageEnhance
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from mien.data import open_dataset
+from mien.data.dataset import Dataset
+from mien.models.zoo import MODELS, build_network
+from mien.preprocess import InputSpec
+from mien.recipe import HeadOptions, Recipe, load_recipe
+from mien.runtime import choose_precision, machine
+from mien.training.loop import Trainer
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "mien-s.toml"
+
+
+class PlainFaces(TorchDataset[tuple[torch.Tensor, int]]):
+    """Picture files, opened and changed one by one."""
+
+    def __init__(self, folder: Path, data: Dataset, spec: InputSpec, recipe: Recipe) -> None:
+        """Write the faces as PNG files."""
+        self._labels, self._spec, self._how = data.labels, spec, recipe.augment
+        self._files = [folder / f"{row}.png" for row in range(len(data))]
+        for file, image in zip(self._files, data.images, strict=True):
+            PIL.Image.fromarray(image).save(file)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
+        how, side = self._how, self._spec.size
+        picture = PIL.Image.open(self._files[row])
+        if random.random() < 0.5:
+            picture = picture.transpose(PIL.Image.Transpose.FLIP_LEFT_RIGHT)
+        angle = math.radians(random.uniform(-how.rotate_deg, how.rotate_deg))
+        zoom = math.exp(random.uniform(-how.scale, how.scale))
+        cos, sin, centre = math.cos(angle) * zoom, math.sin(angle) * zoom, (side - 1) / 2
+        x, y = (random.uniform(-how.shift, how.shift) * side + centre for _ in range(2))
+        matrix = (
+            cos,
+            -sin,
+            x - cos * centre + sin * centre,
+            sin,
+            cos,
+            y - sin * centre - cos * centre,
+        )
+        picture = picture.transform(
+            picture.size, PIL.Image.Transform.AFFINE, matrix, PIL.Image.Resampling.BILINEAR
+        )
+        picture = PIL.ImageEnhance.Brightness(picture).enhance(
+            1 + random.uniform(-how.brightness, how.brightness)
+        )
+        picture = PIL.ImageEnhance.Contrast(picture).enhance(
+            1 + random.uniform(-how.contrast, how.contrast)
+        )
+        pixels = torch.from_numpy(np.asarray(picture, np.float32) / 255.0)[None]
+        pixels = (pixels - self._spec.mean) / self._spec.std
+        if random.random() < how.erase:
+            edge = random.randint(*how.erase_px)
+            top, left = random.randint(0, side - edge), random.randint(0, side - edge)
+            pixels[:, top : top + edge, left : left + edge] = 0
+        return pixels, int(self._labels[row])
+
+
+def network_of(recipe: Recipe) -> nn.Module:
+    """Build the network that both loops train."""
+    return build_network(recipe.model.name, num_classes=7, seed=0, **recipe.model.options)
+
+
+def ours(recipe: Recipe, spec: InputSpec, data: Dataset, precision: str) -> float:
+    """Return images a second of a whole epoch after a first one."""
+    trainer = Trainer(recipe, network_of(recipe), spec, data, torch.device("cpu"), precision)
+    warm_up = Trainer(
+        recipe, network_of(recipe), spec, data.take(np.arange(256)), torch.device("cpu"), precision
+    )
+    warm_up.run_epoch(lambda _: None)
+    started = time.perf_counter()
+    trainer.run_epoch(lambda _: None)
+    seen = trainer.steps_per_epoch * recipe.train.batch_size
+    return seen / (time.perf_counter() - started)
+
+
+def plain(recipe: Recipe, faces: PlainFaces, num_workers: int) -> float:
+    """Return images a second of the plain loop, its first two batches not counted."""
+    network, loss_of = network_of(recipe).train(), nn.CrossEntropyLoss(label_smoothing=0.1)
+    optimizer = torch.optim.SGD(
+        network.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
+    )
+    loader = DataLoader(
+        faces, recipe.train.batch_size, shuffle=True, drop_last=True, num_workers=num_workers
+    )
+    seen, started = 0, 0.0
+    for batch, (inputs, labels) in enumerate(loader):
+        if batch == 2:
+            started = time.perf_counter()
+        optimizer.zero_grad()
+        loss = loss_of(network(inputs), labels)
+        loss.backward()
+        optimizer.step()
+        seen += len(inputs) if batch >= 2 else 0
+        loss.item()  # ours looks at every loss too
+    return seen / (time.perf_counter() - started)
+
+
+def main() -> None:
+    """Measure both and print them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--images", type=int, default=2560, help="drawn faces an epoch, at least 640"
+    )
+    parser.add_argument(
+        "--at-least", type=float, default=0.0, help="fail when we are not so many times as fast"
+    )
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of both loops")
+    asked = parser.parse_args()
+    if asked.images < 640:
+        parser.error(f"--images is {asked.images}; expected at least 640, five batches")
+    torch.set_num_threads(asked.threads)
+    recipe = load_recipe(RECIPE)
+    # One head, one size, all of the recipe's augmentation: the same work for both.
+    recipe = replace(
+        recipe, heads=(HeadOptions(label_smoothing=0.1),), train=replace(recipe.train, sizes=())
+    )
+    known = MODELS[recipe.model.name]
+    spec = InputSpec(mean=known.input_mean, std=known.input_std)
+    data = open_dataset(Path(f"synthetic:{asked.images}"), use_cache=False)
+    precision = choose_precision(recipe.train.precision, torch.device("cpu"))
+    print(
+        f"{recipe.model.name} {recipe.model.options}, batch {recipe.train.batch_size}; {machine()}"
+    )
+    our_rate = ours(recipe, spec, data, precision)
+    print(f"ours, {precision}: {our_rate:.0f} images/s")
+    with tempfile.TemporaryDirectory() as folder:
+        faces = PlainFaces(Path(folder), data, spec, recipe)
+        rates = {workers: plain(recipe, faces, workers) for workers in (0, asked.threads)}
+    for workers, rate in rates.items():
+        print(f"plain, fp32, {workers} workers: {rate:.0f} images/s")
+    ratio = our_rate / max(rates.values())
+    print(f"ratio: {ratio:.1f}")
+    sys.exit(ratio < asked.at_least)
+
+
+if __name__ == "__main__":
+    main()
