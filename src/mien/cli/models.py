@@ -12,7 +12,7 @@ import typer
 __all__ = ["models"]
 
 _NEEDS_TORCH = (
-    "Training them, and counting their parameters, needs an extra: pip install 'mien[train]'"
+    "Training them, and seeing their options and cost, needs an extra: pip install 'mien[train]'"
 )
 
 
@@ -56,7 +56,6 @@ def _architectures() -> tuple[list[dict[str, Any]], str | None]:
     from mien.models import ARCHITECTURES
 
     try:
-        from mien.models.macs import count_macs, on_paper
         from mien.models.zoo import MODELS
     except ImportError as error:
         if error.name != "torch":
@@ -70,7 +69,7 @@ def _architectures() -> tuple[list[dict[str, Any]], str | None]:
                 "name": spec.name,
                 "summary": spec.summary,
                 "parameters": spec.num_parameters,
-                "macs": count_macs(on_paper(spec), spec.input_size),
+                "macs": spec.num_macs,
                 "input_size": spec.input_size,
                 "options": {option: arguments[option].default for option in spec.options},
                 "imagenet": spec.imagenet,

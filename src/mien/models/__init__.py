@@ -1,5 +1,7 @@
 """The networks. Building one needs torch; their names do not."""
 
+__all__ = ["ARCHITECTURES"]
+
 ARCHITECTURES = (
     "mien_net",
     "mlp",

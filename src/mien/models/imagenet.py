@@ -35,7 +35,7 @@ def initialise_from_imagenet(network: nn.Module, spec: ModelSpec) -> tuple[str, 
     """
     if spec.imagenet is None:
         raise ConfigError(
-            f"There are no ImageNet weights for {spec.name}. mien models shows who has them."
+            f"There are no ImageNet weights for {spec.name}. Who has them: mien models --json"
         )
     try:
         models = importlib.import_module("torchvision.models")

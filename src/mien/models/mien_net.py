@@ -104,6 +104,7 @@ SPEC = ModelSpec(
     build=MienNet,
     paper="https://arxiv.org/abs/1603.05027",
     num_parameters=2_796_391,
+    num_macs=79_111_936,
     input_mean=0.5076,
     input_std=0.2550,
     options=("widths", "depths", "first_stride", "dropout"),

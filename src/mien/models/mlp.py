@@ -69,6 +69,7 @@ SPEC = ModelSpec(
     build=MLP,
     paper="https://doi.org/10.1038/323533a0",
     num_parameters=591_879,
+    num_macs=591_616,
     input_mean=0.0,
     input_std=1.0,
     options=("depth", "width", "activation", "dropout", "input_size"),

@@ -144,7 +144,7 @@ class ResNet(nn.Module):
         return logits
 
 
-def _spec(architecture: str, *, num_parameters: int) -> ModelSpec:
+def _spec(architecture: str, *, num_parameters: int, num_macs: int) -> ModelSpec:
     kind, depths = _BLOCKS[architecture]
     layers = sum(depths) * (3 if kind is _Bottleneck else 2) + 2
     return ModelSpec(
@@ -153,6 +153,7 @@ def _spec(architecture: str, *, num_parameters: int) -> ModelSpec:
         build=partial(ResNet, architecture=architecture),
         paper="https://arxiv.org/abs/1512.03385",
         num_parameters=num_parameters,
+        num_macs=num_macs,
         input_mean=0.5076,
         input_std=0.2550,
         options=("small_stem", "width", "dropout"),
@@ -161,7 +162,7 @@ def _spec(architecture: str, *, num_parameters: int) -> ModelSpec:
 
 
 SPECS = (
-    _spec("resnet18", num_parameters=11_173_831),
-    _spec("resnet34", num_parameters=21_281_991),
-    _spec("resnet50", num_parameters=23_516_103),
+    _spec("resnet18", num_parameters=11_173_831, num_macs=94_346_752),
+    _spec("resnet34", num_parameters=21_281_991, num_macs=187_538_944),
+    _spec("resnet50", num_parameters=23_516_103, num_macs=209_307_648),
 )

@@ -90,6 +90,7 @@ SPEC = ModelSpec(
     build=ResNet9,
     paper="https://arxiv.org/abs/1512.03385",
     num_parameters=10_779_783,
+    num_macs=1_871_220_224,
     input_mean=0.0,
     input_std=1.0,
     options=("widths", "activation", "dropout"),

@@ -7,13 +7,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 __all__ = ["shapes_only"]
 
-_DRAWS = (Tensor.normal_, Tensor.uniform_)
-"""What every initialisation of ours ends in."""
+_DRAWS = (
+    Tensor.normal_,
+    Tensor.uniform_,
+    nn.init.normal_,
+    nn.init.uniform_,
+    nn.init.kaiming_uniform_,
+)
+"""What our initialisations end in; some of torch's announce themselves, and hide what they call."""
 
 
 class _WithoutDraws(TorchFunctionMode):
@@ -22,11 +28,14 @@ class _WithoutDraws(TorchFunctionMode):
     def __torch_function__(
         self,
         func: Callable[..., Any],
-        types: object,  # noqa: ARG002 - torch calls it so
+        types: object,
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        return args[0] if func in _DRAWS else func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func in _DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 @contextmanager

@@ -26,6 +26,8 @@ class ModelSpec:
     """Where the architecture was published: an address."""
     num_parameters: int
     """Of the network with default options, 7 classes, 1 channel."""
+    num_macs: int
+    """Multiply-accumulates of the same network for one input, as `macs.count_macs` counts them."""
     input_size: int = 48
     """Side of the input that the parameter count and MACs are stated for, px."""
     input_mean: float = 0.5

@@ -92,5 +92,6 @@ SPEC = ModelSpec(
     build=VGGStyle,
     paper="https://arxiv.org/abs/1409.1556",
     num_parameters=40_392_903,
+    num_macs=504_147_968,
     options=("widths", "hidden", "dropout", "input_size"),
 )

@@ -68,7 +68,7 @@ def build_network(
 
 
 def for_export(network: nn.Module, size: int) -> nn.Module:
-    """Return a network with the same answers to inputs of one size that ONNX's operators can express.
+    """Return the lightest network with the same answers to inputs of one size.
 
     Args:
         network: Built by `build_network`; it stays as it is.

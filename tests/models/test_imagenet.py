@@ -1,0 +1,100 @@
+"""With a torchvision of our own making: the real one downloads hundreds of megabytes."""
+
+import logging
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import torch
+
+from mien.errors import ConfigError
+from mien.models.imagenet import initialise_from_imagenet
+from mien.models.zoo import MODELS, build_network
+
+
+@pytest.fixture
+def torchvision(monkeypatch):
+    """Serve the state dicts that the test puts in, by torchvision's names."""
+    served = {}
+
+    def get_weight(name):
+        return SimpleNamespace(
+            url=f"https://example.org/{name}.pth",
+            get_state_dict=lambda **_: served[name],
+        )
+
+    package, models = ModuleType("torchvision"), ModuleType("torchvision.models")
+    models.get_weight = get_weight
+    monkeypatch.setitem(sys.modules, "torchvision", package)
+    monkeypatch.setitem(sys.modules, "torchvision.models", models)
+    return served
+
+
+def original(name, **options):
+    return build_network(name, num_classes=1000, in_channels=3, seed=1, **options).eval()
+
+
+def test_grey_network_sees_a_grey_face_as_the_original_sees_it_in_colour(torchvision):
+    source = original("resnet18", width=8)
+    torchvision["ResNet18_Weights.IMAGENET1K_V1"] = source.state_dict()
+    network = build_network("resnet18", num_classes=7, seed=2, width=8).eval()
+    assert initialise_from_imagenet(network, MODELS["resnet18"]) == ("fc.weight", "fc.bias")
+    grey = torch.randn(2, 1, 48, 48)
+    source.fc = network.fc
+    torch.testing.assert_close(
+        network(grey), source(grey.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_colour_network_of_a_thousand_classes_is_the_original(torchvision):
+    source = original("vgg16_bn", width=4)
+    torchvision["VGG16_BN_Weights.IMAGENET1K_V1"] = source.state_dict()
+    network = build_network("vgg16_bn", num_classes=1000, in_channels=3, seed=2, width=4).eval()
+    assert initialise_from_imagenet(network, MODELS["vgg16_bn"]) == ()
+    inputs = torch.randn(2, 3, 48, 48)
+    assert torch.equal(network(inputs), source(inputs))
+
+
+def test_small_stem_keeps_its_own_draw(torchvision):
+    torchvision["ResNet18_Weights.IMAGENET1K_V1"] = original("resnet18", width=8).state_dict()
+    network = build_network("resnet18", num_classes=7, seed=2, width=8, small_stem=True)
+    kept = initialise_from_imagenet(network, MODELS["resnet18"])
+    assert kept == ("conv1.weight", "fc.weight", "fc.bias")
+
+
+def test_download_is_said_aloud(torchvision, caplog):
+    torchvision["ResNet18_Weights.IMAGENET1K_V1"] = original("resnet18", width=8).state_dict()
+    network = build_network("resnet18", num_classes=7, width=8)
+    with caplog.at_level(logging.INFO):
+        initialise_from_imagenet(network, MODELS["resnet18"])
+    assert caplog.messages == [
+        "ImageNet weights ResNet18_Weights.IMAGENET1K_V1: downloading "
+        "https://example.org/ResNet18_Weights.IMAGENET1K_V1.pth unless it is cached.",
+        "resnet18 keeps its own draw of fc.weight, fc.bias.",
+    ]
+    assert caplog.records[0].levelno == logging.WARNING
+
+
+def test_without_torchvision_it_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision.models", None)
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    network = build_network("resnet18", num_classes=7, width=8)
+    with pytest.raises(
+        ConfigError, match=r"come from torchvision, which is not installed here\. Install"
+    ):
+        initialise_from_imagenet(network, MODELS["resnet18"])
+
+
+def test_network_without_such_weights_is_named():
+    network = build_network("mlp", num_classes=7, width=8)
+    with pytest.raises(ConfigError, match=r"There are no ImageNet weights for mlp\."):
+        initialise_from_imagenet(network, MODELS["mlp"])
+
+
+def test_weights_of_another_network_are_refused(torchvision):
+    torchvision["ResNet18_Weights.IMAGENET1K_V1"] = original("resnet34", width=8).state_dict()
+    network = build_network("resnet18", num_classes=7, width=8)
+    with pytest.raises(
+        ConfigError, match=r"are not those of resnet18: they differ in layer1\.2\.bn1"
+    ):
+        initialise_from_imagenet(network, MODELS["resnet18"])
