@@ -277,6 +277,15 @@ def test_blank_and_not_face_rows_leave_training_but_never_validation(faces):
     assert len(validation) == len(valid)
 
 
+def test_a_network_of_fixed_size_is_built_for_the_faces_it_gets(faces, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    model = {"name": "mlp", "options": {"width": 16}}
+    tables = {**TINY, "model": model, "train": {"epochs": 1, "batch_size": 32, "precision": "fp32"}}
+    train(recipe_from_dict(tables, "mlp"), faces, folder, Silent())
+    _, info = load_network(folder.path)
+    assert info.options["input_size"] == info.input.size == 24
+
+
 def test_small_sizes_come_first_and_the_models_own_last(faces, tmp_path):
     recipe = tiny(train={"sizes": [16, 20, 24]})
     train(recipe, faces, RunFolder(tmp_path / "run"), Silent())

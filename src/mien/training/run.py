@@ -98,7 +98,7 @@ def train(
         num_classes=sum(sizes),
         in_channels=spec.channels,
         seed=recipe.seed,
-        **recipe.model.options,
+        **_network_options(recipe),
     )
     validator = Validator(validation, recipe.heads, spec, chosen, precision == "bf16")
     trainer = Trainer(recipe, network, spec, training, chosen, precision)
@@ -243,7 +243,7 @@ class _Run:
             ),
             input=trainer.spec,
             architecture=recipe.model.name,
-            options=recipe.model.options,
+            options=_network_options(recipe),
             provenance={
                 **{k: facts[k] for k in ("command", "commit", "data_hash", "precision", "machine")},
                 "recipe": recipe.as_dict(),
@@ -271,6 +271,12 @@ def _input_spec(recipe: Recipe) -> InputSpec:
         mean=known.input_mean,
         std=known.input_std,
     )
+
+
+def _network_options(recipe: Recipe) -> dict[str, Any]:
+    """The builder's options; a network of fixed input size is told the size of the faces."""
+    sized = "input_size" in MODELS[recipe.model.name].options
+    return {**({"input_size": recipe.data.size} if sized else {}), **recipe.model.options}
 
 
 def _facts(

@@ -90,10 +90,9 @@ def _from_votes(
         labels = np.where(expressions.any(axis=1), expressions.argmax(axis=1), -1)
         return _hard(labels.astype(np.int64), len(FERPLUS))
     if options.mode == "shares":
-        total = expressions.sum(axis=1, keepdims=True, dtype=np.float32)
-        shares: NDArray[np.float32] = (expressions / np.maximum(total, 1)).astype(np.float32)
-        usable = np.asarray(total[:, 0] > 0, np.float32)
-        return Targets(shares, usable)
+        total = np.asarray(expressions.sum(axis=1), np.float32)  # (N,)
+        shares = np.asarray(expressions / np.maximum(total, 1)[:, None], np.float32)
+        return Targets(shares, np.asarray(total > 0, np.float32))
     if options.mode == "majority":
         return _hard(ferplus.majority(votes), len(FERPLUS))
     if options.mode == "probability":
