@@ -90,13 +90,14 @@ def _from_votes(
         labels = np.where(expressions.any(axis=1), expressions.argmax(axis=1), -1)
         return _hard(labels.astype(np.int64), len(FERPLUS))
     if options.mode == "shares":
-        total = np.asarray(expressions.sum(axis=1), np.float32)  # (N,)
-        shares = np.asarray(expressions / np.maximum(total, 1)[:, None], np.float32)
-        return Targets(shares, np.asarray(total > 0, np.float32))
+        total = expressions.sum(axis=1)  # (N,)
+        shares = expressions / np.maximum(total, 1)[:, None]
+        return Targets(shares.astype(np.float32), (total > 0).astype(np.float32))
     if options.mode == "majority":
         return _hard(ferplus.majority(votes), len(FERPLUS))
     if options.mode == "probability":
         return _hard(ferplus.probability(votes, chances), len(FERPLUS))
     mode = ferplus.crossentropy if options.mode == "crossentropy" else ferplus.multi_target
     probs = np.asarray(mode(votes), np.float32)
-    return Targets(probs, probs.any(axis=1).astype(np.float32), options.mode == "multi_target")
+    usable = np.asarray(probs.any(axis=1), np.float32)
+    return Targets(probs, usable, options.mode == "multi_target")
