@@ -18,6 +18,7 @@ from mien.recipe import recipe_from_dict
 from mien.training.checkpoint import NAME, PREVIOUS, load_checkpoint, save_checkpoint
 from mien.training.run import prepare, train
 from mien.training.run_folder import RunFolder
+from mien.training.stop import StopRequested
 
 TINY = {
     "name": "tiny",
@@ -48,7 +49,7 @@ class Silent:
     def batch(self, _progress):
         self.batches += 1
         if self.batches == self.stop_after:
-            raise KeyboardInterrupt
+            raise StopRequested
 
     def epoch(self, row):
         self.rows.append(row)
@@ -129,7 +130,7 @@ def test_the_same_seed_gives_the_same_weights(finished, faces, tmp_path):
 @pytest.mark.parametrize("stop_after", [2, 4, 7, 11])
 def test_a_run_stopped_anywhere_goes_on_bit_exactly(finished, faces, tmp_path, stop_after):
     folder = RunFolder(tmp_path / "cut")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(StopRequested):
         train(tiny(), faces, folder, Silent(stop_after))
     train(tiny(), faces, folder, Silent(), resume=True)
     assert_same_weights(finished[0], folder)

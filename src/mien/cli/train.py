@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shlex
-import signal
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from mien.training.loop import Progress, Trainer
     from mien.training.run import Outcome
     from mien.training.run_folder import RunFolder
+    from mien.training.stop import SignalStop
 
 __all__ = ["train"]
 
@@ -43,9 +42,9 @@ def train(
 ) -> None:
     """Train a network as a recipe says, into a folder that holds all that happened."""
     from mien.recipe import load_recipe
+    from mien.training.stop import StopRequested
 
     wanted = load_recipe(recipe, option or [])
-    signal.signal(signal.SIGTERM, _interrupt)  # a machine that shuts down loses nothing either
     folder_path = out or Path("runs") / wanted.name
     try:
         command = _command(recipe, option or [])
@@ -60,17 +59,13 @@ def train(
         ):
             raise
         raise MissingExtraError("train", "Training") from None
-    except KeyboardInterrupt:
+    except StopRequested:
         typer.echo(
-            f"\nInterrupted; the state is saved. Go on with: mien train {recipe} --out {folder_path} --resume",
+            f"Stopped; the state is saved. Go on with: mien train {recipe} --out {folder_path} --resume",
             err=True,
         )
         raise typer.Exit(130) from None
     _conclude(outcome)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _command(recipe: Path, options: list[str]) -> str:
@@ -86,6 +81,7 @@ def _train(
     from mien.data import open_dataset
     from mien.training.run import train as run
     from mien.training.run_folder import RunFolder
+    from mien.training.stop import SignalStop
 
     folder = RunFolder(folder_path)
     if resume:
@@ -97,8 +93,7 @@ def _train(
             "Which data? Name its folder with --data PATH, or try --data synthetic:2000."
         )
     dataset = open_dataset(Path(source), size=recipe.data.size)
-    reporter = _Bar(recipe)
-    with reporter:
+    with SignalStop() as stop, _Bar(recipe, stop) as reporter:
         return run(recipe, dataset, folder, reporter, resume=resume, device=device, command=command)
 
 
@@ -130,11 +125,11 @@ def _conclude(outcome: Outcome) -> None:
 class _Bar:
     """A progress bar on a terminal; a line an epoch anywhere else."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, stop: SignalStop) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._epochs = recipe.train.epochs
+        self._epochs, self._stop = recipe.train.epochs, stop
         self._console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -178,6 +173,7 @@ class _Bar:
             epoch=f"{progress.epoch + 1}/{self._epochs}",
             figures=f"loss {progress.loss_sum / seen:.3f}  accuracy {progress.num_right / seen:.1%}",
         )
+        self._stop.check()
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         others = "".join(

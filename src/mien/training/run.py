@@ -30,10 +30,11 @@ from mien.runtime import choose_device, choose_precision, commit, machine
 from mien.training.checkpoint import load_checkpoint, save_checkpoint
 from mien.training.loop import Progress, Trainer
 from mien.training.run_folder import RunFolder
+from mien.training.stop import StopRequested
 from mien.training.targets import head_labels
 from mien.training.validation import Validator
 
-__all__ = ["Outcome", "Reporter", "train"]
+__all__ = ["Outcome", "Reporter", "prepare", "train"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class Reporter(Protocol):
         """Hear that training starts or goes on."""
 
     def batch(self, progress: Progress) -> None:
-        """Hear of every batch; raising KeyboardInterrupt saves the state and ends the sitting."""
+        """Hear of every batch; raising `StopRequested` saves the state and ends the sitting."""
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         """Hear of every epoch's figures."""
@@ -87,6 +88,7 @@ def train(
     Raises:
         DataError: If the data has no training or validation rows, or lacks what a head learns from.
         TrainingError: If the folder is taken or holds nothing to resume, or the run diverges.
+        StopRequested: If the reporter raised it; the state is saved.
     """
     chosen = choose_device(device)
     precision = choose_precision(recipe.train.precision, chosen)
@@ -167,7 +169,7 @@ class _Run:
                         writer.add_scalar(name, value, row["epoch"])
                 writer.flush()
                 stopped = bool(trainer.progress.notes.get("stopped"))
-        except KeyboardInterrupt:
+        except StopRequested:
             self._save()
             raise
         finally:

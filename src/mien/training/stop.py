@@ -1,0 +1,48 @@
+"""Ending a sitting between two batches, so that the run can be resumed bit-exactly."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType, TracebackType
+
+__all__ = ["SignalStop", "StopRequested"]
+
+
+class StopRequested(Exception):  # noqa: N818 - a wish, not an error
+    """A reporter asks to end the sitting after this batch; the state is saved and the run can go on later.
+
+    Not KeyboardInterrupt: that can strike in the middle of a step, and half a step cannot be resumed.
+    """
+
+
+class SignalStop:
+    """While it is entered, Ctrl-C and SIGTERM wait for the end of a batch; a second one does not wait."""
+
+    def __init__(self) -> None:
+        """Nothing has been signalled yet."""
+        self._signalled = False
+
+    def check(self) -> None:
+        """Raise `StopRequested` if a signal has come."""
+        if self._signalled:
+            raise StopRequested
+
+    def __enter__(self) -> SignalStop:
+        self._previous = {
+            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        if self._signalled:
+            raise KeyboardInterrupt
+        self._signalled = True
