@@ -1,7 +1,7 @@
 """How FER2013's own faces lie around a detector's boxes: the figures behind each detector's `CropFrame`.
 
 Each face is enlarged and set in a wide surround, the detector looks for it again, and the face's own square is
-compared with the box. Run: python benchmarks/crop_margin.py DATA [--detector haar] [--faces 600] [--json]
+compared with the box. Run: python benchmarks/crop_margin.py DATA [--detector haar|yunet] [--faces 600] [--json]
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def main() -> int:
     print(f"{report['found']} of {report['faces']} faces found again by {arguments.detector}")
     for name in ("side", "right", "down"):
         low, middle, high = report[name]
-        print(f"{name:>6}: median {middle:.3f} (quartiles {low:.3f} to {high:.3f}) in box sides")
+        print(
+            f"{name:>6}: median {middle:.3f} (quartiles {low:.3f} to {high:.3f}) in longer sides of the box"
+        )
     return 0
 
 
@@ -67,7 +69,9 @@ def measure(faces: NDArray[np.uint8], detector: Detector) -> dict[str, object]:
         boxes = [d.box for d in found if d.box.w > 0.4 * SIDE_PX]
         if len(boxes) == 1:
             x, y, w, h = boxes[0].as_list()
-            figures.append((SIDE_PX / w, (middle - x - w / 2) / w, (middle - y - h / 2) / h))
+            longer = max(w, h)
+            right, down = middle - x - w / 2, middle - y - h / 2
+            figures.append((SIDE_PX / longer, right / longer, down / longer))
     quartiles = np.percentile(np.array(figures), [25, 50, 75], axis=0).T.round(4)  # (3 figures, 3)
     return {
         "faces": len(faces),

@@ -5,11 +5,22 @@ from pathlib import Path
 
 import pytest
 
+REAL_YUNET = os.environ.get("MIEN_YUNET")
+
 
 @pytest.fixture(autouse=True)
 def _fresh_cache(tmp_path_factory, monkeypatch):
-    """No test reads or fills the user's own cache."""
+    """No test reads or fills the user's own cache, and `auto` finds the same detector everywhere."""
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.delenv("MIEN_YUNET", raising=False)
+
+
+@pytest.fixture
+def yunet_file() -> Path:
+    """The real file of the detector YuNet; without it the test is skipped."""
+    if not REAL_YUNET:
+        pytest.skip("MIEN_YUNET does not name YuNet's file; fetch it once: mien fetch yunet")
+    return Path(REAL_YUNET)
 
 
 @pytest.fixture

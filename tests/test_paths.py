@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import mien
-from mien.paths import cache_dir, weights_dir
+from mien.paths import cache_dir, weights_dir, yunet_path
 
 
 def test_cache_moves_where_the_variable_says(monkeypatch, tmp_path):
@@ -30,3 +30,12 @@ def test_an_empty_variable_counts_as_none(monkeypatch, tmp_path):
 
 def test_weights_lie_inside_the_package():
     assert weights_dir() == Path(mien.__file__).parent / "weights"
+
+
+def test_yunet_is_looked_for_in_the_cache_unless_it_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
+    assert yunet_path() == tmp_path / "face_detection_yunet_2023mar.onnx"
+    monkeypatch.setenv("MIEN_YUNET", "/models/yunet.onnx")
+    assert yunet_path() == Path("/models/yunet.onnx")
+    monkeypatch.setenv("MIEN_YUNET", "")
+    assert yunet_path() == tmp_path / "face_detection_yunet_2023mar.onnx"

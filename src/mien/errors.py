@@ -8,6 +8,7 @@ from collections.abc import Iterable
 __all__ = [
     "ConfigError",
     "DataError",
+    "DownloadError",
     "ImageError",
     "InputError",
     "MienError",
@@ -15,6 +16,7 @@ __all__ = [
     "ModelFileError",
     "TrainingError",
     "UnknownNameError",
+    "VideoError",
     "suggestion",
 ]
 
@@ -31,6 +33,10 @@ class ImageError(MienError):
     """A picture cannot be read: missing, empty, damaged, too large, or no picture at all."""
 
 
+class VideoError(MienError):
+    """A recording or a camera cannot be opened, or stopped before its end; the message says where."""
+
+
 class DataError(MienError):
     """A data set is not what its layout promises; the message names the file and the row."""
 
@@ -41,6 +47,10 @@ class ConfigError(MienError):
 
 class ModelFileError(MienError):
     """A model file is missing, damaged, or lacks what recognising needs."""
+
+
+class DownloadError(MienError):
+    """A file cannot be fetched, or is not the one that was expected."""
 
 
 class TrainingError(MienError):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["cache_dir", "weights_dir"]
+__all__ = ["cache_dir", "weights_dir", "yunet_path"]
 
 
 def cache_dir() -> Path:
@@ -19,3 +19,9 @@ def cache_dir() -> Path:
 def weights_dir() -> Path:
     """Return the folder of the models that ship inside the package."""
     return Path(__file__).parent / "weights"
+
+
+def yunet_path() -> Path:
+    """Return where the file of the face detector YuNet is looked for; ``MIEN_YUNET`` names it. It may not be there."""
+    named = os.environ.get("MIEN_YUNET")
+    return Path(named) if named else cache_dir() / "face_detection_yunet_2023mar.onnx"

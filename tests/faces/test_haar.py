@@ -7,8 +7,7 @@ import pytest
 from mien.data.synthetic import draw_scene
 from mien.errors import InputError
 from mien.faces import HaarDetector
-from mien.faces.haar import _distinct
-from mien.types import Box, Detection
+from mien.types import Box
 
 
 @pytest.fixture(scope="module")
@@ -88,13 +87,6 @@ def test_threads_share_a_detector(scene):
     for thread in threads:
         thread.join()
     assert results == [expected] * 4
-
-
-def test_of_overlapping_boxes_the_best_stays():
-    inner = Detection(Box(20, 20, 50, 50), 40.0)
-    outer = Detection(Box(0, 0, 100, 100), 60.0)
-    beside = Detection(Box(90, 0, 100, 100), 50.0)
-    assert _distinct([inner, outer, beside]) == [outer, beside]
 
 
 def test_absurd_sizes_are_refused():

@@ -1,16 +1,24 @@
 """Finding faces in pictures and cutting them out as the networks know them."""
 
-from mien.faces.crop import CropFrame, crop_face
+from mien.faces.crop import CropFrame, crop_detection, crop_face
 from mien.faces.detector import DETECTORS, Detector, DetectorSpec, WholePicture, open_detector
+from mien.faces.given import GivenBoxes
 from mien.faces.haar import HaarDetector
+from mien.faces.pose import roll_deg, yaw_deg
+from mien.faces.yunet import YuNetDetector
 
 __all__ = [
     "DETECTORS",
     "CropFrame",
     "Detector",
     "DetectorSpec",
+    "GivenBoxes",
     "HaarDetector",
     "WholePicture",
+    "YuNetDetector",
+    "crop_detection",
     "crop_face",
     "open_detector",
+    "roll_deg",
+    "yaw_deg",
 ]

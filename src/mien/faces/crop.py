@@ -5,14 +5,21 @@ Each detector draws its boxes in its own way, so each carries the `CropFrame` th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from mien.errors import InputError
-from mien.types import Box, Image
+from mien.faces import pose
+from mien.types import Box, Detection, Image
 
-__all__ = ["CropFrame", "crop_face"]
+__all__ = ["CropFrame", "crop_detection", "crop_face"]
+
+_LEAST_ROLL_DEG = 10
+"""Less is mostly an error of the landmarks. Of 488 upright faces of FER2013, levelling all lost a point of accuracy,
+levelling above this a fifth; of 185 that were turned by 25 degrees, either won three."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +38,14 @@ class CropFrame:
             raise InputError(f"A crop of {self.side} box sides was asked for; expected 0.1 to 10.")
 
 
-def crop_face(image: Image, box: Box, frame: CropFrame | None) -> Image:
+def crop_face(image: Image, box: Box, frame: CropFrame | None, roll_deg: float = 0.0) -> Image:
     """Cut a face out.
 
     Args:
         image: uint8, (H, W, 3) or (H, W).
         box: Where a detector saw the face; it may reach over the border.
-        frame: How the crop lies around it; None takes the box itself, square or not.
+        frame: How the crop lies around it; None takes the box itself, square or not, and never turns it.
+        roll_deg: How far the face leans clockwise, from `pose.roll_deg`; the crop leans with it.
 
     Returns:
         The crop, square if there is a frame. What lies outside the picture repeats its outermost pixels,
@@ -47,9 +55,40 @@ def crop_face(image: Image, box: Box, frame: CropFrame | None) -> Image:
         return _window(image, box.x, box.y, box.w, box.h)
     longer = max(box.w, box.h)
     side = max(1, round(frame.side * longer))
-    left = round(box.x + box.w / 2 + frame.right * longer - side / 2)
-    top = round(box.y + box.h / 2 + frame.down * longer - side / 2)
-    return _window(image, left, top, side, side)
+    turn = math.radians(roll_deg)
+    right, down = frame.right * longer, frame.down * longer
+    x = box.x + box.w / 2 + right * math.cos(turn) - down * math.sin(turn)
+    y = box.y + box.h / 2 + right * math.sin(turn) + down * math.cos(turn)
+    if roll_deg:
+        return _leaning_window(image, x, y, side, turn)
+    return _window(image, round(x - side / 2), round(y - side / 2), side, side)
+
+
+def crop_detection(image: Image, found: Detection, frame: CropFrame | None) -> Image:
+    """Cut out a face that a detector found: level, where its eyes say that it leans; see `crop_face`."""
+    roll = 0.0 if found.landmarks is None else pose.roll_deg(found.landmarks)
+    return crop_face(image, found.box, frame, roll if abs(roll) > _LEAST_ROLL_DEG else 0.0)
+
+
+def _leaning_window(image: Image, x: float, y: float, side: int, turn: float) -> Image:
+    """Cut out a square around (x, y) that leans by ``turn`` radians."""
+    # OpenCV warps no picture wider than 32,767 px, so the upright square around the leaning one is cut out first.
+    reach = math.ceil(side * (abs(math.cos(turn)) + abs(math.sin(turn))) / 2) + 1
+    left, top = math.floor(x) - reach, math.floor(y) - reach
+    around = np.ascontiguousarray(_window(image, left, top, 2 * reach + 1, 2 * reach + 1))
+    cosine, sine = math.cos(turn), math.sin(turn)
+    middle = (side - 1) / 2  # pixel centres lie at whole numbers
+    to_picture = np.array(
+        [
+            [cosine, -sine, x - left - 0.5 - cosine * middle + sine * middle],
+            [sine, cosine, y - top - 0.5 - sine * middle - cosine * middle],
+        ]
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpAffine(
+        around, to_picture, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(warped, np.uint8)
 
 
 def _window(image: Image, left: int, top: int, width: int, height: int) -> Image:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+from mien.errors import InputError
 from mien.faces.crop import CropFrame
 from mien.faces.haar import HaarDetector
+from mien.faces.yunet import YuNetDetector
+from mien.paths import yunet_path
 from mien.registry import Registry
 from mien.types import Box, Detection, Image
 
 __all__ = ["DETECTORS", "Detector", "DetectorSpec", "WholePicture", "open_detector"]
+
+logger = logging.getLogger(__name__)
 
 
 class Detector(Protocol):
@@ -57,26 +65,67 @@ class DetectorSpec:
 
     name: str
     summary: str
-    build: Callable[[], Detector]
+    build: Callable[[Path | None], Detector]
+    """Takes the detector's own file; None for the place where it is looked for."""
+    takes_file: bool = False
+    """Whether it has such a file."""
+
+
+def _best(file: Path | None) -> Detector:
+    """YuNet where its file is, else Haar; a file that is named and wrong is an error, not a reason for Haar."""
+    detector: Detector
+    if file is not None or os.environ.get("MIEN_YUNET") or yunet_path().is_file():
+        detector = YuNetDetector(file)
+    else:
+        detector = HaarDetector()
+    logger.info("Faces are looked for by %s.", detector.name)
+    return detector
 
 
 DETECTORS = Registry(
     "detector",
     "mien predict --help",
     (
-        DetectorSpec(name="auto", summary="the best that is installed: haar", build=HaarDetector),
         DetectorSpec(
-            name="haar", summary="upright frontal faces, comes with OpenCV", build=HaarDetector
+            name="auto",
+            summary="yunet if its file is there, else haar",
+            build=_best,
+            takes_file=True,
         ),
-        DetectorSpec(name="none", summary="every picture is a face", build=WholePicture),
+        DetectorSpec(
+            name="haar",
+            summary="upright frontal faces, comes with OpenCV",
+            build=lambda _: HaarDetector(),
+        ),
+        DetectorSpec(
+            name="yunet",
+            summary="leaning and half-turned faces too, with landmarks; its file: mien fetch yunet",
+            build=YuNetDetector,
+            takes_file=True,
+        ),
+        DetectorSpec(
+            name="none", summary="every picture is a face", build=lambda _: WholePicture()
+        ),
     ),
 )
 
 
-def open_detector(name: str) -> Detector:
+def open_detector(name: str, file: Path | None = None) -> Detector:
     """Make a detector ready.
+
+    Args:
+        name: One of `DETECTORS`.
+        file: The detector's own file; None for the place where it is looked for.
 
     Raises:
         UnknownNameError: If there is none of this name.
+        InputError: If it takes no file and one is given.
+        ModelFileError: If its file is missing or another one.
     """
-    return DETECTORS[name].build()
+    spec = DETECTORS[name]
+    if file is not None and not spec.takes_file:
+        takers = " or ".join(one.name for one in DETECTORS if one.takes_file)
+        raise InputError(
+            f"The detector {name} has no file, but {file} was given. Leave it out, or choose {takers}."
+        )
+    return spec.build(file)

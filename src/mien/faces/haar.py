@@ -16,6 +16,7 @@ import numpy as np
 
 from mien.errors import InputError
 from mien.faces.crop import CropFrame
+from mien.faces.overlap import distinct
 from mien.types import Box, Detection, Image
 
 __all__ = ["HaarDetector"]
@@ -23,8 +24,6 @@ __all__ = ["HaarDetector"]
 _CASCADE = "haarcascade_frontalface_alt2.xml"
 _SCALE_STEP = 1.1
 _MIN_NEIGHBOURS = 3
-_MAX_OVERLAP = 0.4
-"""Of two boxes that share more than this part of the smaller one, the better stays: one face, seen twice."""
 
 
 class HaarDetector:
@@ -77,7 +76,7 @@ class HaarDetector:
             Detection(_scaled(box, scale, width, height), float(score))
             for box, score in zip(boxes, np.ravel(scores), strict=True)
         ]
-        return sorted(_distinct(found), key=lambda face: (-face.box.w * face.box.h, face.box.x))
+        return sorted(distinct(found), key=lambda face: (-face.box.w * face.box.h, face.box.x))
 
     def _cascade(self) -> cv2.CascadeClassifier:
         """Return this thread's own cascade."""
@@ -93,19 +92,3 @@ def _scaled(box: Sequence[int], scale: float, width: int, height: int) -> Box:
     """Bring a box back to the picture's own pixels."""
     left, top, w, h = (round(float(value) / scale) for value in box)
     return Box(left, top, min(w, width - left), min(h, height - top))
-
-
-def _distinct(found: list[Detection]) -> list[Detection]:
-    """Keep the best of boxes that overlap."""
-    kept: list[Detection] = []
-    for face in sorted(found, key=lambda face: -face.score):
-        if all(_overlap(face.box, other.box) <= _MAX_OVERLAP for other in kept):
-            kept.append(face)
-    return kept
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """Return the shared area in areas of the smaller box."""
-    w = min(one.x + one.w, other.x + other.w) - max(one.x, other.x)
-    h = min(one.y + one.h, other.y + other.h) - max(one.y, other.y)
-    return max(0, w) * max(0, h) / min(one.w * one.h, other.w * other.h)

@@ -1,0 +1,174 @@
+"""Fetching a file that mien does not carry: only when asked, only the very bytes that are expected."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import logging
+import secrets
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from mien.errors import DownloadError
+
+__all__ = ["RemoteFile", "fetch", "is_intact", "sha256_of"]
+
+logger = logging.getLogger(__name__)
+
+_BLOCK_BYTES = 1 << 16
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""What comes from this very machine needs no encryption on the way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteFile:
+    """A file on the network, known to the last byte."""
+
+    name: str
+    """Under which it is kept."""
+    url: str
+    sha256: str
+    """Of its bytes, hexadecimal."""
+    size_bytes: int
+    """No more than this is read."""
+    licence: str
+    source: str
+    """The page that tells what it is."""
+
+
+def fetch(
+    file: RemoteFile, folder: Path, remedy: str, url: str | None = None, timeout_s: float = 30.0
+) -> Path:
+    """Fetch a file; it appears whole and verified, or not at all.
+
+    Args:
+        file: What is wanted.
+        folder: Where it goes, under its own name; made if it is not there.
+        remedy: What a person without a network can do, as a sentence; it ends the messages.
+        url: A copy elsewhere, such as a mirror of your own; its bytes must be the same.
+        timeout_s: How long a silent server is waited for.
+
+    Returns:
+        Where it lies. If it lay there before, whole, nothing is fetched.
+
+    Raises:
+        DownloadError: If it cannot be fetched or written, or is not the file that is expected.
+    """
+    target = folder / file.name
+    if is_intact(target, file):
+        logger.info("%s is already there.", target)
+        return target
+    address = url or file.url
+    _check_address(address)
+    logger.info("Fetching %s (%.0f kB)", address, file.size_bytes / 1000)
+    try:
+        body = _read(address, file.size_bytes, timeout_s)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise DownloadError(
+            f"{address} answers {error.code} {error.reason} instead of the file. {remedy}"
+        ) from None
+    except (OSError, http.client.HTTPException) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        words = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+        raise DownloadError(f"{address} cannot be reached: {words}. {remedy}") from None
+    _check_bytes(body, file, address, remedy)
+    _write(body, target)
+    return target
+
+
+def is_intact(path: Path, file: RemoteFile) -> bool:
+    """Tell whether a path holds the expected bytes.
+
+    Raises:
+        DownloadError: If something is there that cannot be read.
+    """
+    if not path.is_file():
+        return False
+    return path.stat().st_size == file.size_bytes and sha256_of(path) == file.sha256
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal.
+
+    Raises:
+        DownloadError: If it cannot be read.
+    """
+    try:
+        with path.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise DownloadError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects only to addresses that might have been given in the first place."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        try:
+            _check_address(newurl)
+        except DownloadError:
+            fp.close()
+            raise
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_address(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise DownloadError(f"{url} is not an https address; nothing else is fetched.")
+
+
+def _read(url: str, size_bytes: int, timeout_s: float) -> bytes:
+    """Read at most one byte more than expected, so that an endless answer ends."""
+    opener = urllib.request.build_opener(_SafeRedirects)
+    request = urllib.request.Request(url, headers={"User-Agent": "mien"})  # noqa: S310 - checked
+    blocks, total = [], 0
+    with opener.open(request, timeout=timeout_s) as answer:
+        while total <= size_bytes:
+            block = answer.read(min(_BLOCK_BYTES, size_bytes + 1 - total))
+            if not block:
+                break
+            blocks.append(block)
+            total += len(block)
+    return b"".join(blocks)
+
+
+def _check_bytes(body: bytes, file: RemoteFile, address: str, remedy: str) -> None:
+    if len(body) != file.size_bytes:
+        got = f"more than {file.size_bytes}" if len(body) > file.size_bytes else f"only {len(body)}"
+        raise DownloadError(
+            f"{address} sent {got} bytes; expected {file.size_bytes}. Nothing was kept. {remedy}"
+        )
+    digest = hashlib.sha256(body).hexdigest()
+    if digest != file.sha256:
+        raise DownloadError(
+            f"{address} sent another file: its SHA-256 is {digest}, expected {file.sha256}. Nothing was kept. {remedy}"
+        )
+
+
+def _write(body: bytes, target: Path) -> None:
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(body)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise DownloadError(
+            f"{target} cannot be written: {error.strerror or error}. Choose another place with MIEN_CACHE."
+        ) from None
