@@ -59,6 +59,13 @@ def test_json_holds_what_was_found(run, pictures, tiny_model_path):
                     "expression": "happiness",
                     "confidence": face.confidence,
                     "probabilities": face.probabilities,
+                    "unsure": False,
+                    "quality": {
+                        "face_px": 4,
+                        "sharpness": 0.0,
+                        "brightness": 255.0,
+                        "flags": ["small", "blurred"],
+                    },
                 }
             ],
             "error": None,
@@ -150,6 +157,34 @@ def test_the_table_names_expressions_for_people(run):
 @pytest.mark.usefixtures("pictures")
 def test_the_table_speaks_korean(run):
     assert "행복" in run("white.png", "--lang", "ko")[1]
+
+
+@pytest.mark.usefixtures("pictures")
+def test_answers_that_are_not_confident_enough_are_shown_as_unsure(run):
+    _, out, _ = run("white.png", "--min-confidence", "0.95")
+    assert out.splitlines()[2].split()[:4] == ["white.png", "1", "unsure", "88%"]
+    assert "불확실" in run("white.png", "--min-confidence", "0.95", "--lang", "ko")[1]
+    _, out, _ = run("white.png", "--min-confidence", "0.95", "--format", "json")
+    (face,) = json.loads(out)[0]["faces"]
+    assert (face["expression"], face["unsure"]) == ("happiness", True)
+
+
+def test_jobs_and_batches_change_nothing_but_the_speed(run, pictures):
+    for value in range(0, 250, 50):
+        images.write(pictures / "many" / f"{value}.png", np.full((9, 9), value, np.uint8))
+    options = ("many", "white.png", "gone.png", "--format", "jsonl")
+    code, plain, _ = run(*options, "--jobs", "1", "--batch-size", "1")
+    assert code == 1
+    assert run(*options, "-j", "3", "--batch-size", "4")[1] == plain
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--min-confidence", "1.5"), ("--jobs", "-1"), ("--batch-size", "0")]
+)
+def test_numbers_out_of_range_end_with_2(run, pictures, option, value):
+    code, _, err = run(pictures, option, value)
+    assert code == 2
+    assert option in err.replace("\n", " ")
 
 
 def test_no_face_is_said_and_is_no_failure(run, tmp_path):
@@ -423,3 +458,34 @@ def test_predicting_never_loads_torch(tiny_model_path):
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.usefixtures("pictures")
+def test_auto_says_which_detector_it_took_below_the_table(run):
+    _, out, _ = run("white.png", detector="auto")
+    assert out.splitlines()[-2:] == ["", "Faces were found by haar."]
+    _, out, _ = run("white.png", "--format", "csv", detector="auto")
+    assert "haar" not in out
+
+
+@pytest.mark.usefixtures("pictures")
+def test_yunet_without_its_file_is_one_line_with_the_remedy(run):
+    code, out, err = run("white.png", detector="yunet")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("mien: YuNet's file is not at ")
+    assert "Fetch it once: mien fetch yunet." in err
+    assert "--detector-file FILE or MIEN_YUNET=FILE" in err
+
+
+@pytest.mark.usefixtures("pictures")
+def test_another_file_is_not_taken_for_yunet_s(run):
+    code, _, err = run("white.png", "--detector-file", "black.jpg", detector="auto")
+    assert code == 2
+    assert "black.jpg is not face_detection_yunet_2023mar.onnx: its SHA-256 is" in err
+
+
+@pytest.mark.usefixtures("pictures")
+def test_yunet_s_file_can_be_named(run, yunet_file):
+    code, out, _ = run("white.png", "--detector-file", yunet_file, detector="auto")
+    assert code == 0
+    assert out.splitlines()[-1] == "Faces were found by yunet."

@@ -88,6 +88,27 @@ def test_with_data_temperatures_and_scores_are_of_the_validation_split(weights, 
     assert scores["n"] == len(valid)
 
 
+def test_with_data_each_head_knows_when_it_is_unsure(weights, faces, tmp_path):
+    model = export_model(weights, tmp_path / "tiny.onnx", data=faces)
+    head = model.info.head("fer2013")
+    note = model.info.scores[next(p for p in model.info.scores if "ferplus" not in p)]
+    rows = faces.rows("valid")
+    logits = predict_logits(model.logits, faces.images[rows], model.info.input)["fer2013"]
+    powers = np.exp(logits.astype(float) / head.temperature)
+    confidence = (powers / powers.sum(axis=1, keepdims=True)).max(axis=1)
+    is_answered = confidence >= head.unsure_below - 1e-9
+    right = logits.argmax(axis=1) == faces.labels[rows]
+    assert note["unsure"]["below"] == pytest.approx(head.unsure_below, abs=1e-4)
+    assert note["unsure"]["coverage"] == pytest.approx(is_answered.mean(), abs=1e-4)
+    assert is_answered.mean() >= 0.8
+    assert note["unsure"]["accuracy"] == pytest.approx(right[is_answered].mean(), abs=1e-4)
+    assert note["risk_coverage"][0]["risk"] == pytest.approx(1 - right.mean(), abs=1e-4)
+
+
+def test_without_data_no_head_is_ever_unsure(fp32):
+    assert [head.unsure_below for head in fp32.info.heads] == [None, None]
+
+
 def test_int8_is_smaller_answers_alike_and_says_so(weights, faces, tmp_path, monkeypatch):
     # An untrained network decides by hairs, so its answers flip more easily than a trained one's.
     monkeypatch.setattr(quantize, "MIN_AGREEMENT", 0.5)

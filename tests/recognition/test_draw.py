@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import PIL.ImageFont
 import pytest
@@ -116,6 +118,14 @@ def test_every_expression_has_a_colour_of_its_own():
 def test_other_labels_are_drawn_in_grey():
     drawn = draw.annotate(picture(), [face("bored")])
     assert tuple(drawn[110, 101]) == (153, 153, 153)
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_an_unsure_answer_does_not_give_its_expression_away(lang):
+    unsure = dataclasses.replace(face(), is_unsure=True)
+    drawn = draw.annotate(picture(), [unsure], lang)
+    assert not (drawn == draw.COLOURS["happiness"]).all(axis=2).any()
+    np.testing.assert_array_equal(drawn, draw.annotate(picture(), [face("unsure")], lang))
 
 
 @pytest.mark.parametrize("colour", draw.COLOURS.values(), ids=draw.COLOURS)

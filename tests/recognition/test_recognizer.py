@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 import threading
@@ -195,6 +196,118 @@ def test_a_network_that_gives_no_numbers_is_refused(tiny_model_path, tmp_path):
         Recognizer(tmp_path / "nan.onnx").predict_faces([even(0)])
 
 
+@pytest.fixture
+def photos(tmp_path):
+    """Twelve pictures from black to white, of which the fourth is damaged and the eighth is missing."""
+    paths = [tmp_path / f"{number}.png" for number in range(12)]
+    for number, path in enumerate(paths):
+        images.write(path, even(number * 23, (30, 40, 3)))
+    paths[3].write_bytes(paths[3].read_bytes()[:60])
+    paths[7].unlink()
+    return paths
+
+
+@pytest.mark.parametrize("jobs", [0, 1, 3])
+def test_many_pictures_are_answered_in_order_and_errors_are_values(tiny_model_path, photos, jobs):
+    recognizer = Recognizer(tiny_model_path, detector="none")
+    results = list(recognizer.predict_many(photos, batch_size=4, jobs=jobs))
+    assert [result.path for result in results] == [str(path) for path in photos]
+    assert results[3].error.startswith(f"{photos[3]} is damaged")
+    assert results[7].error == f"{photos[7]} does not exist."
+    assert all(not result.faces for result in results if result.error)
+    for result, path in zip(results, photos, strict=True):
+        if result.error is None:
+            assert (result.width, result.height) == (40, 30)
+            (ours,), (theirs,) = result.faces, recognizer.predict(path)
+            assert (ours.expression, ours.box) == (theirs.expression, theirs.box)
+            assert ours.confidence == pytest.approx(theirs.confidence, abs=1e-6)
+
+
+def test_faces_of_several_pictures_go_through_the_network_together(
+    tiny_model_path, photos, monkeypatch
+):
+    recognizer = Recognizer(tiny_model_path, detector="none")
+    sizes = []
+    logits = recognizer.model.logits
+    monkeypatch.setattr(
+        recognizer.model, "logits", lambda batch: sizes.append(len(batch)) or logits(batch)
+    )
+    list(recognizer.predict_many(photos, batch_size=4))
+    assert sizes == [4, 4, 2]
+
+
+def test_a_batch_is_never_larger_than_asked_for(tiny_model_path, photos, monkeypatch):
+    recognizer = Recognizer(tiny_model_path, detector=TwoBoxes())
+    sizes = []
+    logits = recognizer.model.logits
+    monkeypatch.setattr(
+        recognizer.model, "logits", lambda batch: sizes.append(len(batch)) or logits(batch)
+    )
+    results = list(recognizer.predict_many(photos, batch_size=3, jobs=2))
+    assert sum(len(result.faces) for result in results) == 20
+    assert max(sizes) <= 3
+
+
+def test_pictures_are_taken_as_they_are_needed(tiny_model_path, photos):
+    taken = []
+
+    def paths():
+        for path in photos * 40:
+            taken.append(path)
+            yield path
+
+    results = Recognizer(tiny_model_path, detector="none").predict_many(paths(), 2, jobs=1)
+    next(results)
+    results.close()
+    assert len(taken) < 20
+
+
+def test_no_pictures_give_no_results(tiny_model_path):
+    assert list(Recognizer(tiny_model_path).predict_many([])) == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({"batch_size": 0}, r"batch_size is 0; expected 1 or more\."),
+        ({"jobs": -1}, r"jobs is -1; expected 0 \(one a processor\) or more\."),
+    ],
+)
+def test_impossible_numbers_are_refused_before_any_work(tiny_model_path, numbers, words):
+    with pytest.raises(InputError, match=words):
+        Recognizer(tiny_model_path).predict_many([], **numbers)
+
+
+def test_answers_below_the_confidence_asked_for_are_unsure(tiny_model_path):
+    faces = [even(127), even(255)]  # neutral at 0.28, happiness at 0.88
+    grey, white = Recognizer(tiny_model_path, min_confidence=0.8).predict_faces(faces)
+    assert (grey.is_unsure, grey.answer, grey.expression) == (True, "unsure", "neutral")
+    assert (white.is_unsure, white.answer) == (False, "happiness")
+
+
+def test_the_model_says_when_it_is_unsure_unless_told_otherwise(tiny_model_path):
+    model = load_model(tiny_model_path)
+    assert Recognizer(model).min_confidence == 0
+    head = dataclasses.replace(model.info.head("ferplus"), unsure_below=0.6)
+    model.info = dataclasses.replace(model.info, heads=(model.info.head("fer2013"), head))
+    assert Recognizer(model).predict_faces([even(127)])[0].is_unsure
+    assert not Recognizer(model, min_confidence=0).predict_faces([even(127)])[0].is_unsure
+    assert Recognizer(model, labels="fer2013").min_confidence == 0
+
+
+def test_a_confidence_out_of_range_is_refused(tiny_model_path):
+    with pytest.raises(InputError, match=r"min_confidence is 50; expected 0 to 1\."):
+        Recognizer(tiny_model_path, min_confidence=50)
+
+
+def test_each_face_says_how_well_it_is_seen(tiny_model_path):
+    picture = np.hstack([even(0, (10, 10, 3)), even(255, (10, 10, 3))])
+    dark, bright = Recognizer(tiny_model_path, detector=TwoBoxes()).predict(picture)
+    assert (dark.quality.face_px, dark.quality.brightness) == (10, 0)
+    assert dark.quality.flags == ("small", "blurred", "dark")
+    assert bright.quality.flags == ("small", "blurred")
+
+
 def test_threads_share_a_recognizer(tiny_model_path):
     recognizer = Recognizer(tiny_model_path)
     image, _ = draw_scene(["happiness"], seed=3, width_px=160, height_px=160)
@@ -218,3 +331,18 @@ def test_recognising_never_loads_torch(tiny_model_path):
     )
     command = [sys.executable, "-c", code, tiny_model_path]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_boxes_of_your_own_replace_the_detector_s(tiny_model_path):
+    picture = np.hstack([even(0, (10, 10, 3)), even(255, (10, 10, 3))])
+    recognizer = Recognizer(tiny_model_path, detector=TwoBoxes())
+    faces = recognizer.predict(picture, boxes=[(12, 1, 6, 8), Box(1, 0, 7, 9)])
+    assert [face.expression for face in faces] == ["happiness", "sadness"]
+    assert [face.box for face in faces] == [Box(12, 1, 6, 8), Box(1, 0, 7, 9)]
+    assert [face.score for face in faces] == [1, 1]
+    assert recognizer.predict(picture, boxes=[]) == []
+
+
+def test_a_box_outside_the_picture_is_named(tiny_model_path):
+    with pytest.raises(InputError, match=r"Box 0 \[40, 0, 5, 5\] lies outside the picture"):
+        Recognizer(tiny_model_path).predict(even(0, (20, 30)), boxes=[(40, 0, 5, 5)])

@@ -1,8 +1,9 @@
+import dataclasses
 import io
 import json
 
 from mien.recognition.results import PictureResult, write_csv, write_json, write_jsonl
-from mien.types import Face
+from mien.types import Face, Quality
 
 FACE = Face("happy", 0.75, {"happy": 0.75, "sad": 0.25})
 
@@ -23,8 +24,25 @@ def test_json_keeps_the_promised_fields_in_order():
         written(write_json, PictureResult(path="a", width=2, height=1, faces=[FACE]))
     )
     assert list(record) == ["path", "width", "height", "faces", "error"]
-    assert list(record["faces"][0]) == ["box", "score", "expression", "confidence", "probabilities"]
+    first = ["box", "score", "expression", "confidence", "probabilities"]
+    assert list(record["faces"][0]) == [*first, "unsure", "quality"]
     assert record["faces"][0]["box"] is None
+    assert record["faces"][0]["unsure"] is False
+    assert record["faces"][0]["quality"] is None
+
+
+def test_json_holds_what_is_wrong_with_a_face():
+    quality = Quality(face_px=20, sharpness=7.25, brightness=12.04, flags=("small", "dark"))
+    face = Face("happy", 0.4, {"happy": 0.4, "sad": 0.6}, is_unsure=True, quality=quality)
+    (record,) = json.loads(written(write_json, PictureResult(path="a", faces=[face])))
+    assert record["faces"][0]["expression"] == "happy"
+    assert record["faces"][0]["unsure"] is True
+    assert record["faces"][0]["quality"] == {
+        "face_px": 20,
+        "sharpness": 7.2,
+        "brightness": 12.0,
+        "flags": ["small", "dark"],
+    }
 
 
 def test_json_leaves_hangul_readable():
@@ -32,11 +50,14 @@ def test_json_leaves_hangul_readable():
 
 
 def test_csv_numbers_the_faces_of_a_picture():
-    result = PictureResult(path="a", width=2, height=1, faces=[FACE, FACE])
+    quality = Quality(face_px=20, sharpness=7, brightness=12, flags=("small", "dark"))
+    poor = dataclasses.replace(FACE, is_unsure=True, quality=quality)
+    result = PictureResult(path="a", width=2, height=1, faces=[FACE, poor])
     assert written(write_csv, result, labels=("happy", "sad")) == (
-        "path,width,height,face,x,y,w,h,score,expression,confidence,p_happy,p_sad,error\n"
-        "a,2,1,1,,,,,,happy,0.75,0.75,0.25,\n"
-        "a,2,1,2,,,,,,happy,0.75,0.75,0.25,\n"
+        "path,width,height,face,x,y,w,h,score,expression,confidence,p_happy,p_sad,error,"
+        "unsure,flags\n"
+        "a,2,1,1,,,,,,happy,0.75,0.75,0.25,,0,\n"
+        "a,2,1,2,,,,,,happy,0.75,0.75,0.25,,1,small+dark\n"
     )
 
 

@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from mien import __version__
-from mien.cli import data, evaluate, export, models, predict, train
+from mien.cli import (
+    bench,
+    data,
+    doctor,
+    evaluate,
+    export,
+    fetch,
+    models,
+    predict,
+    timeline,
+    train,
+    watch,
+)
 from mien.errors import MienError
 
 __all__ = ["app", "main"]
@@ -32,18 +44,26 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more of what is done.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say more of what is done.")
+    ] = False,
 ) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
 
 
 app.command("predict")(predict.predict)
+app.command("watch")(watch.watch)
+app.command("timeline")(timeline.timeline)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("models")(models.models)
+app.command("bench")(bench.bench)
+app.command("doctor")(doctor.doctor)
+app.command("fetch")(fetch.fetch)
 app.add_typer(data.app, name="data")
 
 

@@ -57,6 +57,11 @@ def export(
             f"  {protocol}: accuracy {scores['accuracy']:.2%}, macro-F1 {scores['macro_f1']:.3f}, "
             f"ECE-15 {scores['ece_15']:.3f} (n={scores['n']:,}, no views)"
         )
+        unsure = scores["unsure"]
+        typer.echo(
+            f"    unsure below {unsure['below']:.3f}: answers {unsure['coverage']:.0%}, "
+            f"of these right {unsure['accuracy']:.1%}"
+        )
     if calibrate is None:
         typer.echo(
             "  not calibrated: give --calibrate PATH for confidences that mean something", err=True

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from mien.errors import ConfigError, ImageError
+from mien.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mien.recognition import Recognizer
     from mien.recognition.results import PictureResult
-    from mien.types import Face, Image
+    from mien.types import Face
 
 __all__ = ["predict"]
 
@@ -78,8 +77,33 @@ def predict(  # noqa: PLR0913 - one argument an option
         str, typer.Option("--model", help="Name of a model or path of a model file.")
     ] = "mien-s",
     detector: Annotated[
-        str, typer.Option("--detector", help="auto, haar, or none: each picture is a face.")
+        str,
+        typer.Option(
+            "--detector",
+            help="haar, yunet (its file: mien fetch yunet), auto: yunet if its file is there; none: each picture is a face.",
+        ),
     ] = "auto",
+    detector_file: Annotated[
+        Path | None, typer.Option("--detector-file", help="YuNet's file, if it lies elsewhere.")
+    ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            "--min-confidence",
+            min=0,
+            max=1,
+            help="Less confident answers are shown as unsure; without it, the model file says. 0: none is.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", "-j", min=0, help="Threads that read and search pictures; 0: one a processor."
+        ),
+    ] = 0,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, help="Faces that are classified at once.")
+    ] = 32,
 ) -> None:
     """Find the faces in pictures and name their expressions.
 
@@ -91,16 +115,21 @@ def predict(  # noqa: PLR0913 - one argument an option
 
     # After the checks, so that a mistyped path is answered at once; `--help` never loads OpenCV.
 
+    from mien.faces import open_detector
     from mien.recognition import Recognizer
 
     # Pillow warns of broken EXIF fields and the like without naming the picture; what matters is an error.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    recognizer = Recognizer(model, labels, detector)
+    finder = open_detector(detector, detector_file)
+    recognizer = Recognizer(model, labels, finder, min_confidence=min_confidence)
     copies = _Copies(annotate, pictures, lang) if annotate else None
     failures: list[str] = []
-    results = _recognise(recognizer, pictures, copies, failures)
+    found = recognizer.predict_many(pictures, batch_size, jobs)
+    results = _reported(_with_progress(found, len(pictures)), copies, failures)
     with _destination(output, chosen) as stream:
         _write(results, stream, chosen, recognizer.labels, lang)
+        if chosen is Format.TABLE and detector == "auto":
+            stream.write(f"\nFaces were found by {finder.name}.\n")
     if failures:
         raise typer.Exit(1)
 
@@ -175,8 +204,11 @@ class _Copies:
         # Compared without case, as some file systems do. A copy must not replace a picture that lies there.
         self._taken = {str(Path(picture).resolve()).casefold() for picture in pictures}
 
-    def write(self, picture: str, image: Image, faces: Sequence[Face]) -> None:
-        """Write ``name.png`` or ``name.jpg``, with a number if the name is taken."""
+    def write(self, picture: str, faces: Sequence[Face]) -> None:
+        """Write ``name.png`` or ``name.jpg``, with a number if the name is taken.
+
+        The picture is read once more: to keep its pixels until its batch is full would fill the memory.
+        """
         from mien import images
         from mien.recognition import annotate
 
@@ -188,40 +220,31 @@ class _Copies:
             number += 1
             target = self._folder / f"{source.stem}-{number}{suffix}"
         self._taken.add(str(target.resolve()).casefold())
-        images.write(target, annotate(image, faces, self._lang))
+        images.write(target, annotate(images.read(source), faces, self._lang))
 
 
-def _recognise(
-    recognizer: Recognizer, pictures: Sequence[str], copies: _Copies | None, failures: list[str]
+def _reported(
+    results: Iterable[PictureResult], copies: _Copies | None, failures: list[str]
 ) -> Iterator[PictureResult]:
-    """Yield one result a picture; name those that cannot be read on stderr and in ``failures``."""
-    from mien import images
-    from mien.recognition.results import PictureResult
-
-    for picture in _with_progress(pictures):
-        try:
-            image = images.read(Path(picture))
-        except ImageError as error:
-            failures.append(picture)
-            typer.echo(_one_line(f"mien: {error}"), err=True)
-            yield PictureResult(path=picture, error=str(error))
-            continue
-        faces = recognizer.predict(image)
-        if copies:
-            copies.write(picture, image, faces)
-        yield PictureResult(path=picture, width=image.shape[1], height=image.shape[0], faces=faces)
+    """Pass the results on; name pictures that could not be read on stderr and in ``failures``."""
+    for result in results:
+        if result.error is not None:
+            failures.append(result.path)
+            typer.echo(_one_line(f"mien: {result.error}"), err=True)
+        elif copies:
+            copies.write(result.path, result.faces)
+        yield result
 
 
-def _with_progress(pictures: Sequence[str]) -> Iterator[str]:
+def _with_progress(results: Iterable[PictureResult], total: int) -> Iterable[PictureResult]:
     """Show a bar on stderr while several pictures go by, if a person looks on."""
-    if len(pictures) < 2 or not sys.stderr.isatty():
-        yield from pictures
-        return
+    if total < 2 or not sys.stderr.isatty():
+        return results
     from rich.console import Console
     from rich.progress import track
 
     console = Console(stderr=True)
-    yield from track(pictures, description="Pictures", console=console, transient=True)
+    return track(results, description="Pictures", total=total, console=console, transient=True)
 
 
 def _write(
@@ -264,7 +287,7 @@ def _write_table(results: Iterable[PictureResult], stream: TextIO, lang: str) ->
             table.add_row(name, "", "no face")
         for number, face in enumerate(result.faces, start=1):
             place = " ".join(map(str, face.box.as_list())) if face.box else ""
-            shown = Text(display_name(face.expression, lang))
+            shown = Text(display_name(face.answer, lang))
             table.add_row(name, str(number), shown, f"{face.confidence:.0%}", place)
     # Wide enough for any path: a table that is read by a program must not be cut at 80 columns.
     console = Console(file=stream, width=10_000, highlight=False)

@@ -15,6 +15,7 @@ from mien.data.dataset import SPLITS, Dataset
 from mien.errors import DataError
 from mien.evaluation.calibration import fit_temperature
 from mien.evaluation.evaluate import Result, evaluate
+from mien.evaluation.selective import coverage_points, fit_threshold
 from mien.exporting.onnx import export_onnx, write_model
 from mien.exporting.quantize import Parity, quantise
 from mien.modelfile import Model, ModelInfo, load_model
@@ -23,7 +24,7 @@ from mien.preprocess import InputSpec, fit
 
 __all__ = ["NUM_CALIBRATION_FACES", "export_model"]
 
-NUM_CALIBRATION_FACES = 512
+NUM_CALIBRATION_FACES = 1024
 """Training faces from which int8 ranges are taken."""
 
 
@@ -32,8 +33,8 @@ def export_model(
 ) -> Model:
     """Turn trained weights into a model file.
 
-    With data, int8 ranges come from its training faces, and temperatures and the scores in the record from
-    its validation faces, in this order: calibration is of the file that ships.
+    With data, int8 ranges come from its training faces, and temperatures, the confidence below which a head is
+    unsure, and the scores in the record from its validation faces, in this order: all are of the file that ships.
 
     Args:
         weights: A run folder or a safetensors file.
@@ -82,7 +83,7 @@ def _parity_note(parity: Parity) -> dict[str, Any]:
 
 
 def _calibrated(model: Model, info: ModelInfo, data: Dataset) -> ModelInfo:
-    """Fit each head's temperature on the validation split, then score the calibrated model there."""
+    """Fit each head's temperature, then its threshold, on the validation split, and score the model there."""
     results = evaluate(model.logits, info, data, "valid")
     fitted = {r.head.name: fit_temperature(r.logits, r.targets) for r in results}
     heads = tuple(
@@ -90,16 +91,34 @@ def _calibrated(model: Model, info: ModelInfo, data: Dataset) -> ModelInfo:
         for head in info.heads
     )
     info = dataclasses.replace(info, heads=heads)
-    scores = {r.protocol: _score_note(r) for r in evaluate(model.logits, info, data, "valid")}
-    return dataclasses.replace(info, scores=scores)
+    results = evaluate(model.logits, info, data, "valid")
+    thresholds = {r.head.name: fit_threshold(*_answers(r)) for r in results}
+    heads = tuple(
+        dataclasses.replace(head, unsure_below=thresholds.get(head.name)) for head in info.heads
+    )
+    scores = {r.protocol: _score_note(r, thresholds[r.head.name]) for r in results}
+    return dataclasses.replace(info, heads=heads, scores=scores)
 
 
-def _score_note(result: Result) -> dict[str, Any]:
+def _answers(result: Result) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return (n,) how sure each answer is, and (n,) whether it is right."""
+    return result.probs.max(axis=1), result.predictions == result.targets
+
+
+def _score_note(result: Result, threshold: float) -> dict[str, Any]:
     scores = result.scores
+    confidence, correct = _answers(result)
+    is_answered = confidence >= threshold
     return {
         "n": scores.n,
         "views": result.views,
         "accuracy": round(scores.rates["accuracy"].value, 4),
         "macro_f1": round(scores.rates["macro_f1"].value, 4),
         "ece_15": round(scores.calibrated.ece, 4),
+        "unsure": {
+            "below": round(threshold, 4),
+            "coverage": round(float(is_answered.mean()), 4),
+            "accuracy": round(float(correct[is_answered].mean()), 4),
+        },
+        "risk_coverage": coverage_points(confidence, correct),
     }

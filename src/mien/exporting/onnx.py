@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from mien.errors import ModelFileError
 from mien.modelfile import METADATA_KEY, Model, ModelInfo, load_model
 from mien.models.predict import network_predictor
+from mien.models.zoo import for_export
 
 __all__ = ["export_onnx", "largest_difference", "write_model"]
 
@@ -50,8 +51,8 @@ def export_onnx(network: nn.Module, info: ModelInfo, path: Path) -> Model:
     Raises:
         ModelFileError: If the network cannot be exported, differs from its file, or the disk is full.
     """
-    network = network.cpu().eval()
     size, channels = info.input.size, info.input.channels
+    network = for_export(network.cpu().eval(), size)
     example = torch.zeros(2, channels, size, size)
     heads = _Heads(network, [len(head.labels) for head in info.heads]).eval()
     with tempfile.TemporaryDirectory() as folder, _quiet():

@@ -18,7 +18,7 @@ import PIL.ImageFont
 from mien.labels import canonical, display_name
 from mien.types import Box, Face, Image, check_image
 
-__all__ = ["COLOURS", "annotate", "hangul_font"]
+__all__ = ["COLOURS", "annotate", "hangul_font", "readable_names", "text_font"]
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def annotate(image: Image, faces: Sequence[Face], lang: str = "en") -> Image:
     canvas = PIL.Image.fromarray(check_image(image)).convert("RGB")
     pen = PIL.ImageDraw.Draw(canvas)
     line_px = max(1, round(min(canvas.size) / 240))
-    names = _readable([face.expression for face in faces], lang)
+    names = readable_names([face.answer for face in faces], lang)
     for face in faces:
         if face.box is not None:
             _draw_frame(pen, face.box, _colour(face), line_px)
@@ -102,7 +102,7 @@ def hangul_font() -> str | None:
     return None
 
 
-def _readable(expressions: Sequence[str], lang: str) -> list[str]:
+def readable_names(expressions: Sequence[str], lang: str) -> list[str]:
     """Return the names to draw, in a language that can be drawn here."""
     names = [display_name(expression, lang) for expression in expressions]
     if hangul_font() is None and any(map(_HANGUL.search, names)):
@@ -120,7 +120,7 @@ def _say_that_hangul_is_missing() -> None:
 
 
 def _colour(face: Face) -> tuple[int, int, int]:
-    return COLOURS.get(canonical(face.expression) or "", _OTHER_COLOUR)
+    return COLOURS.get(canonical(face.answer) or "", _OTHER_COLOUR)
 
 
 def _ink(colour: tuple[int, int, int]) -> str:
@@ -170,14 +170,15 @@ def _fit(
     wanted_px = max(11, round(min(size) / 24))
     for text in texts:
         for text_px in range(wanted_px, _SMALLEST_TEXT_PX - 1, -1):
-            font, pad = _font(text, text_px), max(1, text_px // 5)
+            font, pad = text_font(text, text_px), max(1, text_px // 5)
             left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
             if right - left + 2 * pad < width and bottom - top + 2 * pad < height:
                 return text, font, pad
     return None
 
 
-def _font(text: str, size_px: int) -> Font:
+def text_font(text: str, size_px: int) -> Font:
+    """Return a font that has the letters of a text."""
     path = hangul_font() if _HANGUL.search(text) else None
     return _load_font(path, size_px)
 

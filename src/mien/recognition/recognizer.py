@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien import images
 from mien.errors import InputError, ModelFileError
-from mien.faces import Detector, crop_face, open_detector
+from mien.faces import Detector, GivenBoxes, crop_detection, open_detector
 from mien.modelfile import Head, Model, load_model
 from mien.preprocess import fit
-from mien.types import Face, Image, check_image
+from mien.recognition.pictures import FoundFace, Sighting, look_at_all
+from mien.recognition.quality import measure_quality
+from mien.recognition.results import PictureResult
+from mien.recognition.source import open_source
+from mien.recognition.video import SEARCH_PX, watch_frames
+from mien.types import Box, Detection, Face, Image, VideoRow, check_image
 
 __all__ = ["Recognizer"]
 
@@ -31,6 +35,7 @@ class Recognizer:
         labels: str | None = None,
         detector: str | Detector = "auto",
         threads: int = 1,
+        min_confidence: float | None = None,
     ) -> None:
         """Open the network and the detector.
 
@@ -38,43 +43,77 @@ class Recognizer:
             model: Name of a model that ships with mien, path of a model file, or an open model.
             labels: ``"ferplus"`` (eight expressions) or ``"fer2013"`` (seven): which head of the model answers.
                 None takes FER+ where the model has it, else its first.
-            detector: ``"auto"``, ``"haar"``, ``"none"`` (every picture is a face), or a detector of your own.
+            detector: ``"auto"``, ``"haar"``, ``"yunet"``, ``"none"`` (every picture is a face), or one of your own.
             threads: How many threads the network may use for one call; 0 lets ONNX Runtime choose.
+            min_confidence: Less confident answers are unsure, 0 to 1; 0 never. None takes what was measured for
+                the head and stands in the model file, never unsure where nothing does.
 
         Raises:
             UnknownNameError: If there is no such model, head or detector.
             ModelFileError: If the model file cannot be used.
+            InputError: If ``min_confidence`` is out of its range.
         """
         self.model = model if isinstance(model, Model) else load_model(model, threads)
-        self._head = _choose_head(self.model, labels)
+        self.head = _choose_head(self.model, labels)
+        if min_confidence is None:
+            min_confidence = self.head.unsure_below or 0.0
+        if not 0 <= min_confidence <= 1:
+            raise InputError(f"min_confidence is {min_confidence}; expected 0 to 1.")
+        self.min_confidence = min_confidence
         self.detector: Detector = open_detector(detector) if isinstance(detector, str) else detector
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The expressions that it can answer, in the model's order."""
-        return self._head.labels
+        return self.head.labels
 
-    def predict(self, image: Image | str | Path) -> list[Face]:
+    def predict(
+        self,
+        image: Image | str | Path,
+        boxes: Iterable[Box | Sequence[float]] | None = None,
+    ) -> list[Face]:
         """Find the faces of a picture and recognise their expressions.
 
         Args:
             image: A path, or uint8 pixels: (H, W, 3) in RGB order or (H, W) grey. OpenCV reads BGR, which cannot
                 be told from RGB: give it ``image[:, :, ::-1]``.
+            boxes: Where the faces are, if you know it: each a `Box` or x, y, width, height. The detector is not asked.
 
         Returns:
-            The faces, largest first; an empty list if there are none.
+            The faces, largest first, or in the order of ``boxes``; an empty list if there are none.
 
         Raises:
             ImageError: If the file cannot be read.
-            InputError: If the array is no picture.
+            InputError: If the array is no picture, or a box lies outside it.
         """
         if isinstance(image, (str, Path)):
             image = images.read(Path(image))
-        image = check_image(image)
-        found = self.detector.detect(image)
-        crops = [crop_face(image, face.box, self.detector.frame) for face in found]
-        answers = zip(found, self._probabilities(crops, len(crops) or 1), strict=True)
-        return [self._face(probs, box=face.box, score=face.score) for face, probs in answers]
+        detector = self.detector if boxes is None else GivenBoxes(boxes)
+        found = list(self._find(check_image(image), detector))
+        return list(self._faces(found, len(found) or 1))
+
+    def predict_many(
+        self, paths: Iterable[str | Path], batch_size: int = 32, jobs: int = 0
+    ) -> Iterator[PictureResult]:
+        """Recognise the faces of many picture files.
+
+        Pictures are read and searched in threads, and faces of several pictures go through the network together.
+        A fixed number of pictures is in work at any time, so memory stays flat however many there are.
+
+        Args:
+            paths: The files, taken as they are needed: a generator of millions will do.
+            batch_size: How many faces go through the network at once.
+            jobs: Threads that read and search; 0 takes one a processor.
+
+        Returns:
+            One result a picture as soon as it is known, in the order of the paths. A picture that cannot be read
+            is a result with ``error``; the others go on.
+
+        Raises:
+            InputError: If ``batch_size`` or ``jobs`` is out of range.
+        """
+        groups = look_at_all(paths, self._find, batch_size, jobs)
+        return (result for group in groups for result in self._results(group, batch_size))
 
     def predict_faces(
         self, crops: Sequence[Image] | NDArray[np.uint8], batch_size: int = 32
@@ -101,29 +140,97 @@ class Recognizer:
                 f"predict_faces takes several crops; got one array {crops.shape}. Put it in a list: [crop]"
             )
         checked = [check_image(crop, f"Crop {index}") for index, crop in enumerate(crops)]
-        return [self._face(probs) for probs in self._probabilities(checked, batch_size)]
+        return list(self._faces([self._fitted(crop) for crop in checked], batch_size))
+
+    def watch(
+        self,
+        source: str | Path | int,
+        fps: float | None = None,
+        max_faces: int | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        search_px: int = SEARCH_PX,
+    ) -> Iterator[VideoRow]:
+        """Follow the faces of a recording, a camera or a stream and recognise their expressions over time.
+
+        A camera is never waited for: frames that there is no time for are left out. Of a recording every frame counts.
+
+        Args:
+            source: Path of a recording, number of a camera, or a URL such as ``"rtsp://…"``.
+            fps: Look at no more than so many frames a second; None looks at all.
+            max_faces: Follow no more than the so many largest faces of a frame; None follows all.
+            start: Begin there, in seconds.
+            end: Stop before this time, in seconds.
+            search_px: Faces are looked for in frames of no more than this longer side. Larger finds smaller faces
+                and takes longer; crops keep all their pixels.
+
+        Returns:
+            For each frame one row a tracked face; one without a face if there is none.
+
+        Raises:
+            VideoError: If the source cannot be opened; or, after its last row, if it breaks off before its end.
+            InputError: If a number is out of its range.
+        """
+        frames = watch_frames(
+            self,
+            open_source(source),
+            fps=fps,
+            max_faces=max_faces,
+            start=start,
+            end=end,
+            search_px=search_px,
+        )
+        return (row for frame in frames for row in frame.rows)
+
+    def _find(self, image: Image, detector: Detector | None = None) -> Iterator[FoundFace]:
+        detector = detector or self.detector
+        for found in detector.detect(image):
+            yield self._fitted(crop_detection(image, found, detector.frame), found)
+
+    def _fitted(self, crop: Image, detection: Detection | None = None) -> FoundFace:
+        fitted = fit(crop, self.model.info.input)
+        return FoundFace(fitted, measure_quality(fitted, min(crop.shape[:2])), detection)
+
+    def _results(self, group: Sequence[Sighting], batch_size: int) -> Iterator[PictureResult]:
+        """Classify the faces of a group of pictures and hand them back to their pictures."""
+        faces = self._faces([face for seen in group for face in seen.faces], batch_size)
+        for seen in group:
+            yield PictureResult(
+                path=seen.path,
+                width=seen.width,
+                height=seen.height,
+                faces=[next(faces) for _ in seen.faces],
+                error=seen.error,
+            )
+
+    def _faces(self, found: Sequence[FoundFace], batch_size: int) -> Iterator[Face]:
+        probabilities = self._probabilities([face.fitted for face in found], batch_size)
+        for face, probs in zip(found, probabilities, strict=True):
+            yield self._face(face, probs)
 
     def _probabilities(
-        self, crops: Sequence[Image], batch_size: int
+        self, fitted: Sequence[Image], batch_size: int
     ) -> Iterator[NDArray[np.float64]]:
-        for start in range(0, len(crops), batch_size):
-            inputs = np.stack(
-                [fit(crop, self.model.info.input) for crop in crops[start : start + batch_size]]
-            )
-            logits = self.model.logits(inputs)[self._head.name]  # (N, C)
+        for start in range(0, len(fitted), batch_size):
+            inputs = np.stack(fitted[start : start + batch_size])
+            logits = self.model.logits(inputs)[self.head.name]  # (N, C)
             if not np.isfinite(logits).all():
                 raise ModelFileError(
                     f"{self.model.path} gave answers that are no numbers. Export it again: mien export"
                 )
-            yield from _softmax(logits.astype(np.float64) / self._head.temperature)
+            yield from _softmax(logits.astype(np.float64) / self.head.temperature)
 
-    def _face(self, probs: NDArray[np.float64], **place: Any) -> Face:
+    def _face(self, found: FoundFace, probs: NDArray[np.float64]) -> Face:
         best = int(probs.argmax())
+        place = found.detection
         return Face(
-            expression=self._head.labels[best],
+            expression=self.head.labels[best],
             confidence=float(probs[best]),
-            probabilities=dict(zip(self._head.labels, probs.tolist(), strict=True)),
-            **place,
+            probabilities=dict(zip(self.head.labels, probs.tolist(), strict=True)),
+            box=place.box if place else None,
+            score=place.score if place else None,
+            is_unsure=bool(probs[best] < self.min_confidence),
+            quality=found.quality,
         )
 
 

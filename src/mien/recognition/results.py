@@ -58,6 +58,8 @@ def write_jsonl(results: Iterable[PictureResult], stream: TextIO) -> None:
 def write_csv(results: Iterable[PictureResult], stream: TextIO, labels: Sequence[str]) -> None:
     """Write one row a face; a picture without faces has one row with empty fields.
 
+    ``unsure`` is 0 or 1; ``flags`` names what is wrong with the face's picture, ``+`` between.
+
     Args:
         results: The pictures.
         stream: Opened with ``newline=""``.
@@ -78,12 +80,12 @@ def write_csv(results: Iterable[PictureResult], stream: TextIO, labels: Sequence
     ]
     probs = [f"p_{label}" for label in labels]
     rows = csv.writer(stream, lineterminator="\n")
-    rows.writerow([*head, *probs, "error"])
+    rows.writerow([*head, *probs, "error", "unsure", "flags"])
     for result in results:
         picture = [_inert(result.path), result.width, result.height]
         if not result.faces:
             empty = [None] * (len(head) - len(picture) + len(probs))
-            rows.writerow([*picture, *empty, _inert(result.error or "")])
+            rows.writerow([*picture, *empty, _inert(result.error or ""), None, None])
         for number, face in enumerate(result.faces, start=1):
             box = face.box.as_list() if face.box else [None] * 4
             answer = [
@@ -92,7 +94,8 @@ def write_csv(results: Iterable[PictureResult], stream: TextIO, labels: Sequence
                 face.confidence,
                 *(face.probabilities[label] for label in labels),
             ]
-            rows.writerow([*picture, number, *box, *answer, None])
+            flags = "+".join(face.quality.flags) if face.quality else None
+            rows.writerow([*picture, number, *box, *answer, None, int(face.is_unsure), flags])
 
 
 def _inert(text: str) -> str:

@@ -1,0 +1,138 @@
+"""`analyze` as deepface has it: ``from mien.adapters import deepface as DeepFace``.
+
+Written against deepface 0.0.93, https://github.com/serengil/deepface (MIT). Arrays are BGR, as ``cv2.imread`` gives them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien import images
+from mien.errors import InputError
+from mien.faces import crop_detection
+from mien.labels import DEEPFACE, convert_probs
+from mien.recognition import Recognizer
+from mien.types import Box, Detection, Face, Image, check_image
+
+__all__ = ["analyze"]
+
+_ACTIONS = ("emotion",)
+
+_DETECTORS = {"auto": "auto", "opencv": "haar", "yunet": "yunet", "skip": "none"}
+"""deepface's names of the detectors that mien has too; ``auto`` is mien's own."""
+
+_NO_FACE = (
+    "Face could not be detected in {where}. Please confirm that the picture shows a face, "
+    "or set enforce_detection to False."
+)
+
+# Right eye and left eye, of the person, stand first in a detection's landmarks.
+_RIGHT_EYE, _LEFT_EYE = 0, 1
+
+
+def analyze(
+    img_path: str | Path | Image | Sequence[str | Path | Image],
+    actions: Sequence[str] = _ACTIONS,
+    enforce_detection: bool = True,
+    detector_backend: str = "auto",
+    *,
+    recognizer: Recognizer | None = None,
+) -> list[Any]:
+    """Name the expression of every face of a picture.
+
+    Args:
+        img_path: A path, or pixels: uint8, (H, W, 3) in **BGR** order or (H, W) grey. Several in a list give a list of
+            lists.
+        actions: Only ``["emotion"]``: mien estimates neither age nor gender nor race.
+        enforce_detection: Whether a picture without a face is an error; if not, all of it is taken for one, with a
+            ``face_confidence`` of 0.
+        detector_backend: ``"auto"``, ``"opencv"`` (Haar), ``"yunet"`` or ``"skip"`` (the picture is a face).
+        recognizer: A recogniser that is open already, in the place of mien's model and ``detector_backend``.
+
+    Returns:
+        For each face, largest first: ``emotion`` (label -> percentage, summing to 100, in deepface's order),
+        ``dominant_emotion``, ``region`` (``x``, ``y``, ``w``, ``h`` in px, ``left_eye`` and ``right_eye`` of the person
+        as (x, y) or None), ``face_confidence`` (0 to 1; Haar has no probability and says 1 for what it finds).
+
+    Raises:
+        InputError: If there is no face, or an argument is none of mien's; it is a `ValueError`, as deepface raises.
+        ImageError: If a file cannot be read.
+    """
+    _check_actions(actions)
+    recognizer = recognizer or _recognizer(detector_backend)
+    if isinstance(img_path, (list, tuple)):
+        return [_analyze_one(one, enforce_detection, recognizer) for one in img_path]
+    return _analyze_one(img_path, enforce_detection, recognizer)
+
+
+def _check_actions(actions: Sequence[str]) -> None:
+    wanted = [actions] if isinstance(actions, str) else list(actions)
+    unknown = [action for action in wanted if action not in _ACTIONS]
+    if unknown or not wanted:
+        raise InputError(
+            f"mien cannot analyze {', '.join(unknown) or 'nothing'}; give actions=['emotion']. "
+            "It estimates neither age nor gender nor race."
+        )
+
+
+@functools.lru_cache(maxsize=len(_DETECTORS))  # users call `analyze` in a loop
+def _recognizer(detector_backend: str) -> Recognizer:
+    if detector_backend not in _DETECTORS:
+        raise InputError(
+            f"mien has no detector_backend '{detector_backend}'; expected {', '.join(_DETECTORS)}."
+        )
+    return Recognizer(detector=_DETECTORS[detector_backend])
+
+
+def _analyze_one(
+    picture: Any, enforce_detection: bool, recognizer: Recognizer
+) -> list[dict[str, Any]]:
+    is_file = isinstance(picture, (str, Path))
+    image = images.read(Path(picture)) if is_file else _rgb(check_image(picture))
+    found = recognizer.detector.detect(image)
+    crops = [crop_detection(image, one, recognizer.detector.frame) for one in found]
+    if not found:
+        if enforce_detection:
+            raise InputError(_NO_FACE.format(where=picture if is_file else "numpy array"))
+        height, width = image.shape[:2]
+        found, crops = [Detection(Box(0, 0, width, height), 0.0)], [image]
+    # Not `predict`, because deepface gives the places of the eyes too, which a `Face` does not keep.
+    faces = recognizer.predict_faces(crops)
+    return [_record(face, one) for face, one in zip(faces, found, strict=True)]
+
+
+def _rgb(image: Image) -> Image:
+    """Turn BGR into RGB; grey stays."""
+    return np.ascontiguousarray(image[:, :, ::-1]) if image.ndim == 3 else image
+
+
+def _record(face: Face, found: Detection) -> dict[str, Any]:
+    probs = convert_probs(
+        np.array(list(face.probabilities.values())), list(face.probabilities), DEEPFACE.labels
+    )
+    box = found.box
+    return {
+        "emotion": dict(zip(DEEPFACE.labels, (100 * probs).tolist(), strict=True)),
+        "dominant_emotion": DEEPFACE.labels[int(probs.argmax())],
+        "region": {
+            "x": box.x,
+            "y": box.y,
+            "w": box.w,
+            "h": box.h,
+            "left_eye": _eye(found, _LEFT_EYE),
+            "right_eye": _eye(found, _RIGHT_EYE),
+        },
+        "face_confidence": round(min(1.0, max(0.0, found.score)), 2),
+    }
+
+
+def _eye(found: Detection, place: int) -> tuple[int, int] | None:
+    if found.landmarks is None:
+        return None
+    x, y = found.landmarks[place]
+    return round(float(x)), round(float(y))

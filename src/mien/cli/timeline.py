@@ -1,0 +1,46 @@
+"""`mien timeline`: a table of `mien watch` becomes a picture and a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.predict import Language
+from mien.errors import ConfigError
+
+__all__ = ["timeline"]
+
+
+def timeline(
+    table: Annotated[
+        Path, typer.Argument(help="What mien watch --table wrote: .csv, .jsonl or .parquet.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The picture (.png) or the page (.html) to write; without it, both beside the table.",
+        ),
+    ] = None,
+    lang: Annotated[
+        Language, typer.Option("--lang", help="Language of the expressions.")
+    ] = Language.EN,
+) -> None:
+    """Draw who showed which expression when: one row a track, one colour an expression."""
+    outputs = [output] if output else [table.with_suffix(".png"), table.with_suffix(".html")]
+    for path in outputs:
+        if path.suffix.lower() not in (".png", ".html"):
+            raise ConfigError(f"{path} ends in '{path.suffix}'; expected .png or .html.")
+
+    from mien.recognition.table import read_table
+    from mien.recognition.timeline import Timeline
+    from mien.recognition.timeline_picture import write_timeline_html, write_timeline_png
+
+    collected = Timeline(read_table(table))
+    for path in outputs:
+        write = write_timeline_png if path.suffix.lower() == ".png" else write_timeline_html
+        write(collected, path, table.name, lang)
+        print(path)

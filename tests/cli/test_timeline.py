@@ -1,0 +1,70 @@
+import sys
+
+import pytest
+
+from mien import cli, images
+from mien.recognition.table import open_table
+from mien.types import Box, VideoRow
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["mien", "timeline", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        shown = capsys.readouterr()
+        return ended.value.code or 0, shown.out, shown.err
+
+    return call
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "rows.csv"
+    probs = {"happy": 0.9, "sad": 0.1}
+    with open_table(path, tuple(probs)) as write:
+        for number in range(10):
+            write(
+                VideoRow(
+                    frame=number,
+                    time_s=number / 10,
+                    track=1,
+                    box=Box(1, 2, 3, 4),
+                    score=1.0,
+                    expression="happy",
+                    confidence=0.9,
+                    probabilities=probs,
+                    smoothed=probs,
+                )
+            )
+    return path
+
+
+def test_picture_and_page_lie_beside_the_table(run, table):
+    code, out, err = run(table)
+    assert (code, err) == (0, "")
+    assert out.split() == [str(table.with_suffix(".png")), str(table.with_suffix(".html"))]
+    assert images.read(table.with_suffix(".png")).shape[1] == 2000
+    assert "<tr><td>1<td>happy<td>1.0" in table.with_suffix(".html").read_text()
+
+
+def test_one_of_them_can_be_asked_for_in_korean(run, table, tmp_path):
+    assert run(table, "-o", tmp_path / "seen.html", "--lang", "ko")[0] == 0
+    assert "행복" in (tmp_path / "seen.html").read_text(encoding="utf-8")
+    assert not table.with_suffix(".png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.csv"], "none.csv cannot be read: No such file or directory."),
+        (["{table}", "-o", "x.pdf"], "x.pdf ends in '.pdf'; expected .png or .html."),
+        (["notes.txt"], "The table notes.txt ends in '.txt'"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(run, table, arguments, message):
+    code, out, err = run(*(word.format(table=table) for word in arguments))
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1

@@ -1,0 +1,108 @@
+import cv2
+import numpy as np
+import pytest
+
+from mien.errors import ConfigError
+from mien.recognition.film import check_film_path, open_film
+
+
+def read_back(path):
+    """Times in ms and mean grey of every frame, as OpenCV reads them."""
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    frames = []
+    while capture.grab():
+        time_ms = capture.get(cv2.CAP_PROP_POS_MSEC)
+        frames.append((time_ms, capture.retrieve()[1]))
+    count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    capture.release()
+    return frames, count
+
+
+def picture(tone, shape=(48, 64, 3)):
+    return np.full(shape, tone, np.uint8)
+
+
+def write(path, times, shape=(48, 64, 3)):
+    with open_film(path, 25) as film:
+        for number, time_s in enumerate(times):
+            film(picture(10 * number, shape), time_s)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [0, 0.04, 0.08, 0.12],
+        [0, 0.04, 0.08, 0.5, 0.51, 2.0, 2.3],
+        [0.0],
+    ],
+)
+def test_frames_stand_at_their_times(tmp_path, times):
+    write(tmp_path / "film.mp4", times)
+    frames, count = read_back(tmp_path / "film.mp4")
+    assert count == len(times)
+    np.testing.assert_allclose([ms for ms, _ in frames], np.multiply(times, 1000), atol=0.2)
+    tones = [image.mean() for _, image in frames]
+    np.testing.assert_allclose(tones, [10 * n for n in range(len(times))], atol=5)
+
+
+def test_a_part_begins_at_nought(tmp_path):
+    write(tmp_path / "film.mp4", [7.0, 7.1, 7.3])
+    frames, _ = read_back(tmp_path / "film.mp4")
+    np.testing.assert_allclose([ms for ms, _ in frames], [0, 100, 300], atol=0.2)
+
+
+def test_its_length_is_that_of_its_frames(tmp_path):
+    write(tmp_path / "film.mp4", [0, 1, 2, 3])
+    capture = cv2.VideoCapture(str(tmp_path / "film.mp4"), cv2.CAP_FFMPEG)
+    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(1, abs=0.01)  # frames over length
+    capture.release()
+
+
+def test_red_stays_red_and_other_sizes_are_brought_to_the_first(tmp_path):
+    red, wide = picture(0), picture(0, (60, 90, 3))
+    red[:, :, 0] = wide[:, :, 0] = 200
+    with open_film(tmp_path / "film.mp4", 25) as film:
+        film(red, 0)
+        film(wide, 0.04)
+    frames, _ = read_back(tmp_path / "film.mp4")
+    for _, image in frames:
+        assert image.shape == (48, 64, 3)
+        np.testing.assert_allclose(image.mean(axis=(0, 1)), [0, 0, 200], atol=12)  # BGR
+
+
+def test_odd_sizes_lose_a_pixel_and_no_frame(tmp_path):
+    write(tmp_path / "film.mp4", [0, 0.04, 0.08], (47, 63, 3))
+    frames, _ = read_back(tmp_path / "film.mp4")
+    assert len(frames) == 3
+
+
+def test_what_was_written_before_a_break_can_be_played(tmp_path):
+    def interrupted():
+        with open_film(tmp_path / "film.mp4", 25) as film:
+            film(picture(9), 0)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert len(read_back(tmp_path / "film.mp4")[0]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+
+
+def test_without_frames_there_is_no_file(tmp_path):
+    with open_film(tmp_path / "film.mp4", 25):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("film.avi", "ends in '.avi'; only .mp4 is written"),
+        ("folder.mp4", "is a folder. Name a file"),
+        ("none/film.mp4", "there is no folder .*none. Make it first"),
+    ],
+)
+def test_places_that_cannot_be_written_are_refused_at_once(tmp_path, name, message):
+    (tmp_path / "folder.mp4").mkdir()
+    with pytest.raises(ConfigError, match=message):
+        check_film_path(tmp_path / name)

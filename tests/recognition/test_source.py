@@ -1,0 +1,212 @@
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.errors import InputError, VideoError
+from mien.recognition.film import open_film
+from mien.recognition.source import VideoSource, open_source
+
+
+def draw(path, times):
+    """A recording whose frame n has the tone 4 n."""
+    with open_film(path, 25) as film:
+        for number, time_s in enumerate(times):
+            film(np.full((48, 64, 3), 4 * number, np.uint8), time_s)
+    return path
+
+
+def draw_avi(path, count=50):
+    writer = cv2.VideoWriter(
+        str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48)
+    )
+    for number in range(count):
+        writer.write(np.full((48, 64, 3), 4 * number, np.uint8))
+    writer.release()
+    return path
+
+
+def even(count):
+    return [round(0.04 * n, 2) for n in range(count)]
+
+
+class FakeCapture:
+    """What cv2.VideoCapture does, without a camera."""
+
+    def __init__(self, times_ms, fps=25.0, count=0.0):
+        self.times_ms, self.place = times_ms, -1
+        self.facts = {cv2.CAP_PROP_FPS: fps, cv2.CAP_PROP_FRAME_COUNT: count}
+        self.is_released = False
+
+    def get(self, what):
+        return self.times_ms[self.place] if what == cv2.CAP_PROP_POS_MSEC else self.facts[what]
+
+    def grab(self):
+        self.place += 1
+        return self.place < len(self.times_ms)
+
+    def retrieve(self):
+        return True, np.full((4, 4, 3), (1, 2, 3), np.uint8)
+
+    def release(self):
+        self.is_released = True
+
+
+def test_frames_come_in_order_with_the_container_s_own_times(tmp_path):
+    times = [0, 0.04, 0.08, 0.5, 0.51, 2.0, 2.3]
+    with open_source(draw(tmp_path / "uneven.mp4", times)) as source:
+        frames = list(source.frames())
+    np.testing.assert_allclose([frame.time_s for frame in frames], times, atol=0.0002)
+    assert [frame.index for frame in frames] == list(range(7))
+    np.testing.assert_allclose([f.image.mean() for f in frames], np.arange(7) * 4, atol=4)
+    assert source.num_frames == 7
+    assert not source.is_live
+
+
+def test_pixels_are_rgb():
+    source = VideoSource(FakeCapture([0.0], count=1.0), "x", is_live=False)
+    assert next(source.frames()).image[0, 0].tolist() == [3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ({"start": 0.4}, range(10, 30)),
+        ({"end": 0.4}, range(10)),
+        ({"start": 0.2, "end": 0.4}, range(5, 10)),
+        ({"fps": 5}, range(0, 30, 5)),
+        ({"fps": 5, "start": 0.4}, range(10, 30, 5)),
+        ({"fps": 10}, [0, 3, 5, 8, 10, 13, 15, 18, 20, 23, 25, 28]),
+        ({"fps": 200}, range(30)),
+    ],
+)
+def test_a_part_and_a_rate_are_chosen_by_time(tmp_path, how, expected):
+    with open_source(draw(tmp_path / "even.mp4", even(30))) as source:
+        assert [frame.index for frame in source.frames(**how)] == list(expected)
+
+
+def test_a_part_after_the_end_is_refused(tmp_path):
+    source = open_source(draw(tmp_path / "even.mp4", even(10)))
+    with pytest.raises(InputError, match=r"The part from 99 s was asked for; .* ends at 0\.36 s"):
+        list(source.frames(start=99))
+
+
+def test_where_a_container_has_no_times_the_rate_counts():
+    source = VideoSource(FakeCapture([0.0] * 4, fps=20, count=4.0), "raw", is_live=False)
+    assert [frame.time_s for frame in source.frames()] == [0, 0.05, 0.1, 0.15]
+
+
+def test_times_never_go_back():
+    source = VideoSource(FakeCapture([0, 80.0, 40.0, 120.0], count=4.0), "x", is_live=False)
+    assert [frame.time_s for frame in source.frames()] == [0, 0.08, 0.08, 0.12]
+
+
+def test_a_recording_that_was_cut_off_gives_what_it_has_and_says_where_it_stopped(tmp_path):
+    path = draw_avi(tmp_path / "cut.avi")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    frames = []
+
+    def drain():
+        for frame in open_source(path).frames():
+            frames.append(frame)
+
+    words = r"cut\.avi stopped at \d\.\d\d s, after \d+ frames of 50"
+    with pytest.raises(VideoError, match=words) as told:
+        drain()
+    assert 20 < len(frames) < 35
+    assert f"stopped at {frames[-1].time_s:.2f} s, after {len(frames)} frames" in str(told.value)
+    assert "damaged or cut off there. All rows up to there are right" in str(told.value)
+
+
+def test_a_part_before_the_break_is_whole(tmp_path):
+    path = draw_avi(tmp_path / "cut.avi")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with open_source(path) as source:
+        assert len(list(source.frames(end=0.4))) == 10
+
+
+def test_a_whole_recording_ends_without_complaint(tmp_path):
+    with open_source(draw_avi(tmp_path / "whole.avi")) as source:
+        assert len(list(source.frames())) == 50
+
+
+def test_without_its_index_an_mp4_is_no_recording(tmp_path):
+    path = draw(tmp_path / "cut.mp4", even(20))
+    path.write_bytes(path.read_bytes()[:-600])
+    with pytest.raises(
+        VideoError, match=r"cut\.mp4 is not a recording that can be decoded: damaged, cut off"
+    ):
+        open_source(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.mp4", None, "does not exist"),
+        ("empty.mp4", b"", r"is empty \(0 bytes\)"),
+        ("words.mp4", b"These are words. " * 99, "is not a recording that can be decoded"),
+    ],
+)
+def test_what_is_no_recording_is_named(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(VideoError, match=f"{name} {message}"):
+        open_source(tmp_path / name)
+
+
+def test_folders_and_pipes_are_no_recordings(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(VideoError, match=r"is no file|is empty"):
+            open_source(path)
+
+
+def test_a_camera_that_is_not_there_is_named():
+    with pytest.raises(VideoError, match=r"Camera 97 cannot be opened\. Is it connected"):
+        open_source("97")
+
+
+def test_messages_hide_a_stream_s_password():
+    with pytest.raises(VideoError, match=r"^rtsp://127\.0\.0\.1:9/x cannot be opened") as told:
+        open_source("rtsp://someone:secret@127.0.0.1:9/x")
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("gopher://x", "'gopher://' is not read here; expected rtsp"),
+        (-1, "Camera -1 was asked for; cameras are counted from 0"),
+        (1.5, "A source is a path, a URL or a camera's number; got float"),
+        (True, "got bool"),
+    ],
+)
+def test_what_is_no_source_is_refused(source, message):
+    with pytest.raises(InputError, match=message):
+        open_source(source)
+
+
+def test_a_camera_s_time_is_the_clock_s_and_its_end_is_said():
+    source = VideoSource(FakeCapture([0.0] * 3, fps=0.0), "Camera 0", is_live=True)
+    times = []
+
+    def drain():
+        for frame in source.frames():
+            times.append(frame.time_s)
+
+    with pytest.raises(
+        VideoError, match=r"Camera 0 stopped at .* gives no more. Is it still connected"
+    ):
+        drain()
+    assert times[0] == 0
+    assert times == sorted(times)
+    assert source.fps == 25
+    assert source.num_frames is None
+
+
+def test_closing_gives_the_file_back():
+    capture = FakeCapture([0.0])
+    with VideoSource(capture, "x", is_live=False):
+        assert not capture.is_released
+    assert capture.is_released

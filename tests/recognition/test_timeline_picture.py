@@ -1,0 +1,69 @@
+import html.parser
+import re
+
+import pytest
+
+from mien import images
+from mien.errors import ConfigError
+from mien.recognition import draw
+from mien.recognition.timeline import Timeline
+from mien.recognition.timeline_picture import (
+    timeline_html,
+    write_timeline_html,
+    write_timeline_png,
+)
+from mien.types import VideoRow
+
+
+def timeline(num_tracks=2):
+    """Every track is happy for a second, then sad for three."""
+    return Timeline(
+        VideoRow(frame=n, time_s=n * 0.5, track=t, expression="happiness" if n < 2 else "sadness")
+        for n in range(8)
+        for t in range(1, num_tracks + 1)
+    )
+
+
+def test_bars_are_as_long_as_their_times_and_in_the_colours_of_the_frames(tmp_path):
+    write_timeline_png(timeline(), tmp_path / "t.png", "a lesson")
+    picture = images.read(tmp_path / "t.png")
+    line = picture[2 * (64 + 17)]  # the middle of the first track's bar
+    happy, sad = (
+        (line == draw.COLOURS[name]).all(axis=1).sum() for name in ("happiness", "sadness")
+    )
+    assert happy > 300
+    assert sad == pytest.approx(3 * happy, abs=4)
+
+
+def test_the_page_says_everything_and_loads_nothing():
+    page = timeline_html(timeline(), "a <lesson>", "ko")
+    html.parser.HTMLParser().feed(page)
+    assert "<title>a &lt;lesson&gt;</title>" in page
+    assert "track 2: 행복, 0.00–1.00 s" in page
+    assert "<tr><td>1<td>슬픔<td>3.0" in page
+    assert not re.search(r"(src|href)=|@import|url\(|<script", page)
+    assert set(re.findall(r"https?://[^\"]+", page)) == {"http://www.w3.org/2000/svg"}  # a name
+
+
+def test_a_recording_without_faces_is_drawn_too(tmp_path):
+    empty = Timeline([VideoRow(frame=0, time_s=0.0)])
+    write_timeline_png(empty, tmp_path / "t.png", "nobody")
+    assert "no face" in timeline_html(empty, "nobody")
+
+
+def test_of_a_crowd_the_longest_tracks_are_drawn():
+    page = timeline_html(timeline(100), "a crowd")
+    assert "a crowd · the 60 longest of 100 tracks" in page
+    assert page.count(">track ") == 60 + 2 * 60  # names of the rows, titles of the bars
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(4, "3.5 s"), (40, "15 s"), (4000, "50:00")])
+def test_times_are_written_as_people_do(seconds, words):
+    steps = range(0, seconds * 10, 9)
+    long = Timeline(VideoRow(frame=n, time_s=n / 10, track=1, expression="sadness") for n in steps)
+    assert f">{words}</text>" in timeline_html(long, "x")
+
+
+def test_a_page_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"t\.html cannot be written: No such file"):
+        write_timeline_html(timeline(), tmp_path / "none" / "t.html", "x")

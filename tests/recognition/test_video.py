@@ -1,0 +1,235 @@
+import itertools
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.errors import InputError, VideoError
+from mien.faces import CropFrame
+from mien.recognition import Recognizer
+from mien.recognition.film import open_film
+from mien.recognition.smoothing import Smoothing
+from mien.recognition.source import Frame, VideoSource, open_source
+from mien.recognition.video import search, watch_frames
+from mien.types import Box, Detection
+
+DARK, GREY, BRIGHT = 20, 128, 235
+LANDMARKS = np.array([[20, 30], [40, 30], [36, 40], [24, 50], [38, 50]], np.float32)
+
+
+class OneBox:
+    """A detector that sees a face wherever the picture is not black."""
+
+    name = "one"
+    frame = CropFrame(side=1.0)
+
+    def __init__(self, landmarks=None, boxes=None):
+        self.landmarks, self.boxes = landmarks, boxes or [Box(10, 8, 32, 32)]
+
+    def detect(self, image):
+        if image.mean() < 5:
+            return []
+        return [Detection(box, 0.9, self.landmarks) for box in self.boxes]
+
+
+def draw(path, tones, times=None):
+    with open_film(path, 25) as film:
+        for number, tone in enumerate(tones):
+            film(np.full((48, 64, 3), tone, np.uint8), times[number] if times else number / 25)
+    return path
+
+
+@pytest.fixture(scope="module")
+def open_recognizer(tiny_model_path):
+    return lambda detector=None: Recognizer(tiny_model_path, detector=detector or OneBox())
+
+
+def test_there_is_one_row_a_frame_and_face_with_all_it_says(tmp_path, open_recognizer):
+    path = draw(tmp_path / "a.mp4", [BRIGHT] * 20)
+    rows = list(open_recognizer(OneBox(LANDMARKS)).watch(path))
+    assert [row.frame for row in rows] == list(range(20))
+    np.testing.assert_allclose([row.time_s for row in rows], np.arange(20) / 25, atol=0.001)
+    assert {row.track for row in rows} == {1}
+    first = rows[0]
+    assert first.box == Box(10, 8, 32, 32)
+    assert first.score == 0.9
+    assert first.yaw_deg == pytest.approx(26.6, abs=0.1)  # atan(6 / (0.6 · 20))
+    assert first.expression == "happiness"
+    assert first.confidence == first.smoothed["happiness"] == max(first.smoothed.values())
+    assert sum(first.probabilities.values()) == pytest.approx(1)
+    assert first.probabilities == first.smoothed
+
+
+def test_a_frame_without_faces_has_its_row(tmp_path, open_recognizer):
+    path = draw(tmp_path / "a.mp4", [GREY] * 12 + [0] * 5 + [GREY] * 12)
+    rows = list(open_recognizer().watch(path))
+    assert [row.frame for row in rows] == list(range(29))
+    assert [row.track for row in rows] == [1] * 12 + [None] * 5 + [1] * 12
+    empty = rows[14].as_dict()
+    assert {name for name, value in empty.items() if value is not None} == {"frame", "time_s"}
+
+
+def test_a_recording_s_answers_are_those_of_its_pictures(tmp_path, open_recognizer):
+    tones = list(range(20, 240, 9))
+    path = draw(tmp_path / "a.mp4", tones)
+    recognizer = open_recognizer()
+    rows = list(recognizer.watch(path))
+    with open_source(path) as source:
+        pictures = [recognizer.predict(frame.image)[0] for frame in source.frames()]
+    assert len(rows) == len(tones)
+    for row, face in zip(rows, pictures, strict=True):
+        assert row.box == face.box
+        assert row.probabilities == pytest.approx(face.probabilities, abs=1e-5)
+
+
+def test_a_label_does_not_flicker_with_its_frames(tmp_path, open_recognizer):
+    path = draw(tmp_path / "a.mp4", [BRIGHT, DARK] * 40)
+    rows = list(open_recognizer().watch(path))
+    raw = [max(row.probabilities, key=row.probabilities.get) for row in rows]
+    assert len(set(raw[::2])) == len(set(raw[1::2])) == 1
+    assert raw[0] != raw[1]
+    shown = [row.expression for row in rows]
+    changes = [b.time_s for a, b in itertools.pairwise(rows) if a.expression != b.expression]
+    assert np.all(np.diff([0, *changes]) >= Smoothing().dwell_s)
+    assert len(changes) <= 6, shown
+
+
+def test_a_lasting_change_is_shown(tmp_path, open_recognizer):
+    path = draw(tmp_path / "a.mp4", [BRIGHT] * 25 + [DARK] * 25)
+    shown = [row.expression for row in open_recognizer().watch(path)]
+    change = shown.index("sadness")
+    assert shown == ["happiness"] * change + ["sadness"] * (50 - change)
+    assert 25 < change < 25 + 15
+
+
+def test_uneven_times_come_from_the_container(tmp_path, open_recognizer):
+    times = [0, 0.1, 0.15, 0.9, 1.0, 3.5]
+    path = draw(tmp_path / "a.mp4", [GREY] * 6, times)
+    rows = list(open_recognizer().watch(path))
+    np.testing.assert_allclose([row.time_s for row in rows], times, atol=0.001)
+
+
+def test_no_more_faces_are_followed_than_asked_for(tmp_path, open_recognizer):
+    path = draw(tmp_path / "a.mp4", [GREY] * 10)
+    two = OneBox(boxes=[Box(0, 0, 30, 30), Box(34, 0, 28, 28)])
+    assert [row.track for row in open_recognizer(two).watch(path)] == [1, 2] * 10
+    rows = list(open_recognizer(two).watch(path, max_faces=1))
+    assert [row.box.w for row in rows] == [30] * 10
+
+
+class SizeSeen(OneBox):
+    """Remembers the size of what it searches, and sees its middle half."""
+
+    def detect(self, image):
+        self.seen = image.shape[:2]
+        height, width = self.seen
+        box = Box(width // 4, height // 4, width // 2, height // 2)
+        return [Detection(box, 0.9, np.array([[width, height]] * 5, np.float32))]
+
+
+@pytest.mark.parametrize(
+    ("search_px", "seen"), [(100, (75, 100)), (200, (150, 200)), (400, (150, 200))]
+)
+def test_faces_are_looked_for_in_smaller_frames_and_found_in_their_own(search_px, seen):
+    detector = SizeSeen()
+    (found,) = search(detector, np.zeros((150, 200, 3), np.uint8), search_px)
+    assert detector.seen == seen
+    assert max(np.abs(np.subtract(found.box.as_list(), [50, 37, 100, 75]))) <= 2
+    np.testing.assert_allclose(found.landmarks, [[200, 150]] * 5)
+
+
+def test_a_box_at_the_border_stays_inside():
+    class Corner(OneBox):
+        def detect(self, image):
+            height, width = image.shape[:2]
+            return [Detection(Box(width - 33, height - 21, 33, 21), 1.0)]
+
+    (found,) = search(Corner(), np.zeros((333, 1000, 3), np.uint8), 301)
+    assert (found.box.x + found.box.w, found.box.y + found.box.h) == (1000, 333)
+
+
+def test_a_part_can_be_watched(tmp_path, open_recognizer):
+    path = draw(tmp_path / "a.mp4", [GREY] * 50)
+    rows = list(open_recognizer().watch(path, fps=5, start=0.4, end=1.2))
+    assert [row.frame for row in rows] == [10, 15, 20, 25]
+
+
+def test_a_break_comes_after_all_rows_before_it(tmp_path, open_recognizer):
+    path = tmp_path / "cut.avi"
+    writer = cv2.VideoWriter(
+        str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48)
+    )
+    for _ in range(50):
+        writer.write(np.full((48, 64, 3), GREY, np.uint8))
+    writer.release()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    rows = []
+
+    def drain():
+        for row in open_recognizer().watch(path):
+            rows.append(row)
+
+    with pytest.raises(VideoError, match="stopped at") as told:
+        drain()
+    assert f"after {len(rows)} frames of 50" in str(told.value)
+
+
+def test_stopping_early_ends_the_threads(tmp_path, open_recognizer):
+    path = draw(tmp_path / "a.mp4", [GREY] * 60)
+    before = threading.active_count()
+    frames = watch_frames(open_recognizer(), open_source(path))
+    next(frames)
+    frames.close()
+    assert threading.active_count() == before
+
+
+class Camera(VideoSource):
+    """A live source that gives a frame every two milliseconds."""
+
+    def __init__(self, count):
+        self.count, self.is_live, self.is_closed = count, True, False
+
+    def frames(self, *_part):
+        for index in range(self.count):
+            time.sleep(0.002)
+            yield Frame(index, index * 0.002, np.full((48, 64, 3), GREY, np.uint8))
+
+    def close(self):
+        self.is_closed = True
+
+
+def test_a_camera_drops_frames_instead_of_lagging(open_recognizer):
+    camera = Camera(200)
+    seen = []
+    for frame in watch_frames(open_recognizer(), camera):
+        seen.append(frame.index)
+        time.sleep(0.02)  # ten times slower than the camera
+    assert seen == sorted(set(seen))
+    assert len(seen) < 60
+    assert max(np.diff(seen)) > 3
+    assert camera.is_closed
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"fps": 0}, "fps is 0; expected a positive number"),
+        ({"fps": float("nan")}, "fps is nan"),
+        ({"search_px": 63}, "search_px is 63; expected 64 or more"),
+        ({"max_faces": 0}, "max_faces is 0; expected 1 or more"),
+        ({"start": -1}, "start is -1; expected seconds from 0"),
+        ({"end": float("inf")}, "end is inf; expected seconds from 0"),
+        ({"start": 2, "end": 2}, "end is 2 s and start 2 s; expected the end after it"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_at_once(tmp_path, open_recognizer, how, message):
+    path = draw(tmp_path / "a.mp4", [GREY])
+    with pytest.raises(InputError, match=message):
+        open_recognizer().watch(path, **how)
+
+
+def test_a_source_that_is_not_there_is_said_at_once(open_recognizer):
+    with pytest.raises(VideoError, match=r"nowhere\.mp4 does not exist"):
+        open_recognizer().watch("nowhere.mp4")
