@@ -71,7 +71,7 @@ def test_a_threshold_comes_back(rewritten, record):
 
 
 def test_a_missing_head_names_the_others(tiny_model_path):
-    with pytest.raises(UnknownNameError, match=r"'ferpluss'\. Did you mean ferplus\?"):
+    with pytest.raises(InputError, match=r"'ferpluss'\. Did you mean ferplus\? It has fer2013"):
         load_model(tiny_model_path).info.head("ferpluss")
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from mien.errors import InputError, ModelFileError, UnknownNameError
+from mien.errors import InputError, ModelFileError, UnknownNameError, suggestion
 from mien.paths import weights_dir
 from mien.preprocess import InputSpec, to_inputs
 
@@ -86,13 +86,14 @@ class ModelInfo:
         """Return a head by its name.
 
         Raises:
-            UnknownNameError: If the model has no such head.
+            InputError: If the model has no such head.
         """
         for head in self.heads:
             if head.name == name:
                 return head
-        raise UnknownNameError(
-            "head of this model", name, [h.name for h in self.heads], "mien models"
+        known = [head.name for head in self.heads]
+        raise InputError(
+            f"The model {self.name} has no labels '{name}'.{suggestion(name, known)} It has {', '.join(known)}."
         )
 
     def to_json(self) -> str:

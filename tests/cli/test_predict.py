@@ -258,7 +258,7 @@ def test_bad_pictures_are_named_and_the_rest_is_done(run):
         (["empty"], "mien: The folder empty holds no pictures. Give a picture or another folder."),
         (
             ["white.png", "--labels", "fer31"],
-            "mien: No head of this model is called 'fer31'. Did you mean fer2013?",
+            "mien: The model tiny has no labels 'fer31'. Did you mean fer2013? It has fer2013, ferplus.",
         ),
         (["white.png", "--output", "."], "mien: --output . is a folder. Name a file."),
         (

@@ -9,7 +9,7 @@ import pytest
 
 from mien import images
 from mien.data.synthetic import draw_scene
-from mien.errors import ImageError, InputError, ModelFileError, UnknownNameError
+from mien.errors import ImageError, InputError, ModelFileError
 from mien.faces import CropFrame
 from mien.modelfile import load_model
 from mien.preprocess import InputSpec, fit
@@ -61,8 +61,8 @@ def test_ferplus_answers_unless_another_head_is_named(tiny_model_path):
 
 def test_a_head_that_the_model_lacks_is_named(tiny_model_path):
     with pytest.raises(
-        UnknownNameError,
-        match=r"No head of this model is called 'fer2031'\. Did you mean fer2013\?",
+        InputError,
+        match=r"has no labels 'fer2031'\. Did you mean fer2013\? It has fer2013, ferplus\.",
     ):
         Recognizer(tiny_model_path, labels="fer2031")
 

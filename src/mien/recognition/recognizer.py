@@ -49,7 +49,8 @@ class Recognizer:
                 the head and stands in the model file, never unsure where nothing does.
 
         Raises:
-            UnknownNameError: If there is no such model, head or detector.
+            UnknownNameError: If there is no such model or detector.
+            InputError: If the model has no such labels.
             ModelFileError: If the model file cannot be used.
             InputError: If ``min_confidence`` is out of its range.
         """
