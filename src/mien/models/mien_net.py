@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import InputError
+from mien.models.conv import Conv3x3
 from mien.models.spec import ModelSpec
 
 __all__ = ["SPEC", "MienNet"]
@@ -23,9 +24,9 @@ class _Block(nn.Module):
     def __init__(self, width_in: int, width_out: int, stride: int) -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(width_in)
-        self.conv1 = nn.Conv2d(width_in, width_out, 3, stride, 1, bias=False)
+        self.conv1 = Conv3x3(width_in, width_out, stride)
         self.bn2 = nn.BatchNorm2d(width_out)
-        self.conv2 = nn.Conv2d(width_out, width_out, 3, 1, 1, bias=False)
+        self.conv2 = Conv3x3(width_out, width_out)
         self.shortcut = (
             nn.Conv2d(width_in, width_out, 1, stride, bias=False)
             if stride > 1 or width_in != width_out

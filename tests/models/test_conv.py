@@ -1,0 +1,61 @@
+import pytest
+import torch
+from torch import nn
+
+from mien.models.conv import Conv3x3, weight_gradient
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("side", [3, 5, 6])
+def test_the_weight_gradient_is_torchs(stride, side):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(4, 3, side, side, generator=generator, dtype=torch.float64)
+    weight = torch.randn(5, 3, 3, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    y = nn.functional.conv2d(x, weight, stride=stride, padding=1)
+    gradient = torch.randn(y.shape, generator=generator, dtype=torch.float64)
+    y.backward(gradient)
+    torch.testing.assert_close(weight_gradient(x, gradient, stride), weight.grad)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_in_bf16_both_ways_give_the_same_gradients(stride):
+    torch.manual_seed(0)
+    ours, theirs = Conv3x3(16, 32, stride), nn.Conv2d(16, 32, 3, stride, 1, bias=False)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(8, 16, 6, 6)
+    results = []
+    for conv in (ours, theirs):
+        given = x.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16):
+            y = conv(given)
+        y.float().square().mean().backward()
+        results.append((y.detach().float(), given.grad, conv.weight.grad))
+    for one, other in zip(*results, strict=True):
+        assert one.dtype == other.dtype
+        assert float((one - other).norm() / other.norm()) < 0.01
+
+
+def test_large_maps_fp32_and_evaluation_take_torchs_own_way(monkeypatch):
+    from mien.models import conv
+
+    def refuse(*_):
+        raise AssertionError("the product was taken")
+
+    monkeypatch.setattr(conv, "weight_gradient", refuse)
+    layer = Conv3x3(4, 4)
+    layer(torch.randn(1, 4, 3, 3)).sum().backward()  # fp32
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(torch.randn(1, 4, 8, 8)).sum().backward()  # 64 pixels
+        layer.eval()(torch.randn(1, 4, 3, 3)).sum().backward()
+    layer.train()
+    with torch.autocast("cpu", torch.bfloat16):
+        small = layer(torch.randn(1, 4, 3, 3)).sum()
+    with pytest.raises(AssertionError, match="the product was taken"):
+        small.backward()
+
+
+def test_the_first_layer_needs_no_gradient_of_its_input():
+    layer = Conv3x3(1, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(torch.randn(2, 1, 4, 4)).sum().backward()
+    assert layer.weight.grad is not None
