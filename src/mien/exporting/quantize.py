@@ -33,8 +33,8 @@ MIN_AGREEMENT = 0.99
 BATCH_SIZE = 32
 
 _RANGES = {"CalibMovingAverage": True, "CalibMovingAverageConstant": 0.1}
-"""Ranges follow the batches' extremes instead of the one largest value of all: one bright pixel in all faces would
-cost every activation of its layer a bit."""
+"""Ranges follow the batches' extremes instead of the one largest value of all: one extreme face would
+coarsen every activation of its layer."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def quantise(
     Args:
         model: The fp32 file.
         path: The file to write; it appears whole or not at all.
-        calibration: (N, S, S[, 3]) uint8 training faces from which the ranges are taken; a few hundred.
+        calibration: (N, S, S[, 3]) uint8 training faces from which the ranges are taken.
         check: (M, S, S[, 3]) uint8 other faces on which both are compared.
 
     Returns:
