@@ -2,27 +2,32 @@ import pytest
 import torch
 from torch import nn
 
-from mien.models.conv import Conv3x3, weight_gradient
+from mien.models.conv import Conv3x3, input_gradient, unfold, weight_gradient
 
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("side", [3, 5, 6])
-def test_the_weight_gradient_is_torchs(stride, side):
+def test_the_products_are_torchs_convolution(stride, side):
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(4, 3, side, side, generator=generator, dtype=torch.float64)
+    x = torch.randn(4, 3, side, side, generator=generator, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(5, 3, 3, 3, generator=generator, dtype=torch.float64, requires_grad=True)
     y = nn.functional.conv2d(x, weight, stride=stride, padding=1)
     gradient = torch.randn(y.shape, generator=generator, dtype=torch.float64)
     y.backward(gradient)
-    torch.testing.assert_close(weight_gradient(x, gradient, stride), weight.grad)
+    windows = unfold(x.detach(), stride)
+    kernel = weight.detach().permute(2, 3, 1, 0).reshape(27, 5)
+    torch.testing.assert_close((windows @ kernel).permute(0, 3, 1, 2), y.detach())
+    torch.testing.assert_close(weight_gradient(windows, gradient), weight.grad)
+    torch.testing.assert_close(input_gradient(kernel, gradient, x.shape, stride), x.grad)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_in_bf16_both_ways_give_the_same_gradients(stride):
+@pytest.mark.parametrize("side", [3, 6])
+def test_in_bf16_both_ways_give_the_same_gradients(side, stride):
     torch.manual_seed(0)
     ours, theirs = Conv3x3(16, 32, stride), nn.Conv2d(16, 32, 3, stride, 1, bias=False)
     theirs.load_state_dict(ours.state_dict())
-    x = torch.randn(8, 16, 6, 6)
+    x = torch.randn(8, 16, side, side)
     results = []
     for conv in (ours, theirs):
         given = x.clone().requires_grad_()
@@ -41,7 +46,7 @@ def test_large_maps_fp32_and_evaluation_take_torchs_own_way(monkeypatch):
     def refuse(*_):
         raise AssertionError("the product was taken")
 
-    monkeypatch.setattr(conv, "weight_gradient", refuse)
+    monkeypatch.setattr(conv, "unfold", refuse)
     layer = Conv3x3(4, 4)
     layer(torch.randn(1, 4, 3, 3)).sum().backward()  # fp32
     with torch.autocast("cpu", torch.bfloat16):
@@ -49,7 +54,9 @@ def test_large_maps_fp32_and_evaluation_take_torchs_own_way(monkeypatch):
         layer.eval()(torch.randn(1, 4, 3, 3)).sum().backward()
     layer.train()
     with torch.autocast("cpu", torch.bfloat16):
-        small = layer(torch.randn(1, 4, 3, 3)).sum()
+        small = layer(torch.randn(1, 4, 6, 6)).sum()
+        with pytest.raises(AssertionError, match="the product was taken"):
+            layer(torch.randn(1, 4, 3, 3))
     with pytest.raises(AssertionError, match="the product was taken"):
         small.backward()
 

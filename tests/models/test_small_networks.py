@@ -123,13 +123,50 @@ def test_vgg_style_has_the_described_layers():
             {"widths": (8,)},
             r"mien_net takes as many widths as depths, all positive; got",
         ),
+        ("mien_net", {"dropout": 1}, r"mien_net: dropout is 1; expected 0 up to 1\."),
         (
             "mien_net",
-            {"dropout": 1},
-            r"mien_net: dropout is 1 \(0 to 1\), first_stride 2 \(1 or 2\)\.",
+            {"halve": "twice"},
+            r"mien_net: halve is 'twice' \(stage, stem or never\), order 'pre' \(pre or post\)\.",
         ),
+        ("mien_net", {"order": "both"}, r"halve is 'stage' .*, order 'both' \(pre or post\)\."),
     ],
 )
 def test_options_out_of_range_are_refused(name, options, message):
     with pytest.raises(InputError, match=message):
         build_network(name, num_classes=7, **options)
+
+
+@pytest.mark.parametrize(("halve", "sides"), [("stage", 24), ("stem", 24), ("never", 48)])
+@pytest.mark.parametrize("order", ["pre", "post"])
+def test_mien_net_halves_where_it_is_told(halve, sides, order):
+    network = build_network(
+        "mien_net", num_classes=7, widths=(4, 8), depths=(2, 1), halve=halve, order=order
+    )
+    seen = []
+    for block in network.blocks:
+        block.register_forward_hook(lambda _module, _inputs, result: seen.append(result.shape[2:]))
+    assert network.eval()(torch.randn(2, 1, 48, 48)).shape == (2, 7)
+    assert [tuple(shape) for shape in seen] == [(sides, sides), (sides, sides), (sides // 2,) * 2]
+
+
+def test_a_block_that_activates_last_computes_what_its_formula_says():
+    torch.manual_seed(0)
+    block = build_network(
+        "mien_net", num_classes=7, widths=(4, 8), depths=(1, 1), order="post"
+    ).blocks[1]
+    block.eval()
+    for layer in (block.bn1, block.bn2, block.shortcut[1]):
+        layer.running_mean.normal_()
+        layer.running_var.uniform_(0.5, 2)
+    x = torch.randn(2, 4, 6, 6)
+
+    def normalised(y, bn):
+        mean, variance = (v[:, None, None] for v in (bn.running_mean, bn.running_var))
+        return (y - mean) / torch.sqrt(variance + bn.eps)
+
+    conv2d = nn.functional.conv2d
+    inner = normalised(conv2d(x, block.conv1.weight, stride=2, padding=1), block.bn1).clamp(min=0)
+    main = normalised(conv2d(inner, block.conv2.weight, padding=1), block.bn2)
+    kept = normalised(conv2d(x, block.shortcut[0].weight, stride=2), block.shortcut[1])
+    torch.testing.assert_close(block(x), (main + kept).clamp(min=0))

@@ -6,20 +6,23 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-__all__ = ["Conv3x3", "weight_gradient"]
+__all__ = ["Conv3x3", "input_gradient", "unfold", "weight_gradient"]
 
-LARGEST_MAP = 36
-"""Pixels of the result up to which the product below is the faster way; at 12 x 12 px it took as long as torch's
-whole backward pass (18 ms, 96 channels, batch 128)."""
+SMALL_MAP = 36
+"""Pixels of the result up to which the weight gradient is faster as one matrix product: at 6 x 6 px (192 channels,
+batch 128, one thread) 13 ms against 15, at 12 x 12 px 25 against 8."""
+
+TINY_MAP = 9
+"""Pixels of the result up to which all three passes are: at 3 x 3 px (384 channels) 31 ms together against 178."""
 
 
 class Conv3x3(nn.Conv2d):
     """`torch.nn.Conv2d` of 3x3 with padding 1 and no bias: same parameters, same results, same names.
 
-    In bf16 on a CPU, torch's backward pass is slow where few pixels meet many channels: 384 channels at 3 x 3 px, batch
-    128, took 82 ms forward and backward on two cores, 13 of them forward; as one matrix product of the unfolded
-    input the weight gradient takes 8 ms.
+    In bf16 on a CPU, torch is slow where few pixels meet many channels, its weight gradient most of all; there the
+    input is unfolded into the windows that the kernel sees, and each pass is a matrix product.
     """
 
     def __init__(self, width_in: int, width_out: int, stride: int = 1) -> None:
@@ -30,9 +33,10 @@ class Conv3x3(nn.Conv2d):
         """Map (N, C, H, W) to (N, width_out, H', W')."""
         stride = self.stride[0]
         rows, columns = (-(-side // stride) for side in input.shape[2:])
-        is_slow = self.training and input.device.type == "cpu" and rows * columns <= LARGEST_MAP
+        is_slow = self.training and input.device.type == "cpu" and rows * columns <= SMALL_MAP
         if is_slow and torch.is_autocast_enabled("cpu"):
-            return _SmallMap.apply(input, self.weight, stride)  # type: ignore[no-any-return, no-untyped-call]
+            kind = _TinyMap if rows * columns <= TINY_MAP else _SmallMap
+            return kind.apply(input, self.weight, stride)  # type: ignore[no-any-return, no-untyped-call]
         return super().forward(input)
 
 
@@ -44,7 +48,7 @@ class _SmallMap(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride = stride
-        return torch.nn.functional.conv2d(x, weight, stride=stride, padding=1)
+        return F.conv2d(x, weight, stride=stride, padding=1)
 
     @staticmethod
     @torch.amp.custom_bwd(device_type="cpu")  # type: ignore[untyped-decorator]
@@ -63,23 +67,81 @@ class _SmallMap(torch.autograd.Function):
             1,
             [ctx.needs_input_grad[0], False, False],
         )[0]
-        return for_input, weight_gradient(x, gradient, ctx.stride), None
+        return for_input, weight_gradient(unfold(x, ctx.stride), gradient), None
 
 
-def weight_gradient(x: Tensor, gradient: Tensor, stride: int) -> Tensor:
-    """Return the gradient of a 3x3 convolution's weights.
+class _TinyMap(torch.autograd.Function):
+    """The convolution as matrix products throughout."""
+
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.bfloat16)  # type: ignore[untyped-decorator]
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
+        windows = unfold(x, stride)
+        kernel = weight.permute(2, 3, 1, 0).reshape(windows.shape[-1], -1)  # (9 C, D)
+        ctx.save_for_backward(windows, kernel)
+        ctx.shape, ctx.stride = x.shape, stride
+        return (windows @ kernel).permute(0, 3, 1, 2)
+
+    @staticmethod
+    @torch.amp.custom_bwd(device_type="cpu")  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        windows, kernel = ctx.saved_tensors
+        for_input = input_gradient(kernel, gradient, ctx.shape, ctx.stride)
+        return for_input, weight_gradient(windows, gradient), None
+
+
+def unfold(x: Tensor, stride: int) -> Tensor:
+    """Return the windows that a 3x3 convolution with padding 1 sees.
 
     Args:
         x: (N, C, H, W), its input.
+        stride: Of the convolution.
+
+    Returns:
+        (N, H', W', 9 C): for each place of the result the nine places under the kernel, row by row.
+    """
+    height, width = x.shape[2:]
+    padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+    places = [
+        padded[:, row : row + height : stride, column : column + width : stride]
+        for row in range(3)
+        for column in range(3)
+    ]
+    return torch.cat(places, dim=3)
+
+
+def weight_gradient(windows: Tensor, gradient: Tensor) -> Tensor:
+    """Return the gradient of a 3x3 convolution's weights.
+
+    Args:
+        windows: (N, H', W', 9 C), its input as `unfold` gives it.
         gradient: (N, D, H', W'), of its result.
-        stride: Of the convolution; its padding is 1.
 
     Returns:
         (D, C, 3, 3).
     """
-    padded = torch.nn.functional.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
-    windows = padded.unfold(1, 3, stride).unfold(2, 3, stride)  # (N, H', W', C, 3, 3)
-    columns = windows.permute(0, 1, 2, 4, 5, 3).reshape(-1, 9 * x.shape[1])
-    rows = gradient.permute(0, 2, 3, 1).reshape(-1, gradient.shape[1])
-    product = columns.t() @ rows  # (9 C, D)
-    return product.view(3, 3, x.shape[1], -1).permute(3, 2, 0, 1)
+    columns = windows.reshape(-1, windows.shape[-1])
+    # Transposed in memory first: the product is a third faster so.
+    rows = gradient.permute(1, 0, 2, 3).reshape(gradient.shape[1], -1)
+    return (rows @ columns).view(len(rows), 3, 3, -1).permute(0, 3, 1, 2)
+
+
+def input_gradient(kernel: Tensor, gradient: Tensor, shape: torch.Size, stride: int) -> Tensor:
+    """Return the gradient of a 3x3 convolution's input.
+
+    Args:
+        kernel: (9 C, D), its weights in the order of `unfold`.
+        gradient: (N, D, H', W'), of its result.
+        shape: (N, C, H, W), of its input.
+        stride: Of the convolution.
+
+    Returns:
+        (N, C, H, W).
+    """
+    count, channels, height, width = shape
+    windows = gradient.permute(0, 2, 3, 1) @ kernel.t()  # (N, H', W', 9 C)
+    padded = windows.new_zeros(count, height + 2, width + 2, channels)
+    for place, part in enumerate(torch.split(windows, channels, dim=3)):
+        row, column = divmod(place, 3)
+        padded[:, row : row + height : stride, column : column + width : stride] += part
+    return padded[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
