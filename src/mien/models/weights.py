@@ -12,13 +12,33 @@ from torch import Tensor, nn
 
 from mien.errors import MienError, ModelFileError
 from mien.modelfile import METADATA_KEY, ModelInfo
+from mien.models.ensemble import ENSEMBLE, rebuild
 from mien.models.shapes import shapes_only
 from mien.models.zoo import build_network
+from mien.paths import weights_dir
 
-__all__ = ["WEIGHTS_NAME", "load_network", "save_network"]
+__all__ = ["WEIGHTS_NAME", "find_weights", "load_network", "save_network"]
 
 WEIGHTS_NAME = "weights.safetensors"
 """What the file is called inside a run folder."""
+
+
+def find_weights(name_or_path: str) -> Path:
+    """Return the file with the trainable weights of a shipped model, a run folder, or a file itself.
+
+    Raises:
+        ModelFileError: If there is none.
+    """
+    shipped = weights_dir() / f"{name_or_path}.safetensors"
+    path = shipped if shipped.is_file() else Path(name_or_path)
+    file = path / WEIGHTS_NAME if path.is_dir() else path
+    if not file.is_file() or file.suffix != ".safetensors":
+        known = ", ".join(sorted(path.stem for path in weights_dir().glob("*.safetensors")))
+        raise ModelFileError(
+            f"There are no trainable weights at {name_or_path}. Expected a run folder, a .safetensors file that mien "
+            f"train wrote, or a model that ships with weights: {known or 'none does'}."
+        )
+    return file
 
 
 def save_network(path: Path, network: nn.Module, info: ModelInfo, *, half: bool = False) -> None:
@@ -91,11 +111,15 @@ def _network(info: ModelInfo, tensors: dict[str, Tensor], file: Path) -> nn.Modu
     num_classes = sum(len(head.labels) for head in info.heads)
     try:
         with shapes_only():
-            network = build_network(
-                info.architecture,
-                num_classes=num_classes,
-                in_channels=info.input.channels,
-                **info.options,
+            network: nn.Module = (
+                rebuild(info)
+                if info.architecture == ENSEMBLE
+                else build_network(
+                    info.architecture,
+                    num_classes=num_classes,
+                    in_channels=info.input.channels,
+                    **info.options,
+                )
             )
     except MienError as error:
         raise ModelFileError(

@@ -19,6 +19,7 @@ from mien.data.dataset import Dataset
 from mien.errors import TrainingError
 from mien.preprocess import InputSpec, normalise
 from mien.recipe import Recipe
+from mien.training.distillation import Teacher, distance
 from mien.training.ema import MovingAverage
 from mien.training.losses import head_loss
 from mien.training.optimizers import build_optimizer
@@ -63,6 +64,7 @@ class Trainer:
         data: Dataset,
         device: torch.device,
         precision: str,
+        teacher: Teacher | None = None,
     ) -> None:
         """Put everything in place; nothing is trained yet.
 
@@ -73,6 +75,7 @@ class Trainer:
             data: The training rows only.
             device: Where to compute.
             precision: ``"bf16"`` or ``"fp32"``.
+            teacher: Whom the network learns from besides the targets; None for nobody.
 
         Raises:
             DataError: If a head cannot be learnt from this data, or there is nothing to learn from.
@@ -90,6 +93,7 @@ class Trainer:
         options = {k: v for k, v in asdict(recipe.augment).items() if k != "mixup"}
         self._augmentation = Augmentation(**options)
         self._bf16 = precision == "bf16"
+        self._teacher = None if teacher is None else teacher.to(device)
         # A memory-mapped cache is read-only; torch wants to own what it computes with.
         self._images = torch.from_numpy(np.array(data.images)).to(device)
         self._fixed = [make_targets(h, data, np.zeros(len(data))) for h in recipe.heads]
@@ -191,7 +195,7 @@ class Trainer:
         """Move the weights once."""
         progress, recipe = self.progress, self.recipe
         step = progress.epoch * self.steps_per_epoch + progress.batch
-        torch.manual_seed((recipe.seed << 32) + step)  # dropout: a function of seed and step alone
+        self._seed((recipe.seed << 32) + step)  # dropout: a function of seed and step alone
         picked = torch.from_numpy(rows).to(self.device)
         pixels = self._images[picked][:, None].float()
         pixels = augment(pixels, chances[picked], self._augmentation, size)
@@ -203,9 +207,11 @@ class Trainer:
             batch_targets = [
                 (p * share + p.flip(0) * (1 - share), c * c.flip(0)) for p, c in batch_targets
             ]
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-            logits = self.network(inputs.contiguous(memory_format=torch.channels_last))
-        loss = self._loss(logits, batch_targets)
+            logits = self.network(inputs)
+            answers = None if self._teacher is None else self._teacher(inputs)
+        loss = self._loss(logits, batch_targets, answers)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._clip()
@@ -216,7 +222,21 @@ class Trainer:
             self.average.update(self.network, step)
         self._count(float(loss.detach()), logits.detach(), *batch_targets[0])
 
-    def _loss(self, logits: Tensor, targets: list[tuple[Tensor, Tensor]]) -> Tensor:
+    def _seed(self, seed: int) -> None:
+        """Seed the generator that dropout draws from on this device.
+
+        torch.manual_seed would reach every kind of device; for each that is not in use it keeps the seed and a
+        formatted stack trace until it is: a third of a small network's step, and memory that is never given back.
+        """
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        else:
+            torch.default_generator.manual_seed(seed)
+
+    def _loss(
+        self, logits: Tensor, targets: list[tuple[Tensor, Tensor]], answers: Tensor | None
+    ) -> Tensor:
+        """The heads' losses, added; ``answers`` are the teacher's logits."""
         parts = torch.split(logits, self.head_sizes, dim=1)
         total = torch.zeros((), device=self.device)
         for head, fixed, part, (probs, counts) in zip(
@@ -224,7 +244,15 @@ class Trainer:
         ):
             loss = head_loss(part, probs, counts, head.label_smoothing, fixed.any_of)
             total = total + head.weight * loss
-        return total
+        if answers is None:
+            return total
+        how = self.recipe.distill
+        far = torch.zeros((), device=self.device)
+        for head, part, theirs in zip(
+            self.recipe.heads, parts, torch.split(answers, self.head_sizes, dim=1), strict=True
+        ):
+            far = far + head.weight * distance(part, theirs, how.temperature)
+        return total * (1 - how.weight) + far * how.weight
 
     def _clip(self) -> None:
         options = self.recipe.train

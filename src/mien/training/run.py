@@ -18,18 +18,23 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import SPLITS, Dataset
 from mien.data.splits import hold_out
-from mien.errors import DataError
+from mien.errors import ConfigError, DataError
 from mien.evaluation.plots import curves
 from mien.modelfile import Head, ModelInfo
 from mien.models.macs import count_macs
 from mien.models.weights import save_network
-from mien.models.zoo import MODELS, build_network
-from mien.preprocess import InputSpec
 from mien.recipe import DataOptions, Recipe
 from mien.runtime import choose_device, choose_precision, commit, machine
 from mien.training.checkpoint import load_checkpoint, save_checkpoint
+from mien.training.distillation import Teacher
 from mien.training.loop import Progress, Trainer
 from mien.training.run_folder import RunFolder
+from mien.training.start import (
+    input_spec,
+    network_options,
+    start_network,
+    with_model_of_init,
+)
 from mien.training.stop import StopRequested
 from mien.training.targets import head_labels
 from mien.training.validation import Validator
@@ -93,22 +98,22 @@ def train(
     chosen = choose_device(device)
     precision = choose_precision(recipe.train.precision, chosen)
     training, validation = prepare(recipe.data, recipe.seed, data)
-    spec = _input_spec(recipe)
-    sizes = [len(head_labels(head, training)) for head in recipe.heads]
-    network = build_network(
-        recipe.model.name,
-        num_classes=sum(sizes),
-        in_channels=spec.channels,
-        seed=recipe.seed,
-        **_network_options(recipe),
-    )
+    recipe = with_model_of_init(recipe)
+    spec = input_spec(recipe)
+    labels = [head_labels(head, training) for head in recipe.heads]
+    network = start_network(recipe, labels)
+    how = recipe.distill
+    teacher = Teacher.load(how.teacher, labels, spec) if how.teacher else None
     validator = Validator(validation, recipe.heads, spec, chosen, precision == "bf16")
-    trainer = Trainer(recipe, network, spec, training, chosen, precision)
+    trainer = Trainer(recipe, network, spec, training, chosen, precision, teacher)
+    facts = _facts(recipe, data, training, validation, precision, command)
+    facts["teacher_sha256"] = teacher and teacher.sha256
     if resume:
+        _check_teacher(folder, teacher)
         trainer.restore(load_checkpoint(folder.path))
         folder.forget_after(trainer.progress.epoch)
     else:
-        folder.create(recipe, _facts(recipe, data, training, validation, precision, command))
+        folder.create(recipe, facts)
     return _Run(recipe, folder, trainer, validator, reporter).to_the_end()
 
 
@@ -245,10 +250,11 @@ class _Run:
             ),
             input=trainer.spec,
             architecture=recipe.model.name,
-            options=_network_options(recipe),
+            options=network_options(recipe),
             provenance={
                 **{k: facts[k] for k in ("command", "commit", "data_hash", "precision", "machine")},
-                "recipe": recipe.as_dict(),
+                "teacher_sha256": facts.get("teacher_sha256"),
+                "recipe": _told(recipe),
                 "seed": recipe.seed,
                 "epochs": len(rows),
                 "train_seconds": round(sum(row["seconds"] for row in rows)),
@@ -265,20 +271,24 @@ def _open_tensorboard(folder: Path, epoch: int) -> Any:
     return SummaryWriter(str(folder), purge_step=epoch + 1)
 
 
-def _input_spec(recipe: Recipe) -> InputSpec:
-    known = MODELS[recipe.model.name]
-    return InputSpec(
-        size=recipe.data.size,
-        channels=recipe.model.channels,
-        mean=known.input_mean,
-        std=known.input_std,
+def _check_teacher(folder: RunFolder, teacher: Teacher | None) -> None:
+    begun = folder.facts().get("teacher_sha256")
+    if begun != (teacher and teacher.sha256):
+        raise ConfigError(
+            f"{folder.path} learned from a teacher with other weights (SHA-256 {str(begun)[:12]}…). Put that file back, "
+            "or begin anew in another --out."
+        )
+
+
+def _told(recipe: Recipe) -> dict[str, Any]:
+    """The recipe for the record; where the user keeps things is left out, for model files are given away."""
+    nameless = replace(
+        recipe,
+        init=Path(recipe.init).name,
+        distill=replace(recipe.distill, teacher=Path(recipe.distill.teacher).name),
+        data=replace(recipe.data, source=Path(recipe.data.source).name),
     )
-
-
-def _network_options(recipe: Recipe) -> dict[str, Any]:
-    """The builder's options; a network of fixed input size is told the size of the faces."""
-    sized = "input_size" in MODELS[recipe.model.name].options
-    return {**({"input_size": recipe.data.size} if sized else {}), **recipe.model.options}
+    return nameless.as_dict()
 
 
 def _facts(

@@ -1,0 +1,71 @@
+import pytest
+import torch
+
+from mien.errors import ConfigError
+from mien.labels import FER2013
+from mien.modelfile import Head, ModelInfo
+from mien.models.ensemble import Ensemble, ensemble_info
+from mien.models.weights import save_network
+from mien.models.zoo import build_network
+from mien.preprocess import InputSpec
+from mien.recipe import ModelOptions, recipe_from_dict
+from mien.training.start import start_network, with_model_of_init
+
+OPTIONS = {"widths": [4, 8], "depths": [1, 1]}
+
+
+@pytest.fixture
+def weights(tmp_path):
+    network = build_network("mien_net", num_classes=7, seed=3, **OPTIONS)
+    info = ModelInfo(
+        name="old",
+        heads=(Head(name="fer2013", labels=FER2013.labels),),
+        input=InputSpec(size=24),
+        architecture="mien_net",
+        options=OPTIONS,
+    )
+    file = tmp_path / "old.safetensors"
+    save_network(file, network, info)
+    return file, network, info
+
+
+def recipe(file, **tables):
+    return recipe_from_dict({"name": "new", "seed": 9, "init": str(file), **tables}, "new")
+
+
+def test_without_a_model_table_the_network_is_that_of_the_weights(weights):
+    file, network, _ = weights
+    told = with_model_of_init(recipe(file))
+    assert told.model == ModelOptions(name="mien_net", options=OPTIONS)
+    assert with_model_of_init(told) == told
+    begun = start_network(told, [FER2013.labels])
+    for ours, theirs in zip(begun.parameters(), network.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_with_other_labels_the_last_layer_is_drawn_afresh(weights):
+    file, network, _ = weights
+    told = with_model_of_init(recipe(file))
+    own = ("bored", "amused", "tired", "awake", "calm", "tense", "puzzled")  # as many, others
+    begun = start_network(told, [own])
+    drawn = build_network("mien_net", num_classes=7, seed=9, **OPTIONS)
+    assert torch.equal(begun.stem.weight, network.stem.weight)
+    assert torch.equal(begun.head.weight, drawn.head.weight)
+    assert start_network(told, [("yes", "no")]).head.out_features == 2
+
+
+def test_weights_of_another_network_are_refused(weights):
+    file, _, _ = weights
+    told = recipe(file, model={"name": "mien_net", "options": {"widths": [4, 4], "depths": [1, 1]}})
+    with pytest.raises(ConfigError, match=r"init: .*old\.safetensors is of another network"):
+        start_network(told, [FER2013.labels])
+
+
+def test_an_ensemble_is_no_start(weights, tmp_path):
+    _, network, info = weights
+    file = tmp_path / "pair.safetensors"
+    other = build_network("mien_net", num_classes=7, seed=4, **OPTIONS)
+    pair = Ensemble([network, other], [7], [info.input] * 2)
+    save_network(file, pair, ensemble_info("pair", [info, info]))
+    with pytest.raises(ConfigError, match="is an ensemble; name one of its members"):
+        with_model_of_init(recipe(file))
