@@ -3,6 +3,8 @@ import pytest
 import torch
 
 from mien.data.augment import Augmentation, augment, draw, mixing
+from mien.data.degrade import compress, shrink
+from mien.data.synthetic import draw_faces
 
 EVERYTHING = Augmentation(
     flip=True,
@@ -23,13 +25,13 @@ def faces():
 
 def chances(column: int, value: float, rows: int = 8) -> torch.Tensor:
     """Chances in the middle (which changes nothing) except in one column."""
-    table = torch.full((rows, 11), 0.5)
+    table = torch.full((rows, 15), 0.5)
     table[:, column] = value
     return table
 
 
 def test_nothing_to_do_leaves_every_pixel_as_it_was(faces):
-    assert augment(faces, torch.rand(8, 11), Augmentation(), 48) is faces
+    assert augment(faces, torch.rand(8, 15), Augmentation(), 48) is faces
 
 
 def test_the_same_seed_and_epoch_draw_the_same_for_a_row():
@@ -46,7 +48,7 @@ def test_a_face_is_changed_alike_whatever_batch_it_is_in(faces):
 
 
 def test_flip_mirrors_exactly_the_faces_whose_chance_says_so(faces):
-    table = torch.full((8, 11), 0.5)
+    table = torch.full((8, 15), 0.5)
     table[:4, 0] = 0.1
     changed = augment(faces, table, Augmentation(flip=True), 48)
     torch.testing.assert_close(changed[:4], faces[:4].flip(3), atol=1e-2, rtol=0)
@@ -93,7 +95,7 @@ def test_erasing_blots_out_one_square_of_the_drawn_size(faces):
 
 
 def test_a_smaller_size_gives_smaller_faces_of_the_same_brightness(faces):
-    small = augment(faces, torch.full((8, 11), 0.5), Augmentation(), 36)
+    small = augment(faces, torch.full((8, 15), 0.5), Augmentation(), 36)
     assert small.shape == (8, 1, 36, 36)
     assert float(small.mean()) == pytest.approx(float(faces.mean()), rel=0.02)
 
@@ -103,3 +105,16 @@ def test_mixup_shares_are_reproducible_and_in_range():
     assert shares == [mixing(0.2, seed=0, epoch=1, step=s) for s in range(50)]
     assert all(0 <= share <= 1 for share in shares)
     assert len(set(shares)) == 50
+
+
+def test_only_faces_whose_lot_it_is_are_compressed_or_shrunken():
+    faces = torch.from_numpy(draw_faces(3, seed=0, size=48).images)[:, None].float()
+    table = torch.full((3, 15), 0.5)
+    table[0, 11:13] = torch.tensor([0.1, 0.999])  # JPEG, best quality of the range
+    table[1, 13:15] = torch.tensor([0.1, 0.0])  # shrunken to the smallest side
+    how = Augmentation(jpeg=0.2, jpeg_quality=(20, 80), shrink=0.2, shrink_px=(16, 36))
+    changed = augment(faces, table, how, 48)
+    assert torch.equal(changed[0], compress(faces[:1], torch.tensor([80]))[0])
+    assert torch.equal(changed[1], shrink(faces[1:2], torch.tensor([16]))[0])
+    assert torch.equal(changed[2], faces[2])
+    assert not torch.equal(faces[0], changed[0])

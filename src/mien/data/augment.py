@@ -14,9 +14,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mien.data.degrade import compress, shrink
+
 __all__ = ["Augmentation", "augment", "draw", "mixing"]
 
 _FLIP, _TURN, _SCALE, _SHIFT_X, _SHIFT_Y, _BRIGHT, _CONTRAST, _ERASE, _SIDE, _LEFT, _TOP = range(11)
+_JPEG, _QUALITY, _SHRINK, _SMALL = range(11, 15)
+NUM_CHANCES = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,10 @@ class Augmentation:
     contrast: float = 0.0
     erase: float = 0.0
     erase_px: tuple[int, int] = (6, 18)
+    jpeg: float = 0.0
+    jpeg_quality: tuple[int, int] = (20, 80)
+    shrink: float = 0.0
+    shrink_px: tuple[int, int] = (16, 36)
 
     @property
     def moves(self) -> bool:
@@ -39,9 +47,9 @@ class Augmentation:
 
 
 def draw(num_rows: int, seed: int, epoch: int) -> NDArray[np.float32]:
-    """Draw an epoch's chances: (num_rows, 11), uniform in [0, 1); row i belongs to training image i."""
+    """Draw an epoch's chances: (num_rows, 15), uniform in [0, 1); row i belongs to training image i."""
     generator = np.random.default_rng([seed, epoch, 1])
-    return generator.random((num_rows, 11), dtype=np.float32)
+    return generator.random((num_rows, NUM_CHANCES), dtype=np.float32)
 
 
 def mixing(alpha: float, seed: int, epoch: int, step: int) -> float:
@@ -54,13 +62,15 @@ def augment(images: Tensor, chances: Tensor, how: Augmentation, size: int) -> Te
 
     Args:
         images: (N, C, H, W) float32 pixels in [0, 255].
-        chances: (N, 11) rows of `draw`.
+        chances: (N, 15) rows of `draw`.
         how: Strengths.
         size: Side of the result, px.
 
     Returns:
         (N, C, size, size) float32 pixels in [0, 255]. With nothing to do, the pixels are those given.
     """
+    if how.jpeg or how.shrink:
+        images = _degrade(images, chances, how)
     if how.moves or images.shape[-1] != size or images.shape[-2] != size:
         images = _move(images, chances, how, size)
     if how.brightness or how.contrast:
@@ -72,6 +82,22 @@ def augment(images: Tensor, chances: Tensor, how: Augmentation, size: int) -> Te
 
 def _signed(chances: Tensor, column: int) -> Tensor:
     return chances[:, column] * 2 - 1
+
+
+def _degrade(images: Tensor, chances: Tensor, how: Augmentation) -> Tensor:
+    """Before they are moved, as it happens to pictures: some faces shrink, some go through JPEG, few through both."""
+    images = images.clone()
+    small = torch.nonzero(chances[:, _SHRINK] < how.shrink)[:, 0]
+    if len(small):
+        low, high = how.shrink_px
+        side = low + torch.floor(chances[small, _SMALL] * (high - low + 1))
+        images[small] = shrink(images[small], side.clamp(max=images.shape[-1]))
+    packed = torch.nonzero(chances[:, _JPEG] < how.jpeg)[:, 0]
+    if len(packed):
+        low, high = how.jpeg_quality
+        quality = low + torch.floor(chances[packed, _QUALITY] * (high - low + 1))
+        images[packed] = compress(images[packed], quality)
+    return images
 
 
 def _move(images: Tensor, chances: Tensor, how: Augmentation, size: int) -> Tensor:

@@ -191,18 +191,33 @@ class AugmentOptions:
     """Probability that a square is blotted out (Zhong et al. 2017)."""
     erase_px: tuple[int, int] = (6, 18)
     """Smallest and largest side of that square."""
+    jpeg: float = 0.0
+    """Probability that a face goes through JPEG."""
+    jpeg_quality: tuple[int, int] = (20, 80)
+    """Lowest and highest quality of that, as libjpeg counts it."""
+    shrink: float = 0.0
+    """Probability that a face is made small and large again."""
+    shrink_px: tuple[int, int] = (16, 36)
+    """Smallest and largest side in between."""
     mixup: float = 0.0
     """Alpha of the Beta that two faces are mixed with (Zhang et al. 2018); 0 is off."""
 
     def __post_init__(self) -> None:
-        for name in ("rotate_deg", "scale", "shift", "brightness", "contrast", "erase", "mixup"):
+        strengths = ("rotate_deg", "scale", "mixup")
+        parts = ("shift", "brightness", "contrast", "erase", "jpeg", "shrink")
+        for name in strengths + parts:
             value = getattr(self, name)
             _check(value >= 0, f"augment.{name} is {value}; expected 0 or more.")
-        for name in ("shift", "brightness", "contrast", "erase"):
+        for name in parts:
             value = getattr(self, name)
             _check(value <= 1, f"augment.{name} is {value}; expected 0 to 1.")
-        low, high = self.erase_px
-        _check(0 < low <= high, f"augment.erase_px is {self.erase_px}; expected smallest, largest.")
+        for name in ("erase_px", "jpeg_quality", "shrink_px"):
+            low, high = getattr(self, name)
+            _check(0 < low <= high, f"augment.{name} is {[low, high]}; expected smallest, largest.")
+        _check(
+            self.jpeg_quality[1] <= 100,
+            f"augment.jpeg_quality is {list(self.jpeg_quality)}; expected 1 to 100.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
