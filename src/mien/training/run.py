@@ -109,8 +109,9 @@ def train(
     facts = _facts(recipe, data, training, validation, precision, command)
     facts["teacher_sha256"] = teacher and teacher.sha256
     if resume:
+        state = load_checkpoint(folder.path)
         _check_teacher(folder, teacher)
-        trainer.restore(load_checkpoint(folder.path))
+        trainer.restore(state)
         folder.forget_after(trainer.progress.epoch)
     else:
         folder.create(recipe, facts)
