@@ -10,6 +10,7 @@ import zlib
 import numpy as np
 import PIL.Image
 import pytest
+from tests.mutate import mutated
 
 from mien import images
 from mien.errors import ImageError
@@ -241,6 +242,27 @@ def test_a_bomb_in_a_large_file_is_refused_by_its_header_alone(tmp_path):
         [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
     )
     assert int(done.stdout) < 20 * 1024  # KiB
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "header"), [("JPEG", 640), ("PNG", 64)])
+@pytest.mark.filterwarnings("ignore")  # Pillow's own about what it mends
+def test_four_thousand_damaged_headers_give_a_picture_or_our_error(kind, header):
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (40, 56, 3), dtype=np.uint8)
+    data = encoded(PIL.Image.fromarray(noise), kind)
+    refused = []
+    for _ in range(4000):
+        try:
+            image = images.decode(mutated(data, rng, header))
+        except ImageError as error:
+            refused.append(str(error))
+        else:
+            assert image.dtype == np.uint8
+            assert image.ndim == 3
+            assert image.shape[2] == 3
+    assert not any("\n" in message for message in refused)
+    assert 400 < len(refused) < 4000  # else the damage is too great, or too small, to try anything
 
 
 def test_a_file_that_is_too_large_is_not_opened(tmp_path):

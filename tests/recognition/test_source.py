@@ -1,4 +1,7 @@
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -210,3 +213,47 @@ def test_closing_gives_the_file_back():
     with VideoSource(capture, "x", is_live=False):
         assert not capture.is_released
     assert capture.is_released
+
+
+@pytest.mark.slow
+def test_two_thousand_damaged_mp4s_give_frames_or_our_error(tmp_path):
+    whole = draw(tmp_path / "whole.mp4", even(8)).read_bytes()
+    at = whole.rindex(b"moov") - 4  # the box that says how everything else is to be read
+    # In a program of its own: what crashes FFmpeg would take this one with it.
+    code = f"""
+import sys
+from pathlib import Path
+import numpy as np
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from mien.errors import VideoError
+from mien.recognition.source import open_source
+from tests.mutate import mutated
+folder = Path(sys.argv[1])
+whole = (folder / "whole.mp4").read_bytes()
+rng = np.random.default_rng(0)
+file = folder / "damaged.mp4"
+counts = [0, 0]
+for number in range(2000):
+    start = {at} if number % 2 else 0
+    damaged = whole[:start] + mutated(whole[start:], rng, 512)
+    file.write_bytes(damaged)
+    try:
+        with open_source(file) as source:
+            for frame in source.frames():
+                assert frame.image.dtype == np.uint8 and frame.image.shape[2] == 3
+                assert frame.time_s >= 0
+                if frame.index == 20:
+                    break
+        counts[0] += 1
+    except VideoError as error:
+        assert "\\n" not in str(error)
+        counts[1] += 1
+print(*counts)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    read, refused = map(int, done.stdout.split())
+    assert read > 100
+    assert refused > 100

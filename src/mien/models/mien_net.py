@@ -31,10 +31,10 @@ class _PreBlock(nn.Module):
         self.shortcut = _shortcut(width_in, width_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        active = F.relu(self.bn1(x))
+        active = F.relu(self.bn1(x), inplace=True)
         kept = x if self.shortcut is None else self.shortcut(active)
         x = self.conv1(active)
-        x = self.conv2(F.relu(self.bn2(x)))
+        x = self.conv2(F.relu(self.bn2(x), inplace=True))
         return kept + x
 
 
@@ -56,8 +56,8 @@ class _PostBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         kept = x if self.shortcut is None else self.shortcut(x)
-        x = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(kept + self.bn2(self.conv2(x)))
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        return F.relu(kept + self.bn2(self.conv2(x)), inplace=True)
 
 
 def _shortcut(width_in: int, width_out: int, stride: int) -> nn.Conv2d | None:
@@ -129,10 +129,10 @@ class MienNet(nn.Module):
         """Map (N, in_channels, H, W) to logits (N, num_classes)."""
         x = self.stem(inputs)
         if self.stem_bn is not None:
-            x = F.relu(self.stem_bn(x))
+            x = F.relu(self.stem_bn(x), inplace=True)
         x = self.blocks(x)
         if self.bn is not None:
-            x = F.relu(self.bn(x))
+            x = F.relu(self.bn(x), inplace=True)
         pooled = torch.mean(x, dim=(2, 3))  # (N, widths[-1])
         return self.head(self.dropout(pooled))  # type: ignore[no-any-return]
 
