@@ -1,4 +1,4 @@
-"""`mien data`: what a data set holds."""
+"""`mien data`: what a data set holds; audit, augment, convert and preview are in files of their own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli import data_audit, data_convert, data_preview
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -14,11 +16,17 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
+app = typer.Typer(help="Look at data sets, audit and write them.", no_args_is_help=True)
 
 
 @app.callback()
 def _data() -> None: ...
+
+
+app.command("audit")(data_audit.audit)
+app.command("augment")(data_convert.augment)
+app.command("convert")(data_convert.convert)
+app.command("preview")(data_preview.preview)
 
 
 @app.command()

@@ -1,0 +1,82 @@
+"""Files and folders that appear whole or not at all, for everything that `mien data` writes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mien.errors import InputError
+
+__all__ = ["check_new_folder", "whole_file", "whole_folder"]
+
+
+@contextmanager
+def whole_file(file: Path) -> Iterator[Path]:
+    """Give a path to write to, and put what was written in the place of ``file`` at the end.
+
+    Args:
+        file: Where it shall stand; folders on the way are made, an earlier file is replaced.
+
+    Raises:
+        InputError: If ``file`` is a folder, or the disk does not take it. Nothing is left behind then.
+    """
+    if file.is_dir():
+        raise InputError(f"{file} is a folder; expected the name of a file to write.")
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{file} cannot be written: {error.strerror or error}.") from None
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, and rename it to ``folder`` at the end.
+
+    Args:
+        folder: Where it shall stand: a path that is free, or an empty folder.
+
+    Raises:
+        InputError: If something stands there already, or the disk does not take it. Nothing is left behind then.
+    """
+    check_new_folder(folder)
+    partial: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        yield partial
+        partial.chmod(0o777 & ~_umask())  # mkdtemp's folders are for their owner alone
+        partial.rename(folder)  # also over an empty folder
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None
+    finally:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_new_folder(folder: Path) -> None:
+    """Refuse a folder that holds something, before minutes are spent on filling it.
+
+    Raises:
+        InputError: If ``folder`` is a file, or a folder that is not empty.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; expected a new folder to write to.")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"{folder} is not empty; nothing is overwritten. Give a new folder.")
+
+
+def _umask() -> int:
+    """The mask can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

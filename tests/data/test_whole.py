@@ -1,0 +1,79 @@
+"""Files and folders that appear whole or not at all."""
+
+import stat
+
+import pytest
+
+from mien.data.whole import whole_file, whole_folder
+from mien.errors import InputError
+
+
+def test_a_file_appears_at_the_end_and_replaces_an_earlier_one(tmp_path):
+    file = tmp_path / "new" / "a.txt"
+    with whole_file(file) as partial:
+        partial.write_text("first")
+        assert not file.exists()
+    with whole_file(file) as partial:
+        partial.write_text("second")
+        assert file.read_text() == "first"
+    assert file.read_text() == "second"
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_file_that_fails_leaves_nothing(tmp_path):
+    def fail():
+        with whole_file(tmp_path / "a.txt") as partial:
+            partial.write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_appears_at_the_end_also_over_an_empty_one(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with whole_folder(folder) as partial:
+        (partial / "a").write_text("x")
+        assert list(folder.iterdir()) == []
+    assert [file.name for file in folder.iterdir()] == ["a"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_has_the_rights_of_any_new_folder(tmp_path):
+    with whole_folder(tmp_path / "out"):
+        pass
+    (tmp_path / "other").mkdir()
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("out", "other")]
+    assert modes[0] == modes[1]
+
+
+def test_a_folder_that_fails_leaves_nothing(tmp_path):
+    def fail():
+        with whole_folder(tmp_path / "out") as partial:
+            (partial / "a").write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a").write_text("mine")
+    with pytest.raises(InputError, match="full is not empty; nothing is overwritten"):
+        whole_folder(tmp_path / "full").__enter__()
+    with pytest.raises(InputError, match="full/a is a file; expected a new folder"):
+        whole_folder(tmp_path / "full" / "a").__enter__()
+    with pytest.raises(InputError, match="full is a folder; expected the name of a file"):
+        whole_file(tmp_path / "full").__enter__()
+    assert (tmp_path / "full" / "a").read_text() == "mine"
+
+
+@pytest.mark.parametrize("way", [whole_file, whole_folder])
+def test_a_place_that_cannot_be_written_is_said(tmp_path, way):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"file/deep/x cannot be written: "):
+        way(tmp_path / "file" / "deep" / "x").__enter__()
