@@ -1,5 +1,6 @@
 """`mien evaluate` from the outside: what it prints, writes and refuses."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -163,3 +164,143 @@ def test_usage_errors_exit_with_2(data):
     for wrong in (("--split", "all"), ("--views", "nine"), ("--batch-size", "0"), ("--limit", "0")):
         assert invoke("runs/a", "--data", data, *wrong).exit_code == 2
     assert invoke("runs/a").exit_code == 2
+
+
+@pytest.mark.usefixtures("run_folder")
+def test_predictions_are_written_for_people_and_for_comparing(data, tmp_path):
+    from mien.evaluation.predictions import read_predictions
+
+    for name in ("p.npz", "p.csv"):
+        result = invoke("runs/a", "--data", data, "--predictions", tmp_path / name)
+        assert result.exit_code == 0, result.output
+    seven, eight = read_predictions(tmp_path / "p.npz")
+    assert (seven.protocol, eight.protocol) == ("labels-valid", "ferplus-majority-valid")
+    assert seven.rows.tolist() == list(range(14, 28))
+    assert seven.model_sha256 is not None
+    lines = (tmp_path / "p.csv").read_text().splitlines()
+    assert len(lines) == 1 + 2 * 14
+    assert lines[1].startswith("labels-valid,14,angry,")
+
+
+@pytest.mark.usefixtures("run_folder")
+def test_slices_are_shown_in_full_with_columns_of_one_s_own(data, tmp_path):
+    (tmp_path / "c.csv").write_text(
+        "row,side\n" + "".join(f"{i},{'lr'[i % 2]}\n" for i in range(42))
+    )
+    row_file = tmp_path / "row.json"
+    arguments = ("--columns", tmp_path / "c.csv", "--min-group", 5, "--json", row_file)
+    result = invoke("runs/a", "--data", data, *arguments)
+    assert result.exit_code == 0, result.output
+    shown = " ".join(result.output.split())
+    assert "by chance: how often groups of these sizes, drawn at random, differ as widely" in shown
+    assert "brightness: " in shown  # pictures in groups that are too small
+    groups = json.loads(row_file.read_text())[0]["slices"]["side"]["groups"]
+    assert {name: group["n"] for name, group in groups.items()} == {"l": 7, "r": 7}
+    in_short = invoke("runs/a", "--data", data, "--min-group", 4)
+    assert "accuracy by brightness, %: dark " in in_short.output
+    assert "by chance" not in in_short.output
+
+
+def test_the_default_of_small_groups_is_that_of_slices():
+    import inspect
+
+    from mien.cli.evaluate import evaluate
+    from mien.evaluation.slices import MIN_GROUP
+
+    assert inspect.signature(evaluate).parameters["min_group"].default == MIN_GROUP
+
+
+@pytest.mark.usefixtures("run_folder")
+def test_clean_lists_leave_copies_out_under_a_name_of_their_own(data, tmp_path):
+    from mien.data.catalog import open_dataset
+    from mien.data.clean import CleanLists, write_clean
+
+    opened = open_dataset(data, size=16)
+    lists = CleanLists(
+        content_hash=opened.content_hash,
+        num_rows=42,
+        left_out={"copy": np.array([14, 15, 0]), "blank": np.array([20])},
+    )
+    write_clean(lists, tmp_path / "lists.json")
+    arguments = ("--clean", tmp_path / "lists.json", "--json", tmp_path / "row.json")
+    result = invoke("runs/a", "--data", data, *arguments)
+    assert result.exit_code == 0, result.output
+    rows = json.loads((tmp_path / "row.json").read_text())
+    assert [row["protocol"] for row in rows] == [
+        "labels-valid-clean",
+        "ferplus-majority-valid-clean",
+    ]
+    assert rows[0]["data"]["n"] == 12  # of 14; the blank one is no copy and stays
+    assert rows[0]["command"].endswith("--clean lists.json")
+    limited = invoke("runs/a", "--data", data, "--limit", 14, *arguments)
+    assert "labels-valid-clean · 12 faces" in limited.output
+
+
+@pytest.mark.usefixtures("run_folder")
+def test_clean_lists_that_leave_nothing_are_refused(data, tmp_path):
+    from mien.data.catalog import open_dataset
+    from mien.data.clean import CleanLists, write_clean
+
+    opened = open_dataset(data, size=16)
+    everything = {"copy": np.arange(42)}
+    lists = CleanLists(content_hash=opened.content_hash, num_rows=42, left_out=everything)
+    write_clean(lists, tmp_path / "lists.json")
+    error = invoke("runs/a", "--data", data, "--clean", tmp_path / "lists.json").exception
+    assert "The clean lists leave nothing of the valid split; make them anew" in str(error)
+
+
+@pytest.mark.usefixtures("run_folder")
+def test_predictions_that_could_not_be_written_are_refused_at_once(data, tmp_path):
+    for place, message in (
+        (tmp_path, "--predictions names a folder"),
+        ("p.txt", "ends in .npz or"),
+    ):
+        error = invoke("runs/a", "--data", data, "--predictions", place).exception
+        assert message in str(error)
+
+
+def test_the_uniform_prior_stands_in_heading_command_and_row(run_folder, data, tmp_path):
+    from mien.models.weights import load_network
+
+    refused = invoke("runs/a", "--data", data, "--prior", "uniform")
+    assert "does not say how frequent its labels were" in str(refused.exception)
+    network, info = load_network(run_folder)
+    heads = tuple(
+        dataclasses.replace(
+            head, prior=(0.3, *[0.7 / (len(head.labels) - 1)] * (len(head.labels) - 1))
+        )
+        for head in info.heads
+    )
+    info = dataclasses.replace(info, heads=heads)
+    save_network(run_folder / "weights.safetensors", network, info)
+    command = ("runs/a", "--data", data, "--prior", "uniform", "--json", tmp_path / "row.json")
+    result = invoke(*command)
+    assert "untrained, uniform prior on labels-valid" in result.output
+    row = json.loads((tmp_path / "row.json").read_text())[0]
+    assert row["prior"] == "uniform"
+    assert row["command"].endswith("--views none --prior uniform")
+    invoke("runs/a", "--data", data, "--json", tmp_path / "plain.json")
+    plain = json.loads((tmp_path / "plain.json").read_text())[0]
+    assert plain["prior"] == "training"
+    angry = [sum(line[0] for line in one["scores"]["confusion"]) for one in (plain, row)]
+    assert angry[1] <= angry[0]  # the frequent label is answered no more often than before
+    assert row["scores"]["calibrated"]["nll"] != plain["scores"]["calibrated"]["nll"]
+
+
+@pytest.mark.usefixtures("run_folder")
+def test_rows_of_a_sample_keep_their_numbers(data, tmp_path):
+    """So that a column, or a sheet of mistakes, is about the same pictures with --limit and without it."""
+    from mien.evaluation.predictions import read_predictions
+
+    groups = "".join(f"{i},{i}\n" for i in range(42))
+    (tmp_path / "c.csv").write_text("row,number\n" + groups.replace(",1", ",x1"))
+    arguments = ("--limit", 5, "--predictions", tmp_path / "p.npz", "--columns", tmp_path / "c.csv")
+    result = invoke("runs/a", "--data", data, *arguments)
+    assert result.exit_code == 0, result.output
+    sampled = read_predictions(tmp_path / "p.npz")[0]
+    invoke("runs/a", "--data", data, "--predictions", tmp_path / "all.npz")
+    whole = read_predictions(tmp_path / "all.npz")[0]
+    assert set(sampled.rows) < set(whole.rows)
+    assert sampled.rows.max() > 18  # the first five would end there
+    at = np.searchsorted(whole.rows, sampled.rows)
+    np.testing.assert_allclose(sampled.logits, whole.logits[at], atol=1e-4)

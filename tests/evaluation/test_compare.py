@@ -1,12 +1,15 @@
 """A against B on the same pictures."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
 from mien.errors import InputError
 from mien.evaluation import metrics
-from mien.evaluation.compare import mcnemar, paired_bootstrap
+from mien.evaluation.compare import compare, mcnemar, paired_bootstrap
+from mien.evaluation.predictions import Predictions
 
 
 def answers(both, only_a, only_b, neither):
@@ -60,3 +63,50 @@ def test_answers_of_different_pictures_are_refused():
         mcnemar(labels, a[:-1], b)
     with pytest.raises(InputError, match="not of the same pictures"):
         paired_bootstrap(labels, a, b[:-1], metrics.accuracy, np.random.default_rng(0))
+
+
+def kept(logits, model, targets):
+    return Predictions(
+        protocol="labels-valid",
+        model=model,
+        model_sha256=None,
+        split="valid",
+        views="none",
+        data_hash="d",
+        pictures_hash="p",
+        image_size=48,
+        labels=("x", "y", "z"),
+        temperature=1.0,
+        rows=np.arange(len(targets)),
+        targets=targets,
+        logits=np.eye(3, dtype=np.float32)[logits],
+    )
+
+
+def test_two_sets_of_answers_are_compared_in_every_way():
+    labels, a, b = answers(400, 80, 30, 90)
+    labels = labels % 2  # no picture of class z
+    a, b = np.where(a == labels, labels, a), np.where(b == labels, labels, b)
+    found = compare(kept(a, "A", labels), kept(b, "B", labels))
+    right_a, right_b = a == labels, b == labels
+    value_a, value_b, difference = found.rates["accuracy"]
+    assert (value_a, value_b) == (right_a.mean(), right_b.mean())
+    assert difference.value == pytest.approx(right_a.mean() - right_b.mean())
+    assert found.mcnemar == mcnemar(labels, a, b)
+    assert found.agreement == (a == b).mean()
+    assert found.recalls["x"] == (
+        int((labels == 0).sum()),
+        pytest.approx(right_a[labels == 0].mean()),
+        pytest.approx(right_b[labels == 0].mean()),
+    )
+    assert found.recalls["z"] == (0, None, None)
+    assert found.better == ("a" if difference.low > 0 else None)
+    assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["b"] == "B"
+
+
+def test_the_better_one_is_named_whichever_comes_first():
+    labels, a, b = answers(300, 90, 20, 50)
+    first, second = kept(a, "A", labels), kept(b, "B", labels)
+    assert compare(first, second).better == "a"
+    assert compare(second, first).better == "b"
+    assert compare(first, first).better is None

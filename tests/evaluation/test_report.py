@@ -8,6 +8,7 @@ import pytest
 from mien.data.dataset import Dataset
 from mien.errors import InputError
 from mien.evaluation.evaluate import evaluate
+from mien.evaluation.predictions import read_predictions
 from mien.evaluation.report import write_report
 from mien.evaluation.row import model_facts, result_row
 from mien.labels import FER2013, FERPLUS
@@ -62,7 +63,7 @@ def test_the_folder_holds_numbers_pictures_and_predictions(scored, tmp_path):
     (folder / "report.md").write_text("an earlier one")
     write_report(results, rows, data, folder, num_faces=2)
     assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*")) == sorted(
-        ["report.md", "result.json"]
+        ["predictions.npz", "report.md", "result.json"]
         + [
             f"{head}/{name}"
             for head in ("fer2013", "ferplus")
@@ -70,7 +71,6 @@ def test_the_folder_holds_numbers_pictures_and_predictions(scored, tmp_path):
                 "confusion_matrix.png",
                 "coverage.png",
                 "faces.png",
-                "predictions.npz",
                 "reliability.png",
             )
         ]
@@ -81,12 +81,12 @@ def test_the_folder_holds_numbers_pictures_and_predictions(scored, tmp_path):
 def test_predictions_can_be_counted_again(scored, tmp_path):
     results, rows, data = scored
     write_report(results, rows, data, tmp_path / "report", num_faces=1)
-    with np.load(tmp_path / "report" / "fer2013" / "predictions.npz") as kept:
-        assert set(kept) == {"rows", "targets", "probs", "labels"}  # and no images
-        assert kept["labels"].tolist() == list(FER2013.labels)
-        assert kept["rows"].tolist() == list(range(15, 30))
-        assert (kept["targets"] == data.labels[15:]).all()
-        share = (kept["probs"].argmax(axis=1) == kept["targets"]).mean()
+    kept, other = read_predictions(tmp_path / "report")
+    assert (kept.protocol, other.protocol) == ("labels-valid", "ferplus-majority-valid")
+    assert kept.labels == FER2013.labels
+    assert kept.rows.tolist() == list(range(15, 30))
+    assert (kept.targets == data.labels[15:]).all()
+    share = (kept.probs.argmax(axis=1) == kept.targets).mean()
     assert share == pytest.approx(rows[0]["scores"]["accuracy"]["value"])
 
 

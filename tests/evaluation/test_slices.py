@@ -50,3 +50,31 @@ def test_pictures_are_divided_by_light_contrast_and_edges():
 def test_votes_are_divided_by_how_much_they_disagree():
     shares = np.array([[1.0, 0, 0], [0.9, 0.1, 0], [0.4, 0.3, 0.3]])
     assert vote_groups(shares)["votes"].tolist() == ["agreed", "middle", "disputed"]
+
+
+def test_a_gap_is_told_from_chance():
+    groups = np.repeat(["a", "b"], 500)
+    real = np.concatenate([np.arange(500) < 400, np.arange(500) < 300])
+    (one,) = slice_scores(real, {"place": groups})
+    assert one.chance == pytest.approx(1 / 2001)  # not one of the draws is as wide
+    (none,) = slice_scores(np.tile([True, False], 500), {"place": groups})
+    assert none.chance == 1
+    (slight,) = slice_scores(
+        np.concatenate([np.arange(500) < 260, np.arange(500) < 250]), {"p": groups}
+    )
+    # Fisher's exact test, two-sided, of 260 and 250 of 500
+    assert slight.chance == pytest.approx(0.569, abs=0.05)
+    assert one.as_dict()["chance"] == one.chance
+
+
+def test_a_minimum_of_one_s_own_leaves_small_groups_out_and_counts_them():
+    groups = np.repeat(["many", "some", "few"], [50, 20, 3])
+    (one,) = slice_scores(np.ones(73, bool), {"x": groups}, min_group=10)
+    assert [group.name for group in one.groups] == ["many", "some"]
+    assert one.left_out == 3
+
+
+def test_ranges_of_numbers_stand_in_their_order():
+    groups = np.repeat(["> 9", "(empty)", "≤ 3", "3 – 9"], 40)
+    (one,) = slice_scores(np.ones(160, bool), {"px": groups})
+    assert [group.name for group in one.groups] == ["≤ 3", "(empty)", "3 – 9", "> 9"]

@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli.given_results import SplitName, ViewsName
+from mien.cli.options import Prior, PriorOption
 from mien.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    import numpy as np
+    from numpy.typing import NDArray
 
-    from mien.evaluation.evaluate import Result
-    from mien.evaluation.scores import Scores
-    from mien.evaluation.views import Predictor
-    from mien.modelfile import ModelInfo
+    from mien.data.dataset import Dataset
+    from mien.evaluation.predictions import Predictions
 
 __all__ = ["evaluate"]
 
-
-class _Split(StrEnum):
-    valid = "valid"
-    test = "test"
-
-
-class _Views(StrEnum):
-    none = "none"
-    flip = "flip"
-    tencrop = "tencrop"
+_SUFFIXES = (".npz", ".csv")
 
 
 def evaluate(  # noqa: PLR0913 - each option of the command is an argument
@@ -43,14 +33,43 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
     ],
     data: Annotated[Path, typer.Option(help="Labelled faces, in any layout of `mien data info`.")],
     split: Annotated[
-        _Split, typer.Option(help="valid to choose by, test once at the very end.")
-    ] = _Split.valid,
+        SplitName, typer.Option(help="valid to choose by, test once at the very end.")
+    ] = SplitName.valid,
     views: Annotated[
-        _Views, typer.Option(help="Test-time views whose answers are averaged.")
-    ] = _Views.none,
+        ViewsName, typer.Option(help="Test-time views whose answers are averaged.")
+    ] = ViewsName.none,
+    prior: PriorOption = Prior.TRAINING,
     json: Annotated[Path | None, typer.Option(help="Write the result rows to this file.")] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the answer for each picture: .npz for `mien compare` and `mien errors`, .csv for people."
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write a report with pictures into this folder.")
+    ] = None,
+    slices: Annotated[
+        bool,
+        typer.Option(
+            "--slices",
+            help="Show accuracy by brightness, contrast, sharpness, votes and face size in full, with intervals.",
+        ),
+    ] = False,
+    columns: Annotated[
+        Path | None,
+        typer.Option(
+            help="A CSV with groups of your own to slice by; its column `row` or `name` says which picture is meant."
+        ),
+    ] = None,
+    min_group: Annotated[
+        int, typer.Option(min=1, help="Leave out groups of a slice with fewer pictures.")
+    ] = 30,
+    clean: Annotated[
+        Path | None,
+        typer.Option(
+            help="Leave out the copies of training pictures in these lists, made by `mien data audit --write-clean`."
+        ),
     ] = None,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Faces a call; changes the speed only.")
@@ -64,41 +83,54 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
     A model with a FER2013 head and a FER+ head is scored on both protocols. --split test is the final
     test: it is noted each time that it is run.
     """
-    import numpy as np
     from rich.console import Console
 
-    from mien.data.catalog import open_dataset
+    from mien.cli.given_results import open_data
+    from mien.cli.progress import faces_progress
+    from mien.cli.result_tables import show_result
     from mien.evaluation.evaluate import evaluate as evaluate_model
-    from mien.evaluation.evaluate import sample
-    from mien.evaluation.protocols import protocols
+    from mien.evaluation.predictions import keep_predictions
+    from mien.evaluation.priors import under_prior
     from mien.evaluation.row import count_test_run, result_row, write_rows
+    from mien.evaluation.scored_model import open_scored_model
 
     console = Console(highlight=False)
-    _check_targets(json, report)
-    predict, info, facts = _open_model(model)
-    dataset = open_dataset(data, size=info.input.size)
-    for note in dataset.notes:
-        typer.echo(f"note: {note}", err=True)
-    if limit is not None:
-        dataset = sample(dataset, split, limit, np.random.default_rng(0))
-    total = len(
-        np.unique(
-            np.concatenate([protocol.rows for protocol in protocols(info.heads, dataset, split)])
-        )
-    )
-    with _progress(total) as advance:
+    _check_targets(json, predictions, report)
+    opened = open_scored_model(model)
+    predict = under_prior(opened.predict, opened.info, prior)
+    whole = open_data(data, opened.info.input.size)
+    dataset, keep, numbers = _chosen(whole, split, clean, limit)
+    with faces_progress(len(dataset.rows(split))) as advance:
         results = evaluate_model(
-            predict, info, dataset, split, views=views, batch_size=batch_size, on_batch=advance
+            predict,
+            opened.info,
+            dataset,
+            split,
+            views=views,
+            batch_size=batch_size,
+            keep=keep,
+            on_batch=advance,
         )
-    command = _command(model, data, split, views, limit)
+    results = tuple(
+        result.sliced(_groups(columns, data, whole, numbers[result.rows]), min_group)
+        for result in results
+    )
+    weighed = None if prior is Prior.TRAINING else prior
+    name = opened.info.name if weighed is None else f"{opened.info.name}, {prior} prior"
+    command = _command(
+        model, data, split, views, {"--prior": weighed, "--clean": clean, "--limit": limit}
+    )
     rows = []
     for result in results:
-        runs = count_test_run(_ledger(model), facts, result) if result.is_final_test else None
-        rows.append(result_row(result, facts, command, runs))
-        _show(console, result, info.name, runs)
+        runs = count_test_run(opened.ledger, opened.facts, result) if result.is_final_test else None
+        rows.append({**result_row(result, opened.facts, command, runs), "prior": prior.value})
+        show_result(console, result, name, runs, slices=slices or columns is not None)
     if json is not None:
         write_rows(rows, json)
         typer.echo(f"rows: {json}", err=True)
+    if predictions is not None:
+        kept = [keep_predictions(result, dataset, opened.facts) for result in results]
+        _write_predictions([replace(one, rows=numbers[one.rows]) for one in kept], predictions)
     if report is not None:
         from mien.evaluation.report import write_report
 
@@ -106,177 +138,73 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
         typer.echo(f"report: {report / 'report.md'}", err=True)
 
 
-def _check_targets(json: Path | None, report: Path | None) -> None:
+def _check_targets(json: Path | None, predictions: Path | None, report: Path | None) -> None:
     """Refuse what could not be written before minutes are spent on it."""
-    if json is not None and json.is_dir():
-        raise InputError(
-            f"--json names a folder: {json}. Give a file, such as {json / 'row.json'}."
-        )
+    for option, file, example in (
+        ("--json", json, "row.json"),
+        ("--predictions", predictions, "predictions.npz"),
+    ):
+        if file is not None and file.is_dir():
+            raise InputError(
+                f"{option} names a folder: {file}. Give a file, such as {file / example}."
+            )
+    if predictions is not None and predictions.suffix not in _SUFFIXES:
+        raise InputError(f"--predictions {predictions}: expected a name that ends in .npz or .csv.")
     if report is not None and report.exists() and not report.is_dir():
         raise InputError(f"--report names a file: {report}. Give a folder.")
     if report is not None and find_spec("matplotlib") is None:
         raise MissingExtraError("train", "A report with pictures")
 
 
-def _is_network(model: str) -> bool:
-    """Whether the name stands for trainable weights rather than for a model file."""
-    from mien.modelfile import list_models
+def _chosen(
+    whole: Dataset, split: str, clean: Path | None, limit: int | None
+) -> tuple[Dataset, NDArray[np.bool_] | None, NDArray[np.intp]]:
+    """Return the data that is scored, which of its rows clean lists keep, and their numbers in the whole.
 
-    path = Path(model)
-    return model not in list_models() and (path.is_dir() or path.suffix == ".safetensors")
+    Without clean lists the second is None.
+    """
+    import numpy as np
 
+    from mien.evaluation.evaluate import sample_rows
 
-def _open_model(model: str) -> tuple[Predictor, ModelInfo, dict[str, Any]]:
-    from mien.evaluation.row import model_facts
+    keep = None
+    if clean is not None:
+        from mien.data.clean import read_clean
 
-    if not _is_network(model):
-        from mien.modelfile import load_model
-
-        opened = load_model(model, threads=0)
-        return opened.logits, opened.info, model_facts(opened.info, opened.path)
-    if find_spec("torch") is None:
-        raise MissingExtraError("train", "Evaluating a run folder")
-    from mien.models.macs import count_macs, count_parameters
-    from mien.models.predict import network_predictor
-    from mien.models.weights import WEIGHTS_NAME, load_network
-
-    path = Path(model)
-    network, info = load_network(path)
-    facts = model_facts(
-        info,
-        path / WEIGHTS_NAME if path.is_dir() else path,
-        count_parameters(network),
-        count_macs(network, info.input.size, info.input.channels),
-    )
-    return network_predictor(network, info), info, facts
+        keep = read_clean(clean, whole).kept()
+    if limit is None:
+        return whole, keep, np.arange(len(whole))
+    rows = sample_rows(whole, split, limit, np.random.default_rng(0))
+    return whole.take(rows), None if keep is None else keep[rows], rows
 
 
-def _ledger(model: str) -> Path:
-    """Where test runs are noted: in the run's own folder, or with mien's cache for files that have none."""
-    from mien.paths import cache_dir
+def _groups(
+    columns: Path | None, data: Path, dataset: Dataset, rows: NDArray[np.intp]
+) -> Mapping[str, NDArray[np.str_]]:
+    """Return the divisions that the data's files and the user's own columns give."""
+    from mien.evaluation.columns import face_sizes, read_columns
 
-    path = Path(model)
-    return (path if _is_network(model) and path.is_dir() else cache_dir()) / "test_runs.jsonl"
+    given = {} if columns is None else read_columns(columns, dataset, rows)
+    return {**face_sizes(data, dataset, rows), **given}
 
 
-def _command(model: str, data: Path, split: str, views: str, limit: int | None) -> str:
+def _write_predictions(kept: Sequence[Predictions], path: Path) -> None:
+    from mien.evaluation.predictions import write_predictions, write_predictions_csv
+
+    write = write_predictions if path.suffix == ".npz" else write_predictions_csv
+    write(kept, path)
+    typer.echo(f"predictions: {path}", err=True)
+
+
+def _command(model: str, data: Path, split: str, views: str, others: Mapping[str, Any]) -> str:
     """The command for the row; of absolute paths the last name only, since the rest tells of the machine alone."""
-    shown = [path.name if path.is_absolute() else str(path) for path in (Path(model), data)]
-    words = ["mien", "evaluate", shown[0], "--data", shown[1], "--split", split, "--views", views]
-    return shlex.join(words + ([] if limit is None else ["--limit", str(limit)]))
+    words = ["mien", "evaluate", _shown(model), "--data", _shown(data)]
+    words += ["--split", split, "--views", views]
+    for option, value in others.items():
+        words += [] if value is None else [option, _shown(value)]
+    return shlex.join(words)
 
 
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("faces"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task("faces", total=total)
-        yield lambda done: progress.advance(task, done)
-
-
-def _show(console: Console, result: Result, name: str, test_runs: int | None) -> None:
-    from mien.evaluation.intervals import percent
-
-    scores = result.scores
-    console.print(
-        f"\n[bold]{name}[/] on [bold]{result.protocol}[/] · {scores.n:,} faces · views: {result.views}"
-    )
-    if scores.collapsed is not None:
-        console.print(
-            f"[bold]Collapsed to one class:[/] nearly every face is called {scores.collapsed}. "
-            "Its accuracy is that class's share of the data; the network has learned nothing else."
-        )
-    if test_runs is not None:
-        console.print(
-            f"This is the final test (run {test_runs} of this model on it). Choose nothing by it: "
-            "whatever is chosen on a test split makes its score too good."
-        )
-    console.print(_rates_table(scores))
-    console.print(_classes_table(scores))
-    console.print(_certainty_table(scores))
-    surest = scores.calibrated.selective_accuracy
-    console.print(
-        f"accuracy on the surest {' / '.join(surest)} of the faces: {' / '.join(map(percent, surest.values()))} %"
-    )
-    for one in result.slices:
-        shown = " · ".join(
-            f"{group.name} {percent(group.accuracy.value)} (n={group.n:,})" for group in one.groups
-        )
-        console.print(f"accuracy by {one.name}, %: {shown}; gap {percent(one.gap)}")
-    if scores.votes is not None:
-        console.print(
-            f"KL to the votes {scores.votes.kl_divergence:.3f} nats; the predicted class had "
-            f"{percent(scores.votes.mean_vote_share)} % of the vote on average"
-        )
-
-
-def _table(*columns: str) -> Table:
-    """A table whose first column names and whose others count."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left", no_wrap=True)
-    return table
-
-
-def _rates_table(scores: Scores) -> Table:
-    from mien.evaluation.intervals import with_interval
-
-    table = _table("%, with 95 % interval", "all", "without copies of training")
-    for name, title in (
-        ("accuracy", "accuracy"),
-        ("macro_f1", "macro-F1"),
-        ("balanced_accuracy", "balanced accuracy"),
-    ):
-        clean = "–" if scores.clean is None else with_interval(scores.clean[name])
-        table.add_row(title, with_interval(scores.rates[name]), clean)
-    table.add_row("n", f"{scores.n:,}", "–" if scores.clean_n is None else f"{scores.clean_n:,}")
-    return table
-
-
-def _classes_table(scores: Scores) -> Table:
-    from mien.evaluation.intervals import percent
-
-    table = _table("class", "n", "recall %", "", "precision %", "F1 %")
-    for label, one in scores.per_class().items():
-        low, high = one["recall_interval"] or (None, None)
-        interval = f"({percent(low)}–{percent(high)})"
-        table.add_row(
-            label,
-            f"{one['n']:,}",
-            percent(one["recall"]),
-            interval,
-            percent(one["precision"]),
-            percent(one["f1"]),
-        )
-    return table
-
-
-def _certainty_table(scores: Scores) -> Table:
-    from mien.evaluation.intervals import percent
-
-    table = _table("probabilities", "T", "NLL", "Brier", "ECE-15 %", "AURC")
-    for name, one in (("as trained", scores.uncalibrated), ("calibrated", scores.calibrated)):
-        table.add_row(
-            name,
-            f"{one.temperature:.2f}",
-            f"{one.nll:.3f}",
-            f"{one.brier:.3f}",
-            percent(one.ece),
-            f"{one.aurc:.3f}",
-        )
-    return table
+def _shown(value: Any) -> str:
+    path = Path(str(value))
+    return path.name if path.is_absolute() else str(path)

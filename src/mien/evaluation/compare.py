@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
+from mien.evaluation import metrics
 from mien.evaluation.intervals import RESAMPLES, Estimate, percentiles, resample
+from mien.evaluation.predictions import Predictions, check_same_pictures
 
-__all__ = ["McNemar", "mcnemar", "paired_bootstrap"]
+__all__ = ["Comparison", "McNemar", "compare", "mcnemar", "paired_bootstrap"]
 
 Integers = NDArray[np.integer[Any]]
 
@@ -28,6 +30,88 @@ class McNemar:
     """Pictures that only B got right."""
     p_value: float
     """Two-sided and exact: how often a fair coin would split them at least as unevenly."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two sets of answers to the same questions."""
+
+    protocol: str
+    a: str
+    """Name of A."""
+    b: str
+    """Name of B."""
+    n: int
+    rates: dict[str, tuple[float, float, Estimate]]
+    """``accuracy``, ``macro_f1``, ``balanced_accuracy``: A's, B's, and A - B with its paired interval."""
+    recalls: dict[str, tuple[int, float | None, float | None]]
+    """Class -> n, A's recall, B's; None where n is 0."""
+    mcnemar: McNemar
+    agreement: float
+    """Share of the pictures to which both gave the same answer, right or wrong."""
+
+    @property
+    def better(self) -> str | None:
+        """``"a"`` or ``"b"`` where the interval of the accuracies' difference leaves out 0; else None."""
+        difference = self.rates["accuracy"][2]
+        return "a" if difference.low > 0 else "b" if difference.high < 0 else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON holds them."""
+        rates = {
+            name: {"a": a, "b": b, "difference": difference.as_dict()}
+            for name, (a, b, difference) in self.rates.items()
+        }
+        recalls = {label: {"n": n, "a": a, "b": b} for label, (n, a, b) in self.recalls.items()}
+        return {
+            **asdict(self),
+            "rates": rates,
+            "recalls": recalls,
+            "better": self.better,
+        }
+
+
+_RATES = {
+    "accuracy": metrics.accuracy,
+    "macro_f1": metrics.macro_f1,
+    "balanced_accuracy": metrics.balanced_accuracy,
+}
+
+
+def compare(a: Predictions, b: Predictions) -> Comparison:
+    """Compare two sets of answers to the same questions.
+
+    Raises:
+        InputError: If they were not given to the same pictures, with the same truth.
+    """
+    check_same_pictures(a, b)
+    num_classes = len(a.labels)
+    answers = (a.targets, a.predicted, b.predicted)
+    tables = [metrics.confusion_matrix(a.targets, one, num_classes) for one in answers[1:]]
+    rates = {
+        # The same draws every time: the interval is a function of the answers, not of the day.
+        name: (
+            float(rate(tables[0])),
+            float(rate(tables[1])),
+            paired_bootstrap(*answers, rate, np.random.default_rng(0)),
+        )
+        for name, rate in _RATES.items()
+    }
+    recalls: dict[str, tuple[int, float | None, float | None]] = {}
+    for index, label in enumerate(a.labels):
+        n = int(tables[0][index].sum())
+        shares = [table[index, index] / n if n else None for table in tables]
+        recalls[label] = (n, shares[0], shares[1])
+    return Comparison(
+        protocol=a.protocol,
+        a=a.model,
+        b=b.model,
+        n=len(a.targets),
+        rates=rates,
+        recalls=recalls,
+        mcnemar=mcnemar(*answers),
+        agreement=float((answers[1] == answers[2]).mean()),
+    )
 
 
 def paired_bootstrap(

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset
-from mien.errors import InputError, TrainingError
+from mien.errors import DataError, InputError, TrainingError
 from mien.evaluation.calibration import softmax
 from mien.evaluation.protocols import copies_of_training, protocols
 from mien.evaluation.scores import Scores, score
-from mien.evaluation.slices import Slice, picture_groups, slice_scores, vote_groups
+from mien.evaluation.slices import MIN_GROUP, Slice, picture_groups, slice_scores, vote_groups
 from mien.evaluation.views import Predictor, averaged
 from mien.modelfile import Head, ModelInfo
 from mien.preprocess import InputSpec, fit
 
-__all__ = ["Result", "evaluate", "predict_logits", "sample"]
+__all__ = ["Result", "evaluate", "predict_logits", "sample", "sample_rows"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -42,11 +42,13 @@ class Result:
     scores: Scores = field(repr=False)
     slices: tuple[Slice, ...] = field(repr=False)
     """Accuracy on thirds of the pictures: by brightness, contrast, sharpness, agreement of the votes."""
+    divisions: Mapping[str, NDArray[np.str_]] = field(default_factory=dict, repr=False)
+    """What ``slices`` was made from: for each division (n,) names of groups."""
 
     @property
     def is_final_test(self) -> bool:
         """Whether this split is the one to look at once; PublicTest in a folder called ``test`` is not."""
-        return self.split == "test" and not self.protocol.endswith("publictest")
+        return self.split == "test" and "-publictest" not in self.protocol
 
     @property
     def probs(self) -> NDArray[np.float64]:
@@ -58,8 +60,24 @@ class Result:
         """(n,) predicted classes."""
         return np.asarray(self.logits.argmax(axis=1))
 
+    def sliced(
+        self, columns: Mapping[str, Sequence[str] | NDArray[np.str_]], min_group: int = MIN_GROUP
+    ) -> Result:
+        """Return the result with its slices made anew, groups of one's own among them.
 
-def evaluate(
+        Args:
+            columns: For each division of one's own (n,) names of groups, beside `divisions`.
+            min_group: Groups with fewer pictures are left out.
+
+        Raises:
+            InputError: If a column does not name a group for each picture.
+        """
+        divisions = {**self.divisions, **columns}
+        correct = self.predictions == self.targets
+        return replace(self, slices=slice_scores(correct, divisions, min_group))
+
+
+def evaluate(  # noqa: PLR0913 - each is a choice of its own, and five have a default
     predict: Predictor,
     info: ModelInfo,
     dataset: Dataset,
@@ -67,6 +85,7 @@ def evaluate(
     *,
     views: str = "none",
     batch_size: int = 256,
+    keep: NDArray[np.bool_] | None = None,
     on_batch: Callable[[int], None] | None = None,
 ) -> tuple[Result, ...]:
     """Score every head of a model that the data can score.
@@ -78,18 +97,27 @@ def evaluate(
         split: ``"valid"`` to choose by, ``"test"`` once at the end.
         views: One of `views.VIEWS`.
         batch_size: Faces a call; it changes the speed only.
+        keep: (N,) for every row of the data whether it is scored: `mien.data.clean.CleanLists.kept`. The
+            protocols are then called ``…-clean``. None scores them all.
         on_batch: Called with the number of faces done after each batch.
 
     Returns:
         One result a protocol, in the order of the heads.
 
     Raises:
-        DataError: If no head can be scored on this data, or the split is not there.
+        DataError: If no head can be scored on this data, or the split is not there, or nothing of it is kept.
         InputError: If the split or batch size is impossible.
         UnknownNameError: If there are no such views.
         TrainingError: If the network gives anything but finite numbers.
     """
     found = protocols(info.heads, dataset, split)
+    if keep is not None:
+        found = tuple(cleaned for one in found if len((cleaned := one.without(keep)).rows))
+        if not found:
+            raise DataError(
+                f"The clean lists leave nothing of the {split} split; make them anew: mien data audit PATH "
+                "--write-clean FILE"
+            )
     rows = np.unique(np.concatenate([protocol.rows for protocol in found]))
     logits = predict_logits(
         predict,
@@ -129,6 +157,7 @@ def evaluate(
                 logits=answers,
                 scores=scores,
                 slices=slice_scores(answers.argmax(axis=1) == protocol.targets, divisions),
+                divisions=divisions,
             )
         )
     return tuple(results)
@@ -176,11 +205,21 @@ def sample(dataset: Dataset, split: str, n: int, rng: np.random.Generator) -> Da
         DataError: If the split is not there.
         InputError: If ``n`` is not positive.
     """
+    return dataset.take(sample_rows(dataset, split, n, rng))
+
+
+def sample_rows(dataset: Dataset, split: str, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return the rows that `sample` keeps, in order.
+
+    Raises:
+        DataError: If the split is not there.
+        InputError: If ``n`` is not positive.
+    """
     if n < 1:
         raise InputError(f"A sample of {n} pictures was asked for; expected 1 or more.")
     rows = dataset.rows(split)
     dropped = rng.permutation(rows)[n:]
-    return dataset.take(np.setdiff1d(np.arange(len(dataset)), dropped))
+    return np.setdiff1d(np.arange(len(dataset)), dropped)
 
 
 def _checked(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,21 @@ class Protocol:
     """(n,) true classes, as places in the head's labels."""
     shares: NDArray[np.float64] | None = None
     """(n, C) how the FER+ votes for the eight expressions were spread; None for labels without votes."""
+
+    def without(self, keep: NDArray[np.bool_]) -> Protocol:
+        """Return the protocol on fewer pictures, under a name of its own: such a score compares with no other.
+
+        Args:
+            keep: (N,) for every row of the data set, whether it stays.
+        """
+        kept = keep[self.rows]
+        return replace(
+            self,
+            name=f"{self.name}-clean",
+            rows=self.rows[kept],
+            targets=self.targets[kept],
+            shares=None if self.shares is None else self.shares[kept],
+        )
 
 
 def protocols(heads: Sequence[Head], dataset: Dataset, split: str) -> tuple[Protocol, ...]:

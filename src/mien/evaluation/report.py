@@ -18,6 +18,7 @@ from mien.evaluation.plots import (
     faces_picture,
     reliability_picture,
 )
+from mien.evaluation.predictions import PREDICTIONS_NAME, keep_predictions, write_predictions
 from mien.evaluation.row import write_rows
 from mien.evaluation.scores import Scores
 from mien.evaluation.slices import UNMEASURED
@@ -40,7 +41,7 @@ def write_report(
     folder: Path,
     num_faces: int = NUM_FACES,
 ) -> None:
-    """Write ``report.md``, ``result.json`` and, in one folder a head, its pictures and ``predictions.npz``.
+    """Write ``report.md``, ``result.json``, ``predictions.npz`` and, in one folder a head, its pictures.
 
     The faces shown are drawn at random, not chosen; they are the only pictures of the data in the folder.
 
@@ -61,19 +62,19 @@ def write_report(
             place = folder / result.head.name
             place.mkdir(exist_ok=True)
             _write_pictures(result, row["model"]["name"], dataset, place, num_faces)
-            np.savez_compressed(
-                place / "predictions.npz",
-                rows=result.rows,
-                targets=result.targets,
-                probs=result.probs.astype(np.float32),
-                labels=np.array(result.head.labels),
-            )
         (folder / "report.md").write_text(_text(results, rows), encoding="utf-8")
     except OSError as error:
         raise InputError(
             f"Cannot write the report to {folder}: {error.strerror}. Is it a folder that is writable, on a disk with room?"
         ) from None
     write_rows(rows, folder / "result.json")
+    write_predictions(
+        [
+            keep_predictions(result, dataset, row["model"])
+            for result, row in zip(results, rows, strict=True)
+        ],
+        folder / PREDICTIONS_NAME,
+    )
 
 
 def _write_pictures(
@@ -174,10 +175,10 @@ def _classes(scores: Scores) -> list[str]:
 
 
 def _slices(result: Result) -> list[str]:
-    lines = ["| accuracy by | groups | gap |", "|---|---|---|"]
+    lines = ["| accuracy by | groups | gap | as wide by chance |", "|---|---|---|---|"]
     for one in result.slices:
         groups = " · ".join(
             f"{group.name} {with_interval(group.accuracy)} of {group.n:,}" for group in one.groups
         )
-        lines.append(f"| {one.name} | {groups} | {percent(one.gap)} |")
+        lines.append(f"| {one.name} | {groups} | {percent(one.gap)} | {percent(one.chance)} |")
     return [*(lines if result.slices else []), "", UNMEASURED]

@@ -18,16 +18,21 @@ from mien.evaluation.intervals import Estimate, wilson
 
 __all__ = [
     "MIN_GROUP",
+    "SHUFFLES",
     "UNMEASURED",
     "Group",
     "Slice",
     "picture_groups",
     "slice_scores",
+    "thirds",
     "vote_groups",
 ]
 
 MIN_GROUP = 30
 """Groups with fewer pictures are left out: their interval would be wider than any gap worth finding."""
+
+SHUFFLES = 2_000
+"""Random divisions to which the gap of a slice is compared."""
 
 UNMEASURED = "The data says nothing about the people in it, so fairness between groups of people is not measured."
 
@@ -54,7 +59,11 @@ class Slice:
 
     name: str
     groups: tuple[Group, ...]
-    """Those with at least `MIN_GROUP` pictures."""
+    """Those with enough pictures."""
+    chance: float
+    """How often a division at random, into groups of the same sizes, has a gap at least as wide: 0 to 1."""
+    left_out: int = 0
+    """Pictures in groups that are too small."""
 
     @property
     def worst(self) -> Group:
@@ -72,17 +81,26 @@ class Slice:
             group.name: {"n": group.n, "accuracy": group.accuracy.as_dict()}
             for group in self.groups
         }
-        return {"groups": groups, "worst": self.worst.name, "gap": self.gap}
+        return {
+            "groups": groups,
+            "worst": self.worst.name,
+            "gap": self.gap,
+            "chance": self.chance,
+            "left_out": self.left_out,
+        }
 
 
 def slice_scores(
-    correct: NDArray[np.bool_], divisions: Mapping[str, Sequence[str] | NDArray[np.str_]]
+    correct: NDArray[np.bool_],
+    divisions: Mapping[str, Sequence[str] | NDArray[np.str_]],
+    min_group: int = MIN_GROUP,
 ) -> tuple[Slice, ...]:
     """Score each group of each division; divisions with fewer than two groups of some size are left out.
 
     Args:
         correct: (n,) whether each answer was right: ``result.predictions == result.targets``.
         divisions: For each division (n,) names of groups; a column of your own is as good as ours.
+        min_group: Groups with fewer pictures are left out, at least 1.
 
     Raises:
         InputError: If a division does not name a group for each picture.
@@ -97,23 +115,47 @@ def slice_scores(
         groups = []
         for group in dict.fromkeys(members.tolist()):
             inside = correct[members == group]
-            if len(inside) >= MIN_GROUP:
-                hits = int(inside.sum())
-                low, high = wilson(hits, len(inside))
-                groups.append(
-                    Group(
-                        name=str(group),
-                        n=len(inside),
-                        accuracy=Estimate(hits / len(inside), low, high),
-                    )
-                )
+            if len(inside) >= max(1, min_group):
+                groups.append(_group(str(group), int(inside.sum()), len(inside)))
         if len(groups) > 1:
-            order = _THIRDS.get(name, ())
-            groups.sort(
-                key=lambda group: order.index(group.name) if group.name in order else len(order)
+            groups.sort(key=lambda group: _order(group.name, _THIRDS.get(name, ())))
+            slices.append(
+                Slice(
+                    name=name,
+                    groups=tuple(groups),
+                    chance=_chance(groups),
+                    left_out=len(correct) - sum(group.n for group in groups),
+                )
             )
-            slices.append(Slice(name=name, groups=tuple(groups)))
     return tuple(slices)
+
+
+def _order(name: str, thirds_names: Sequence[str]) -> int:
+    """Thirds stand from the lowest to the highest, whether they have names of ours or are ranges of numbers."""
+    if name in thirds_names:
+        return thirds_names.index(name)
+    return {"≤": 0, ">": 2}.get(name[:1], 1)
+
+
+def _group(name: str, hits: int, n: int) -> Group:
+    low, high = wilson(hits, n)
+    return Group(name=name, n=n, accuracy=Estimate(hits / n, low, high))
+
+
+def _chance(groups: Sequence[Group]) -> float:
+    """Deal the right answers out at random to groups of these sizes, and count gaps as wide as the real one.
+
+    Of several groups one is always the worst: a gap means something only when chance seldom makes it as wide.
+    """
+    sizes = np.array([group.n for group in groups])
+    hits = np.array([round(group.accuracy.value * group.n) for group in groups])
+    # The same draws every time: the answer is a function of the counts, not of the day.
+    dealt = np.random.default_rng(0).multivariate_hypergeometric(
+        sizes, int(hits.sum()), size=SHUFFLES, method="marginals"
+    )
+    # A share of hits is an exact fraction; a hair is taken off so that rounding loses no tie.
+    gaps = np.ptp(dealt / sizes, axis=1)
+    return float((1 + (gaps >= np.ptp(hits / sizes) - 1e-12).sum()) / (1 + SHUFFLES))
 
 
 def picture_groups(images: NDArray[np.uint8]) -> dict[str, NDArray[np.str_]]:
@@ -127,21 +169,21 @@ def picture_groups(images: NDArray[np.uint8]) -> dict[str, NDArray[np.str_]]:
     pixels = images.astype(np.float32)
     edges = np.array([cv2.Laplacian(image, cv2.CV_32F).var() for image in pixels])
     return {
-        "brightness": _thirds(pixels.mean(axis=(1, 2)), "brightness"),
-        "contrast": _thirds(pixels.std(axis=(1, 2)), "contrast"),
-        "sharpness": _thirds(edges, "sharpness"),
+        "brightness": thirds(pixels.mean(axis=(1, 2)), _THIRDS["brightness"]),
+        "contrast": thirds(pixels.std(axis=(1, 2)), _THIRDS["contrast"]),
+        "sharpness": thirds(edges, _THIRDS["sharpness"]),
     }
 
 
 def vote_groups(shares: NDArray[np.float64]) -> dict[str, NDArray[np.str_]]:
     """Divide pictures into thirds by the entropy of their (n, C) shares of the votes."""
     entropy = -(shares * np.log(np.maximum(shares, np.finfo(np.float64).tiny))).sum(axis=1)
-    return {"votes": _thirds(entropy, "votes")}
+    return {"votes": thirds(entropy, _THIRDS["votes"])}
 
 
-def _thirds(values: NDArray[np.floating[Any]], name: str) -> NDArray[np.str_]:
-    """Name the third in which each value lies; equal values lie in the same one."""
+def thirds(values: NDArray[np.floating[Any]], names: Sequence[str]) -> NDArray[np.str_]:
+    """Name the third in which each of (n,) values lies, the lowest first; equal values lie in the same one."""
     lower, upper = np.quantile(values, [1 / 3, 2 / 3])
     place = (values > lower).astype(int) + (values > upper)
-    names: NDArray[np.str_] = np.array(_THIRDS[name])[place]
-    return names
+    named: NDArray[np.str_] = np.array(names)[place]
+    return named

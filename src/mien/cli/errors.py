@@ -1,0 +1,128 @@
+"""`mien errors`: the most confident mistakes of a result as a sheet of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.cli.given_results import SplitName, ViewsName
+from mien.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from mien.data.dataset import Dataset
+    from mien.evaluation.mistakes import Mistake, Mistakes
+
+__all__ = ["errors"]
+
+_SUFFIXES = (".png", ".html")
+_LISTED = 12
+
+
+def errors(  # noqa: PLR0913 - each option of the command is an argument
+    result: Annotated[
+        str,
+        typer.Argument(
+            help="A predictions file, a folder with one, or a model or run folder to score on --data first."
+        ),
+    ],
+    data: Annotated[Path, typer.Option(help="The labelled faces that were, or are to be, scored.")],
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="Which protocol, as far as its name is needed: fer2013 or ferplus."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a sheet: .png or .html.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many mistakes to show.")] = 48,
+    doubtful: Annotated[
+        bool | None,
+        typer.Option(
+            "--doubtful/--sound", help="Only mistakes whose label is in doubt, or only the others."
+        ),
+    ] = None,
+    split: Annotated[SplitName, typer.Option(help="For a model: what to score.")] = SplitName.valid,
+    views: Annotated[
+        ViewsName, typer.Option(help="For a model: test-time views.")
+    ] = ViewsName.none,
+) -> None:
+    """Show the most confident mistakes, and which of them may be the label's mistake instead.
+
+    A label is in doubt when FER+'s voters, FER2013's label or an identical picture side with the model, or when the
+    picture shows no face. The sheet holds pictures of the data: mind its licence before passing it on.
+    """
+    from rich.console import Console
+
+    from mien.cli.given_results import open_data, read_or_score
+    from mien.evaluation.mistakes import find_mistakes
+    from mien.evaluation.predictions import find_protocol
+
+    if output is not None and output.suffix not in _SUFFIXES:
+        raise InputError(f"--output {output}: expected a name that ends in .png or .html.")
+    is_file = Path(result).suffix == ".npz" or (Path(result) / "predictions.npz").is_file()
+    answers = find_protocol(
+        read_or_score(result, None if is_file else data, split, views, batch_size=256), protocol
+    )
+    dataset = open_data(data, answers.image_size, quiet=not is_file)
+    mistakes = find_mistakes(answers, dataset)
+    shown = [one for one in mistakes.found if doubtful is None or bool(one.doubts) == doubtful]
+    title = f"{answers.model} on {answers.protocol}: mistakes"
+    _show(Console(highlight=False), mistakes, shown[:_LISTED], title)
+    if output is not None:
+        _write(output, mistakes, shown[:count], dataset, title)
+
+
+def _write(
+    path: Path, mistakes: Mistakes, shown: list[Mistake], dataset: Dataset, title: str
+) -> None:
+    images = dataset.images[[one.row for one in shown]]
+    if path.suffix == ".png":
+        from mien.evaluation.plots_mistakes import mistakes_sheet
+
+        mistakes_sheet(shown, images, path, f"{title}, the {len(shown)} most confident")
+    else:
+        from mien.data.whole import whole_file
+        from mien.evaluation.mistakes_page import mistakes_html
+
+        with whole_file(path) as partial:
+            partial.write_text(mistakes_html(mistakes, shown, images, title), encoding="utf-8")
+    typer.echo(f"sheet: {path}", err=True)
+
+
+def _show(console: Console, mistakes: Mistakes, listed: list[Mistake], title: str) -> None:
+    from rich.markup import escape
+
+    from mien.evaluation.mistakes import DOUBTS
+
+    total = len(mistakes.found)
+    console.print(
+        f"[bold]{escape(title)}[/]: {total:,} on {mistakes.n:,} pictures ({total / mistakes.n:.1%})"
+    )
+    confused = [f"{truth} → {answer} {n:,}" for (truth, answer), n in mistakes.confusions.items()]
+    console.print(f"most often: {escape(' · '.join(confused[:6]))}")
+    if total:
+        console.print(
+            f"labels in doubt: {mistakes.doubtful:,} of the mistakes ({mistakes.doubtful / total:.0%})"
+        )
+    for doubt, n in sorted(mistakes.counts.items(), key=lambda item: -item[1]):
+        console.print(f"  {n:>5,}  {doubt}: {DOUBTS[doubt]}")
+    console.print(_table(listed))
+
+
+def _table(listed: list[Mistake]) -> Table:
+    from rich.markup import escape
+
+    from mien.cli.result_tables import plain_table
+
+    table = plain_table("picture", "sure", "label", "answer")
+    table.add_column("why the label is in doubt", overflow="fold")
+    for column in table.columns[2:4]:
+        column.justify = "left"
+    for one in listed:
+        why = "; ".join(f"{doubt}: {found}" for doubt, found in one.doubts.items())
+        table.add_row(escape(one.name), f"{one.confidence:.0%}", one.truth, one.answer, escape(why))
+    return table

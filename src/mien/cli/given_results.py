@@ -1,0 +1,98 @@
+"""A result as users name it for `mien compare` and `mien errors`: saved predictions, or a model and data to score."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from mien.errors import InputError
+
+if TYPE_CHECKING:
+    from mien.data.dataset import Dataset
+    from mien.evaluation.predictions import Predictions
+
+__all__ = ["SplitName", "ViewsName", "open_data", "read_or_score"]
+
+
+class SplitName(StrEnum):
+    """The splits that can be scored."""
+
+    valid = "valid"
+    test = "test"
+
+
+class ViewsName(StrEnum):
+    """The sets of test-time views."""
+
+    none = "none"
+    flip = "flip"
+    tencrop = "tencrop"
+
+
+def read_or_score(
+    name: str, data: Path | None, split: str, views: str, batch_size: int
+) -> tuple[Predictions, ...]:
+    """Return the answers of a result.
+
+    Args:
+        name: A predictions file, a folder with one, or (with data) a model or a run folder.
+        data: What to score a model on; a file of predictions is read either way.
+        split: ``"valid"`` or ``"test"``.
+        views: Test-time views.
+        batch_size: Faces a call.
+
+    Raises:
+        InputError: If it is a model and there is no data.
+        DataError: If a file of predictions is damaged.
+    """
+    from mien.evaluation.predictions import PREDICTIONS_NAME, read_predictions
+
+    path = Path(name)
+    if path.suffix == ".npz" or (data is None and (path / PREDICTIONS_NAME).is_file()):
+        return read_predictions(path)
+    if data is None:
+        raise InputError(
+            f"{name} is no file of predictions, nor a folder with a {PREDICTIONS_NAME}. To score a model, give --data; "
+            "to make such a file: mien evaluate MODEL --data PATH --predictions FILE.npz"
+        )
+    return _score(name, data, split, views, batch_size)
+
+
+def open_data(path: Path, size: int, *, quiet: bool = False) -> Dataset:
+    """Open a data set, and print its notes on the error stream unless that was done before."""
+    from mien.data.catalog import open_dataset
+
+    dataset = open_dataset(path, size=size)
+    for note in () if quiet else dataset.notes:
+        typer.echo(f"note: {note}", err=True)
+    return dataset
+
+
+def _score(
+    name: str, data: Path, split: str, views: str, batch_size: int
+) -> tuple[Predictions, ...]:
+    from mien.cli.progress import faces_progress
+    from mien.evaluation.evaluate import evaluate
+    from mien.evaluation.predictions import keep_predictions
+    from mien.evaluation.row import count_test_run
+    from mien.evaluation.scored_model import open_scored_model
+
+    model = open_scored_model(name)
+    dataset = open_data(data, model.info.input.size)
+    with faces_progress(len(dataset.rows(split))) as advance:
+        results = evaluate(
+            model.predict,
+            model.info,
+            dataset,
+            split,
+            views=views,
+            batch_size=batch_size,
+            on_batch=advance,
+        )
+    for result in results:
+        if result.is_final_test:
+            count_test_run(model.ledger, model.facts, result)
+    return tuple(keep_predictions(result, dataset, model.facts) for result in results)

@@ -1,0 +1,85 @@
+"""What the leaderboard says of studies: the best value of each, from the summaries in ``results/studies/``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mien.errors import DataError
+
+__all__ = ["StudyLine", "read_studies", "study_text"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyLine:
+    """One study in one line."""
+
+    name: str
+    protocol: str
+    n: int
+    num_seeds: int
+    best: str | None
+    """The value with the first rank; None if none has a rank."""
+    accuracy: float | None
+    """Of the best value, mean over the seeds, 0 to 1."""
+    accuracy_sd: float | None
+    macro_f1: float | None
+    failed: tuple[str, ...]
+    """Values that collapsed, diverged or ran out of memory."""
+
+
+def read_studies(folder: Path) -> tuple[StudyLine, ...]:
+    """Read the summaries of a folder, in the order of their names; none where there is no such folder.
+
+    Args:
+        folder: Usually ``results/studies``, with ``summary.json`` files under any name.
+
+    Raises:
+        DataError: If a file holds no summary.
+    """
+    studies = []
+    for file in sorted(folder.glob("*.json")):
+        try:
+            studies.append(_line(json.loads(file.read_text(encoding="utf-8"))))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{file} holds no summary of a study ({error}); copy it again from the study's folder."
+            ) from None
+    return tuple(studies)
+
+
+def study_text(study: StudyLine) -> str:
+    """Return a study as one line of plain text."""
+    seeds = f"{study.num_seeds} seed{'' if study.num_seeds == 1 else 's'}"
+    if study.best is None or study.accuracy is None:
+        best = "no value has a rank"
+    else:
+        spread = "" if not study.accuracy_sd else f" ± {100 * study.accuracy_sd:.2f}"
+        score = "" if study.macro_f1 is None else f", macro-F1 {100 * study.macro_f1:.2f}"
+        best = f"best is {study.best} with {100 * study.accuracy:.2f}{spread}{score}"
+    failed = f"; failed: {', '.join(study.failed)}" if study.failed else ""
+    return f"{study.name}: {best} on {study.protocol}, {seeds}{failed}"
+
+
+def _line(summary: Mapping[str, Any]) -> StudyLine:
+    ranked = [point for point in summary["points"] if point["rank"] is not None]
+    best = min(ranked, key=lambda point: point["rank"]) if ranked else None
+    scores = {} if best is None else best["scores"]
+    return StudyLine(
+        name=summary["name"],
+        protocol=summary["protocol"],
+        n=summary["n"],
+        num_seeds=len(summary["seeds"]),
+        best=None if best is None else best["label"],
+        accuracy=None if best is None else scores["accuracy"]["mean"],
+        accuracy_sd=None if best is None else scores["accuracy"]["sd"],
+        macro_f1=None if best is None else scores["macro_f1"]["mean"],
+        failed=tuple(
+            f"{point['label']} ({point['state']})"
+            for point in summary["points"]
+            if point["rank"] is None and point["state"] != "finished"
+        ),
+    )

@@ -1,0 +1,70 @@
+"""`mien leaderboard` from the outside: tables, filters, order, files."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mien.cli import app
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "results", tmp_path / "rows")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, ["leaderboard", *map(str, arguments)])
+
+
+def test_our_rows_stand_beside_published_ones_of_the_same_protocol():
+    shown = invoke("rows").output
+    table = shown.split("fer2013-publictest")[1].split("fer2013-privatetest")[0]
+    assert "mien-s, onnx" in table
+    assert "usef-kh: tuned VGG" in table
+    assert "ResEmoteNet" not in table
+    assert "leak reported" in shown
+
+
+def test_without_rows_the_published_ones_are_left():
+    shown = invoke()
+    assert shown.exit_code == 0
+    assert "mien-s" not in shown.output
+    assert "ResEmoteNet" in shown.output
+
+
+def test_filters_leave_out_and_the_order_changes():
+    ours = invoke("rows", "--ours").output
+    assert "mien-s, onnx" in ours
+    assert "usef-kh" not in ours
+    sound = invoke("rows", "--sound", "--published", "--protocol", "fer2013-private").output
+    assert "LetheSec" not in sound
+    assert "ResEmoteNet" not in sound
+    assert "EmoNeXt" in sound
+    assert "ferplus" not in sound
+    by_year = invoke("--protocol", "fer2013-private", "--sort", "year").output
+    assert by_year.index("ResEmoteNet") < by_year.index("EmoNeXt") < by_year.index("Tang")
+
+
+def test_filters_that_leave_nothing_say_what_there_is():
+    assert "No figure is left by these filters. Protocols: fer2013-publictest, " in (
+        invoke("--protocol", "raf").output
+    )
+
+
+def test_files_hold_everything_whatever_is_shown(tmp_path):
+    done = invoke("rows", "--write", "b.md", "--html", "b.html", "--protocol", "raf")
+    assert done.exit_code == 0, done.output
+    for name in ("b.md", "b.html"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert "mien-s, onnx" in text
+        assert "ResEmoteNet" in text
+
+
+def test_a_folder_that_is_not_there_is_named():
+    assert "There is no folder no; expected one with rows" in str(invoke("no").exception)
