@@ -1,12 +1,17 @@
 import hashlib
 import http.server
+import json
+import re
+import sys
 import threading
+from functools import partial
 
 import pytest
 
 from mien import download
-from mien.download import RemoteFile, fetch, is_intact
-from mien.errors import DownloadError
+from mien.download import RemoteFile, fetch, is_hub_name, is_intact
+from mien.errors import DownloadError, MissingExtraError, ModelFileError
+from mien.modelfile import load_model
 
 BODY = b"weights " * 5000
 REMEDY = "Copy it by hand."
@@ -163,3 +168,126 @@ def test_a_folder_that_cannot_be_made_is_named(server, tmp_path):
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(DownloadError, match=r"gone cannot be read: No such file"):
         download.sha256_of(tmp_path / "gone")
+
+
+class HubHandler(http.server.BaseHTTPRequestHandler):
+    """Answers as the Hub does for the files of one model: by HEAD with its commit and checksum, by GET with the bytes."""
+
+    def do_HEAD(self):
+        self._answer()
+
+    def do_GET(self):
+        body = self._answer()
+        if body is not None:
+            self.wfile.write(body)
+
+    def _answer(self):
+        self.server.asked.append((self.command, self.path))
+        owner, _, rest = self.path.strip("/").partition("/resolve/")
+        body = self.server.files.get(rest.partition("/")[2]) if owner == "some/faces" else None
+        if body is None:
+            self.send_response(404)
+            code = "RepoNotFound" if owner != "some/faces" else "EntryNotFound"
+            self.send_header("X-Error-Code", code)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return None
+        self.send_response(200)
+        self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
+        self.send_header("X-Repo-Commit", "a" * 40)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        return body
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path, tiny_model_path):
+    """A Hub on this machine with one model, some/faces."""
+    huggingface_hub = pytest.importorskip("huggingface_hub", reason="the extra hub")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), HubHandler)
+    body = tiny_model_path.read_bytes()
+    promised = {"sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body)}
+    config = {"onnx_file": "onnx/model.onnx", "files": {"onnx/model.onnx": promised}}
+    server.files = {"config.json": json.dumps(config).encode(), "onnx/model.onnx": body}
+    server.asked = []
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    places = {"cache_dir": tmp_path / "hf"}
+    here = f"http://127.0.0.1:{server.server_port}"
+    download_file = huggingface_hub.hf_hub_download
+    look_up = huggingface_hub.try_to_load_from_cache
+    monkeypatch.setattr(
+        huggingface_hub, "hf_hub_download", partial(download_file, endpoint=here, **places)
+    )
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", partial(look_up, **places))
+    monkeypatch.chdir(tmp_path)
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.slow  # importing huggingface_hub takes a second
+def test_a_model_on_the_hub_is_fetched_once_and_said_to_be(hub, caplog):
+    assert load_model("some/faces").info.name == "tiny"
+    said = [record.getMessage() for record in caplog.records if record.name == "mien.download"]
+    assert said[0].startswith("Fetching config.json of some/faces from the Hugging Face Hub")
+    assert re.fullmatch(r"Fetching onnx/model.onnx of some/faces .*, 0\.0 MB …", said[1])
+    asked = len(hub.asked)
+    assert asked
+    assert load_model("some/faces").info.name == "tiny"
+    assert len(hub.asked) == asked  # from the cache, without a word to the Hub
+    assert {file.rpartition("/")[2] for _, file in hub.asked} == {"config.json", "model.onnx"}
+
+
+@pytest.mark.slow  # importing huggingface_hub takes a second
+def test_other_bytes_than_promised_are_refused(hub):
+    hub.files["onnx/model.onnx"] += b"more"
+    with pytest.raises(ModelFileError, match=r"is not the file that config.json promises"):
+        load_model("some/faces")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("hub")
+def test_a_model_that_is_not_on_the_hub_is_named():
+    with pytest.raises(
+        DownloadError, match=r"config.json of some/body cannot be had from the Hugging Face Hub: "
+    ):
+        load_model("some/body")
+
+
+@pytest.mark.slow  # importing huggingface_hub takes a second
+def test_a_path_that_was_mistyped_never_reaches_the_hub(hub, tmp_path):
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(ModelFileError, match=r"There is no model file runs/mine\."):
+        load_model("runs/mine")
+    assert hub.asked == []
+
+
+def test_without_the_extra_it_says_which(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[hub\]'"):
+        load_model("some/faces")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("some/faces", True),
+        ("some/faces@v1.0", True),
+        ("faces", False),
+        ("/some/faces", False),
+        ("a/b/c", False),
+        ("../faces", False),
+        ("some/", False),
+    ],
+)
+def test_what_can_be_a_name_on_the_hub(name, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert is_hub_name(name) is expected

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from mien import modelfile
 from mien.errors import InputError, ModelFileError, UnknownNameError
-from mien.modelfile import METADATA_KEY, Head, ModelInfo, list_models, load_model
+from mien.modelfile import METADATA_KEY, Head, ModelInfo, adjusted, list_models, load_model
 from mien.preprocess import InputSpec
 
 
@@ -235,3 +236,87 @@ def test_int8_takes_the_exact_path_where_sums_may_overflow(monkeypatch, processo
     monkeypatch.setattr(modelfile.platform, "machine", lambda: processor)
     monkeypatch.setattr(modelfile.Path, "read_text", read)
     assert modelfile._may_overflow() is expected
+
+
+def test_the_uniform_prior_divides_calibrated_probabilities_by_the_frequencies():
+    head = Head(name="x", labels=("a", "b", "c"), prior=(0.6, 0.3, 0.1), temperature=0.5)
+    logits = np.array([[1.0, 0.5, 0.2], [-2.0, 0.0, 3.0]])
+
+    def softmax(values):
+        powers = np.exp(values / head.temperature)
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    expected = softmax(logits) / head.prior
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(softmax(adjusted(logits, head, "uniform")), expected, rtol=1e-12)
+    assert adjusted(logits, head, "training") is logits
+
+
+def test_frequencies_come_back_and_older_files_have_none(rewritten, record):
+    assert record["heads"][0]["prior"] is None
+    for head in record["heads"]:
+        del head["prior"]
+    assert load_model(rewritten(record)).info.heads[0].prior is None
+    record["heads"][0]["prior"] = [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.4]
+    head = load_model(rewritten(record)).info.heads[0]
+    assert head.prior == (0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.4)
+
+
+@pytest.mark.parametrize("prior", [(0.5, 0.6), (1.0,), (1.0, 0.0)])
+def test_frequencies_must_be_those_of_the_labels(prior):
+    with pytest.raises(InputError, match=r"has the prior .*; expected 2 positive numbers"):
+        Head(name="x", labels=("a", "b"), prior=prior)
+
+
+@pytest.fixture
+def hub_folder(tiny_model_path, tmp_path):
+    """A folder as `mien export --to hub` names its files, and a function that writes its config anew."""
+    folder = tmp_path / "hub"
+    (folder / "onnx").mkdir(parents=True)
+    body = tiny_model_path.read_bytes()
+    (folder / "onnx" / "model.onnx").write_bytes(body)
+    promised = {"sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body)}
+
+    def write(**changes):
+        config = {
+            "onnx_file": "onnx/model.onnx",
+            "files": {"onnx/model.onnx": promised, "../tiny.onnx": promised},
+        }
+        (folder / "config.json").write_text(json.dumps({**config, **changes}))
+
+    write()
+    return folder, write
+
+
+def test_a_hub_folder_opens_as_its_onnx_file(hub_folder):
+    model = load_model(hub_folder[0])
+    assert model.info.name == "tiny"
+    assert model.path == hub_folder[0] / "onnx" / "model.onnx"
+    assert load_model(str(hub_folder[0])).info == model.info
+
+
+def test_a_hub_folder_with_another_file_than_promised_is_refused(hub_folder):
+    folder, _ = hub_folder
+    with (folder / "onnx" / "model.onnx").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(ModelFileError, match=r"is not the file that config.json promises: its SHA"):
+        load_model(folder)
+    (folder / "onnx" / "model.onnx").unlink()
+    with pytest.raises(ModelFileError, match=r"names onnx/model.onnx, which is not there"):
+        load_model(folder)
+
+
+def test_a_hub_folder_cannot_reach_outside_of_itself(hub_folder):
+    folder, write = hub_folder
+    write(onnx_file="../tiny.onnx")
+    with pytest.raises(ModelFileError, match=r"names a file outside of its folder: \.\./tiny"):
+        load_model(folder)
+
+
+def test_a_folder_of_another_library_is_named(hub_folder):
+    folder, _ = hub_folder
+    (folder / "config.json").write_text('{"model_type": "vit"}')
+    with pytest.raises(
+        ModelFileError, match=r"config.json is not of a folder that mien can read.*--to hub DIR"
+    ):
+        load_model(folder)

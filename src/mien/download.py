@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import http.client
 import logging
+import os
+import re
 import secrets
 import urllib.error
 import urllib.request
@@ -13,13 +15,14 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from mien.errors import DownloadError
+from mien.errors import DownloadError, MissingExtraError
 
-__all__ = ["RemoteFile", "fetch", "is_intact", "sha256_of"]
+__all__ = ["RemoteFile", "fetch", "hub_file", "is_hub_name", "is_intact", "sha256_of"]
 
 logger = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 1 << 16
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?", re.ASCII)
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """What comes from this very machine needs no encryption on the way."""
 
@@ -103,6 +106,50 @@ def sha256_of(path: Path) -> str:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
         raise DownloadError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def is_hub_name(name: str) -> bool:
+    """Tell whether a name can be that of a model on the Hugging Face Hub: ``owner/name`` or ``owner/name@revision``.
+
+    Where the part before the slash is a folder here, it is a path that was mistyped: nothing is asked of the Hub.
+    """
+    return bool(_HUB_NAME.fullmatch(name)) and not Path(name.partition("/")[0]).exists()
+
+
+def hub_file(name: str, file: str, size_bytes: int | None = None) -> Path:
+    """Return a file of a model on the Hugging Face Hub, from its own cache where it was fetched before.
+
+    What is in the cache stays as it is, without a look at the Hub; name a revision to get that one.
+
+    Args:
+        name: ``owner/name`` or ``owner/name@revision``.
+        file: Its path there.
+        size_bytes: For the message, if known.
+
+    Raises:
+        MissingExtraError: If huggingface_hub is not installed.
+        DownloadError: If there is no such model or file, or the Hub cannot be reached.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read once, when it is first imported
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise MissingExtraError("hub", "Reading a model from the Hugging Face Hub") from None
+    repository, _, revision = name.partition("@")
+    try:
+        cached = huggingface_hub.try_to_load_from_cache(repository, file, revision=revision or None)
+        if isinstance(cached, str):
+            return Path(cached)
+        size = "" if size_bytes is None else f", {size_bytes / 1e6:.1f} MB"
+        # A warning, so that it is seen without any setting: nothing is fetched unsaid.
+        logger.warning("Fetching %s of %s from the Hugging Face Hub%s …", file, name, size)
+        return Path(huggingface_hub.hf_hub_download(repository, file, revision=revision or None))
+    except (OSError, ValueError) as error:  # the parents of all that huggingface_hub raises
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DownloadError(
+            f"{file} of {name} cannot be had from the Hugging Face Hub: {reason} Check the name, or fetch the folder "
+            "elsewhere and give its path."
+        ) from None
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,32 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from mien.download import hub_file, is_hub_name, sha256_of
 from mien.errors import InputError, ModelFileError, UnknownNameError, suggestion
 from mien.paths import weights_dir
 from mien.preprocess import InputSpec, to_inputs
 
-__all__ = ["METADATA_KEY", "Head", "Model", "ModelInfo", "list_models", "load_model"]
+__all__ = [
+    "HUB_CONFIG",
+    "METADATA_KEY",
+    "PRIORS",
+    "Head",
+    "Model",
+    "ModelInfo",
+    "adjusted",
+    "check_prior",
+    "list_models",
+    "load_model",
+]
 
 METADATA_KEY = "mien"
 """Under this name the record stands in ONNX metadata and in safetensors headers, as JSON."""
+
+HUB_CONFIG = "config.json"
+"""What names the files of a folder that `mien export --to hub` wrote."""
+
+PRIORS = ("training", "uniform")
+"""What is taken as known before a face is seen: that expressions are as frequent as in training, or all equally so."""
 
 FORMAT = 1
 """Raised when a reader of the old format would misread the new one."""
@@ -43,6 +61,8 @@ class Head:
     """Logits are divided by it before softmax, so that confidence means accuracy (Guo et al. 2017)."""
     unsure_below: float | None = None
     """Answers less confident than this are unsure; None if that was never measured, as in files of before."""
+    prior: tuple[float, ...] | None = None
+    """How frequent each label was in training, summing to 1; None if that is not known, as in files of before."""
 
     def __post_init__(self) -> None:
         if not self.labels or len(set(self.labels)) != len(self.labels):
@@ -57,6 +77,19 @@ class Head:
             raise InputError(
                 f"Head '{self.name}' is unsure below {self.unsure_below}; expected 0 to 1, or nothing."
             )
+        if self.prior is not None and not _is_prior(self.prior, len(self.labels)):
+            raise InputError(
+                f"Head '{self.name}' has the prior {list(self.prior)}; expected {len(self.labels)} positive numbers "
+                "that sum to 1, or nothing."
+            )
+
+
+def _is_prior(prior: tuple[float, ...], num_labels: int) -> bool:
+    return (
+        len(prior) == num_labels
+        and all(share > 0 for share in prior)
+        and math.isclose(sum(prior), 1, abs_tol=1e-4)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,15 +156,73 @@ class ModelInfo:
                 raise ModelFileError(
                     f"{where} lacks {', '.join(missing)} in its record. Export it again: mien export"
                 )
-            fields["heads"] = tuple(
-                Head(**{**h, "labels": tuple(h["labels"])}) for h in fields["heads"]
-            )
+            fields["heads"] = tuple(_head_from(head) for head in fields["heads"])
             fields["input"] = InputSpec.from_dict(fields["input"])
             return cls(**fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelFileError(
                 f"{where} has a record that cannot be read: {error}. Export it again: mien export"
             ) from None
+
+
+def _head_from(fields: Mapping[str, Any]) -> Head:
+    prior = fields.get("prior")
+    return Head(
+        **{
+            **fields,
+            "labels": tuple(fields["labels"]),
+            "prior": None if prior is None else tuple(prior),
+        }
+    )
+
+
+def check_prior(head: Head, prior: str) -> None:
+    """Make sure that a head can answer under a prior.
+
+    Raises:
+        UnknownNameError: If it is none of `PRIORS`.
+        InputError: If the model does not say how frequent its labels were in training.
+    """
+    if prior not in PRIORS:
+        raise UnknownNameError("prior", prior, PRIORS, "mien predict --help")
+    if prior == "uniform" and head.prior is None:
+        raise InputError(
+            f"The head '{head.name}' of this model does not say how frequent its labels were in training, so they "
+            "cannot be balanced. Export the model again with its training data: mien export RUN --calibrate DATA"
+        )
+
+
+def adjusted(
+    logits: NDArray[np.floating[Any]], head: Head, prior: str
+) -> NDArray[np.floating[Any]]:
+    """Return logits as they would be if labels were as frequent as the prior says.
+
+    A network that met one face of disgust among sixty needs strong evidence to say so. Under the uniform prior that
+    head start of the frequent labels is taken away: calibrated probabilities are divided by the frequencies in
+    training. Rare labels are found more often, and named wrongly more often too; accuracy on data with the
+    frequencies of training falls.
+
+    Args:
+        logits: (..., C) of the head, before its temperature; averaged over views or not.
+        head: Whose logits they are.
+        prior: ``"training"`` leaves them as they are; ``"uniform"`` takes all labels as equally frequent.
+
+    Returns:
+        (..., C) logits; softmax at the head's temperature makes probabilities of them, as before.
+
+    Raises:
+        UnknownNameError: If the prior is none of `PRIORS`.
+        InputError: If the model does not say how frequent its labels were in training.
+
+    Source:
+        Menon et al. 2021, "Long-tail learning via logit adjustment", https://arxiv.org/abs/2007.07314, the post-hoc
+        form, here after calibration: logits / T - log(frequency). Without the temperature it overshoots.
+    """
+    check_prior(head, prior)
+    if prior == "training" or head.prior is None:
+        return logits
+    start = head.temperature * np.log(np.array(head.prior))  # (C,)
+    return np.asarray(logits - start.astype(logits.dtype))
 
 
 class Model:
@@ -169,12 +260,15 @@ def load_model(name_or_path: str | Path, threads: int = 1) -> Model:
     """Open a model that ships with mien, or a model file.
 
     Args:
-        name_or_path: ``"mien-s"``, or the path of an ``.onnx`` file that `mien export` wrote.
+        name_or_path: ``"mien-s"``; the path of an ``.onnx`` file or of a Hub folder that `mien export` wrote; or
+            ``"owner/name"``, such a folder on the Hugging Face Hub, which is fetched once, and said to be.
         threads: How many threads one call may use; 0 lets ONNX Runtime choose.
 
     Raises:
         UnknownNameError: If there is neither such a model nor such a file.
         ModelFileError: If the file is damaged, or lacks its record.
+        MissingExtraError: If it is on the Hub and huggingface_hub is not installed.
+        DownloadError: If the Hub does not give it.
         InputError: If ``threads`` is negative.
     """
     if threads < 0:
@@ -197,14 +291,46 @@ def _find(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if str(name_or_path) in list_models():
         return weights_dir() / f"{name_or_path}.onnx"
+    if (path / HUB_CONFIG).is_file():
+        return _onnx_of(path / HUB_CONFIG, lambda file, _: path / file)
     if path.suffix == ".safetensors" or path.is_dir():
         raise ModelFileError(
             f"{path} holds a network for training; recognising needs ONNX. Write it with: mien export RUN --to onnx"
         )
     if not path.is_file():
+        if isinstance(name_or_path, str) and path.suffix != ".onnx" and is_hub_name(name_or_path):
+            name = name_or_path
+            return _onnx_of(
+                hub_file(name, HUB_CONFIG), lambda file, size: hub_file(name, file, size)
+            )
         if path.suffix == ".onnx" or len(path.parts) > 1:
             raise ModelFileError(f"There is no model file {path}.")
         raise UnknownNameError("model", str(name_or_path), list_models(), "mien models")
+    return path
+
+
+def _onnx_of(config: Path, get: Callable[[str, int], Path]) -> Path:
+    """Return the ONNX file that a Hub folder names, once its bytes are those that the folder promises."""
+    try:
+        fields = json.loads(config.read_text(encoding="utf-8"))
+        file = fields["onnx_file"]
+        promised, size = fields["files"][file]["sha256"], fields["files"][file]["bytes"]
+        is_inside = not Path(file).is_absolute() and ".." not in Path(file).parts
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(
+            f"{config} is not of a folder that mien can read ({type(error).__name__}: {error}). "
+            "Expected one of: mien export RUN --to hub DIR"
+        ) from None
+    if not is_inside:
+        raise ModelFileError(f"{config} names a file outside of its folder: {file}. Do not use it.")
+    path = get(file, size)
+    if not path.is_file():
+        raise ModelFileError(f"{config} names {file}, which is not there. Fetch the folder again.")
+    if (found := sha256_of(path)) != promised:
+        raise ModelFileError(
+            f"{path} is not the file that {config.name} promises: its SHA-256 is {found}, expected {promised}. "
+            "Fetch the folder again."
+        )
     return path
 
 

@@ -64,3 +64,18 @@ def test_without_torch_it_names_the_extra(run, monkeypatch):
 def test_an_unknown_form_is_a_usage_error(run):
     result = CliRunner().invoke(app, ["export", str(run), "--to", "coreml"])
     assert result.exit_code == 2
+
+
+@pytest.mark.slow
+def test_a_run_becomes_a_folder_for_the_hub(run):
+    result = CliRunner().invoke(app, ["export", str(run), "--to", "hub", str(run / "hub")])
+    assert result.exit_code == 0, result.output
+    assert "model.safetensors: 0.0" in result.output
+    assert load_model(run / "hub").info.name == "tiny"
+
+
+def test_the_hub_needs_a_folder_and_a_file_none(run):
+    result = CliRunner().invoke(app, ["export", str(run), "--to", "hub"])
+    assert "Name the folder to write: mien export RUN --to hub DIR" in str(result.exception)
+    result = CliRunner().invoke(app, ["export", str(run), str(run / "hub")])
+    assert "A folder is for --to hub only; name a file with: --out" in str(result.exception)

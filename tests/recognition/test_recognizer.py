@@ -9,7 +9,7 @@ import pytest
 
 from mien import images
 from mien.data.synthetic import draw_scene
-from mien.errors import ImageError, InputError, ModelFileError
+from mien.errors import ImageError, InputError, ModelFileError, UnknownNameError
 from mien.faces import CropFrame
 from mien.modelfile import load_model
 from mien.preprocess import InputSpec, fit
@@ -346,3 +346,27 @@ def test_boxes_of_your_own_replace_the_detector_s(tiny_model_path):
 def test_a_box_outside_the_picture_is_named(tiny_model_path):
     with pytest.raises(InputError, match=r"Box 0 \[40, 0, 5, 5\] lies outside the picture"):
         Recognizer(tiny_model_path).predict(even(0, (20, 30)), boxes=[(40, 0, 5, 5)])
+
+
+def test_under_the_uniform_prior_rare_expressions_need_less_evidence(tiny_model_path):
+    model = load_model(tiny_model_path)
+    head = dataclasses.replace(
+        model.info.head("fer2013"), prior=(0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.4)
+    )
+    model.info = dataclasses.replace(model.info, heads=(head, model.info.heads[1]))
+    grey = [even(139)]  # a mean of 0.09: happy has 0.72, neutral has 2
+    usual = Recognizer(model, labels="fer2013", detector="none")
+    balanced = Recognizer(model, labels="fer2013", detector="none", prior="uniform")
+    (before,), (after,) = usual.predict_faces(grey), balanced.predict_faces(grey)
+    expected = np.array(list(before.probabilities.values())) / head.prior
+    np.testing.assert_allclose(
+        list(after.probabilities.values()), expected / expected.sum(), rtol=1e-9
+    )
+    assert after.confidence < before.confidence
+
+
+def test_a_prior_that_cannot_be_had_is_refused_at_once(tiny_model_path):
+    with pytest.raises(InputError, match="does not say how frequent its labels were"):
+        Recognizer(tiny_model_path, detector="none", prior="uniform")
+    with pytest.raises(UnknownNameError, match="No prior is called 'flat'"):
+        Recognizer(tiny_model_path, detector="none", prior="flat")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli.options import ModelOption
 from mien.errors import MienError
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ _SIDES_PX = (640, 480)
 
 
 def bench(
-    model: Annotated[
-        str, typer.Option("--model", help="Name of a model or path of a model file.")
-    ] = "mien-s",
+    model: ModelOption = "mien-s",
     repeats: Annotated[
         int, typer.Option("--repeats", min=1, help="How often each thing is timed; medians count.")
     ] = 20,

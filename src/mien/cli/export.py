@@ -1,25 +1,38 @@
-"""`mien export`: a trained network becomes a file that runs without PyTorch."""
+"""`mien export`: a trained network becomes a file, or a folder for the Hub, that runs without PyTorch."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.errors import MissingExtraError
+from mien.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from mien.data.dataset import Dataset
+    from mien.modelfile import Model
 
 __all__ = ["export"]
 
 
 class _Target(StrEnum):
     onnx = "onnx"
+    hub = "hub"
 
 
-def export(
-    run: Annotated[Path, typer.Argument(help="A run folder, or its weights.safetensors.")],
+def export(  # noqa: PLR0913 - each option of the command is an argument
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="A run folder, or its weights.safetensors; with --to hub also a model that ships."
+        ),
+    ],
+    folder: Annotated[
+        Path | None, typer.Argument(help="With --to hub: the new folder to write.")
+    ] = None,
     to: Annotated[_Target, typer.Option(help="The form to write.")] = _Target.onnx,
     int8: Annotated[
         bool, typer.Option("--int8", help="Quantise: a quarter of the size, faster on a CPU.")
@@ -27,29 +40,73 @@ def export(
     calibrate: Annotated[
         Path | None,
         typer.Option(
-            help="A data set for int8 ranges (train) and temperatures and scores (valid)."
+            help="A data set for int8 ranges and label frequencies (train), temperatures and scores (valid)."
         ),
     ] = None,
     name: Annotated[str, typer.Option(help="What the model is called; default: as its run.")] = "",
     out: Annotated[
         Path | None, typer.Option(help="The file to write; default NAME.onnx in the run folder.")
     ] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="With --to hub: the folder of result rows for its README.")
+    ] = None,
 ) -> None:
-    """Write a model file for ONNX Runtime: network, labels, input, calibration, scores and provenance in one."""
-    assert to is _Target.onnx  # the one form so far; others join the enumeration
+    """Write a model file for ONNX Runtime: network, labels, input, calibration, scores and provenance in one.
+
+    Or, with --to hub, a folder for the Hugging Face Hub: the weights, ONNX files, their description and the model card.
+    Nothing is uploaded.
+    """
     if find_spec("torch") is None or find_spec("onnxscript") is None:
         raise MissingExtraError("train", "Exporting")
-    from mien.data import open_dataset
+    if to is _Target.hub:
+        if folder is None or out is not None:
+            raise ConfigError("Name the folder to write: mien export RUN --to hub DIR")
+        model = _to_hub(run, folder, calibrate, int8=int8, name=name, results=results)
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+    else:
+        if folder is not None:
+            raise ConfigError(f"A folder is for --to hub only; name a file with: --out {folder}")
+        model = _to_onnx(Path(run), out, calibrate, int8=int8, name=name)
+        typer.echo(
+            f"{model.path}: {model.path.stat().st_size / 1e6:.2f} MB, {'int8' if int8 else 'fp32'}"
+        )
+    _describe(model)
+    if calibrate is None and to is _Target.onnx:
+        typer.echo(
+            "  not calibrated: give --calibrate PATH for confidences that mean something", err=True
+        )
+
+
+def _to_onnx(
+    run: Path, out: Path | None, calibrate: Path | None, *, int8: bool, name: str
+) -> Model:
     from mien.exporting.export import export_model
     from mien.models.weights import load_network
 
     _, info = load_network(run)
     name = name or info.name
-    folder = run if run.is_dir() else run.parent
-    path = out or folder / f"{name}.onnx"
-    data = None if calibrate is None else open_dataset(calibrate, size=info.input.size)
-    model = export_model(run, path, data=data, int8=int8, name=name)
-    typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {'int8' if int8 else 'fp32'}")
+    path = out or (run if run.is_dir() else run.parent) / f"{name}.onnx"
+    data = _opened(calibrate, info.input.size)
+    return export_model(run, path, data=data, int8=int8, name=name)
+
+
+def _to_hub(
+    run: str, folder: Path, calibrate: Path | None, *, int8: bool, name: str, results: Path | None
+) -> Model:
+    from mien.exporting.hub import input_size, write_hub_folder
+
+    data = None if calibrate is None else _opened(calibrate, input_size(run))
+    return write_hub_folder(run, folder, data=data, int8=int8, name=name, results=results)
+
+
+def _opened(calibrate: Path | None, size: int) -> Dataset | None:
+    from mien.data import open_dataset
+
+    return None if calibrate is None else open_dataset(calibrate, size=size)
+
+
+def _describe(model: Model) -> None:
     for head in model.info.heads:
         typer.echo(f"  {head.name}: {len(head.labels)} labels, temperature {head.temperature:.3f}")
     for protocol, scores in model.info.scores.items():
@@ -61,8 +118,4 @@ def export(
         typer.echo(
             f"    unsure below {unsure['below']:.3f}: answers {unsure['coverage']:.0%}, "
             f"of these right {unsure['accuracy']:.1%}"
-        )
-    if calibrate is None:
-        typer.echo(
-            "  not calibrated: give --calibrate PATH for confidences that mean something", err=True
         )

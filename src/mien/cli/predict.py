@@ -15,6 +15,15 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from mien.cli.options import (
+    DetectorFileOption,
+    DetectorOption,
+    LabelsOption,
+    Language,
+    ModelOption,
+    Prior,
+    PriorOption,
+)
 from mien.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,13 +40,6 @@ class Format(StrEnum):
     JSON = "json"
     JSONL = "jsonl"
     CSV = "csv"
-
-
-class Language(StrEnum):
-    """Of the table and of annotated pictures; files always hold the model's own labels."""
-
-    EN = "en"
-    KO = "ko"
 
 
 def predict(  # noqa: PLR0913 - one argument an option
@@ -64,28 +66,14 @@ def predict(  # noqa: PLR0913 - one argument an option
         Path | None,
         typer.Option("--annotate", help="Write a copy of each picture with its faces framed here."),
     ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            "--labels", help="ferplus (eight expressions) or fer2013 (seven), as the model has."
-        ),
-    ] = None,
+    labels: LabelsOption = None,
     lang: Annotated[
         Language, typer.Option("--lang", help="Language of the table and the annotations.")
     ] = Language.EN,
-    model: Annotated[
-        str, typer.Option("--model", help="Name of a model or path of a model file.")
-    ] = "mien-s",
-    detector: Annotated[
-        str,
-        typer.Option(
-            "--detector",
-            help="haar, yunet (its file: mien fetch yunet), auto: yunet if its file is there; none: each picture is a face.",
-        ),
-    ] = "auto",
-    detector_file: Annotated[
-        Path | None, typer.Option("--detector-file", help="YuNet's file, if it lies elsewhere.")
-    ] = None,
+    model: ModelOption = "mien-s",
+    prior: PriorOption = Prior.TRAINING,
+    detector: DetectorOption = "auto",
+    detector_file: DetectorFileOption = None,
     min_confidence: Annotated[
         float | None,
         typer.Option(
@@ -121,7 +109,7 @@ def predict(  # noqa: PLR0913 - one argument an option
     # Pillow warns of broken EXIF fields and the like without naming the picture; what matters is an error.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     finder = open_detector(detector, detector_file)
-    recognizer = Recognizer(model, labels, finder, min_confidence=min_confidence)
+    recognizer = Recognizer(model, labels, finder, min_confidence=min_confidence, prior=prior)
     copies = _Copies(annotate, pictures, lang) if annotate else None
     failures: list[str] = []
     found = recognizer.predict_many(pictures, batch_size, jobs)

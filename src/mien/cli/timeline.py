@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.predict import Language
+from mien.cli.options import Language
 from mien.errors import ConfigError
 
 __all__ = ["timeline"]

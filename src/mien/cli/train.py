@@ -81,8 +81,10 @@ def _train(
     from mien.data import open_dataset
     from mien.training.run import train as run
     from mien.training.run_folder import RunFolder
+    from mien.training.start import with_model_of_init
     from mien.training.stop import SignalStop
 
+    recipe = with_model_of_init(recipe)
     folder = RunFolder(folder_path)
     if resume:
         _refuse_changes(recipe, folder)

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.predict import Language
+from mien.cli.options import (
+    DetectorFileOption,
+    DetectorOption,
+    LabelsOption,
+    Language,
+    ModelOption,
+    Prior,
+    PriorOption,
+)
 from mien.errors import ConfigError, VideoError
 
 if TYPE_CHECKING:
@@ -62,24 +70,14 @@ def watch(  # noqa: PLR0913 - one argument an option
             help="Look for faces in frames of this longer side: larger finds smaller faces, slower.",
         ),
     ] = 400,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            "--labels", help="ferplus (eight expressions) or fer2013 (seven), as the model has."
-        ),
-    ] = None,
+    labels: LabelsOption = None,
     lang: Annotated[
         Language, typer.Option("--lang", help="Language of the summary and the frames.")
     ] = Language.EN,
-    model: Annotated[
-        str, typer.Option("--model", help="Name of a model or path of a model file.")
-    ] = "mien-s",
-    detector: Annotated[
-        str, typer.Option("--detector", help="auto, haar, yunet, or none: each frame is a face.")
-    ] = "auto",
-    detector_file: Annotated[
-        Path | None, typer.Option("--detector-file", help="YuNet's file, if it lies elsewhere.")
-    ] = None,
+    model: ModelOption = "mien-s",
+    prior: PriorOption = Prior.TRAINING,
+    detector: DetectorOption = "auto",
+    detector_file: DetectorFileOption = None,
 ) -> None:
     """Follow the faces of a recording or a camera and say who showed which expression for how long.
 
@@ -101,7 +99,8 @@ def watch(  # noqa: PLR0913 - one argument an option
     cv2.setNumThreads(1)
     _check_places(source, table, save)
     show = _open_window() if display else None
-    recognizer = Recognizer(model, labels, open_detector(detector, detector_file))
+    finder = open_detector(detector, detector_file)
+    recognizer = Recognizer(model, labels, finder, prior=prior)
     with _quiet_opencv():
         opened = open_source(source)
     frames = watch_frames(

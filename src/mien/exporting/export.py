@@ -17,6 +17,7 @@ from mien.evaluation.calibration import fit_temperature
 from mien.evaluation.evaluate import Result, evaluate
 from mien.evaluation.selective import coverage_points, fit_threshold
 from mien.exporting.onnx import export_onnx, write_model
+from mien.exporting.priors import with_priors
 from mien.exporting.quantize import Parity, quantise
 from mien.modelfile import Model, ModelInfo, load_model
 from mien.models.weights import load_network
@@ -35,6 +36,7 @@ def export_model(
 
     With data, int8 ranges come from its training faces, and temperatures, the confidence below which a head is
     unsure, and the scores in the record from its validation faces, in this order: all are of the file that ships.
+    If it is what the network was trained on, the heads say how frequent their labels were, for ``prior="uniform"``.
 
     Args:
         weights: A run folder or a safetensors file.
@@ -61,7 +63,7 @@ def export_model(
             notes = {"precision": "int8", **_parity_note(parity)}
         info = dataclasses.replace(info, provenance={**info.provenance, "export": notes})
         if data is not None:
-            info = _calibrated(model, info, data)
+            info = _calibrated(model, with_priors(info, data), data)
         write_model(onnx.load(model.path), info, path)
     return load_model(path)
 

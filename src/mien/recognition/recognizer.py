@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from mien import images
 from mien.errors import InputError, ModelFileError
 from mien.faces import Detector, GivenBoxes, crop_detection, open_detector
-from mien.modelfile import Head, Model, load_model
+from mien.modelfile import Head, Model, adjusted, check_prior, load_model
 from mien.preprocess import fit
 from mien.recognition.pictures import FoundFace, Sighting, look_at_all
 from mien.recognition.quality import measure_quality
@@ -36,6 +37,7 @@ class Recognizer:
         detector: str | Detector = "auto",
         threads: int = 1,
         min_confidence: float | None = None,
+        prior: str = "training",
     ) -> None:
         """Open the network and the detector.
 
@@ -47,15 +49,20 @@ class Recognizer:
             threads: How many threads the network may use for one call; 0 lets ONNX Runtime choose.
             min_confidence: Less confident answers are unsure, 0 to 1; 0 never. None takes what was measured for
                 the head and stands in the model file, never unsure where nothing does.
+            prior: ``"training"``: expressions are as frequent as in the training data. ``"uniform"``: all equally, which
+                finds more of the rare ones (disgust, fear, contempt) and is more often wrong about the others. What is
+                measured of unsure answers was measured under the first.
 
         Raises:
-            UnknownNameError: If there is no such model or detector.
-            InputError: If the model has no such labels.
+            UnknownNameError: If there is no such model, detector or prior.
+            InputError: If the model has no such labels, or does not say how frequent they were in training.
             ModelFileError: If the model file cannot be used.
             InputError: If ``min_confidence`` is out of its range.
         """
         self.model = model if isinstance(model, Model) else load_model(model, threads)
         self.head = _choose_head(self.model, labels)
+        check_prior(self.head, prior)
+        self.prior = prior
         if min_confidence is None:
             min_confidence = self.head.unsure_below or 0.0
         if not 0 <= min_confidence <= 1:
@@ -219,7 +226,8 @@ class Recognizer:
                 raise ModelFileError(
                     f"{self.model.path} gave answers that are no numbers. Export it again: mien export"
                 )
-            yield from _softmax(logits.astype(np.float64) / self.head.temperature)
+            weighed = adjusted(logits.astype(np.float64), self.head, self.prior)
+            yield from _softmax(weighed / self.head.temperature)
 
     def _face(self, found: FoundFace, probs: NDArray[np.float64]) -> Face:
         best = int(probs.argmax())
@@ -242,6 +250,6 @@ def _choose_head(model: Model, labels: str | None) -> Head:
     return model.info.head(labels)
 
 
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+def _softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]

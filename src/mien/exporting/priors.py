@@ -1,0 +1,87 @@
+"""How frequent each label was in training: what the uniform prior takes back."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from mien.data.dataset import Dataset
+from mien.errors import DataError
+from mien.exporting.onnx import write_model
+from mien.modelfile import Model, ModelInfo, load_model
+from mien.recipe import recipe_from_dict
+from mien.training.run import prepare
+from mien.training.targets import make_targets
+
+__all__ = ["add_priors", "with_priors"]
+
+logger = logging.getLogger(__name__)
+
+
+def with_priors(info: ModelInfo, data: Dataset) -> ModelInfo:
+    """Return a record whose heads say how frequent each label was in training.
+
+    The record's own recipe decides which faces and which votes counted; a head that learned from shares of votes
+    gets the mean shares. Nothing is added if the record has no recipe, if this is other data than the network was
+    trained on, or if a label never occurred: it is then said in the log.
+
+    Args:
+        info: A record that `training` wrote.
+        data: What the network was trained on, all splits.
+    """
+    if "recipe" not in info.provenance:
+        logger.warning(
+            "%s has no recipe in its record, so how frequent its labels were is not known.",
+            info.name,
+        )
+        return info
+    if info.provenance.get("data_hash") != data.content_hash:
+        logger.warning(
+            "%s was trained on other data than was given (%s here), so how frequent its labels were is not known.",
+            info.name,
+            data.content_hash[:12],
+        )
+        return info
+    recipe = recipe_from_dict(info.provenance["recipe"], f"the record of {info.name}")
+    training, _ = prepare(recipe.data, recipe.seed, data)
+    # Luck only matters to the mode that draws one vote; over all faces its mean is that of the votes.
+    chances = np.random.default_rng(recipe.seed).random(len(training))
+    heads = []
+    for head, options in zip(info.heads, recipe.heads, strict=True):
+        targets = make_targets(options, training, chances)
+        shares = targets.probs / np.maximum(targets.probs.sum(axis=1, keepdims=True), 1)
+        total = (shares * targets.counts[:, None]).sum(axis=0, dtype=np.float64)  # (C,)
+        if not (total > 0).all():
+            logger.warning("Of the head %s some label never occurred in training.", head.name)
+            heads.append(head)
+            continue
+        prior = tuple(float(f"{share:.6g}") for share in total / total.sum())
+        heads.append(dataclasses.replace(head, prior=prior))
+    return dataclasses.replace(info, heads=tuple(heads))
+
+
+def add_priors(path: Path, data: Dataset) -> Model:
+    """Write the frequencies into a model file that was exported without them; the network stays as it is.
+
+    Args:
+        path: An ``.onnx`` file of `mien export`.
+        data: What the network was trained on.
+
+    Returns:
+        The file, opened again.
+
+    Raises:
+        DataError: If it is not that data, or the record does not tell.
+    """
+    info = with_priors(load_model(path).info, data)
+    if all(head.prior is None for head in info.heads):
+        raise DataError(
+            f"{path} was not trained on this data, or does not tell, so it says nothing of its labels' frequencies. "
+            "Give the data of its training."
+        )
+    write_model(onnx.load(path), info, path)
+    return load_model(path)

@@ -1,0 +1,60 @@
+import pytest
+from typer.testing import CliRunner
+
+from mien.cli import app
+from mien.data.synthetic import draw_faces
+from mien.errors import InputError
+from mien.labels import FER2013
+from mien.modelfile import Head, ModelInfo
+from mien.models.weights import load_network, save_network
+from mien.models.zoo import build_network
+from mien.preprocess import InputSpec
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def runs(tmp_path):
+    files = []
+    for seed in range(2):
+        options = {"widths": [4, 8], "depths": [1, 1]}
+        info = ModelInfo(
+            name=f"run-{seed}",
+            heads=(Head(name="fer2013", labels=FER2013.labels),),
+            input=InputSpec(size=24),
+            architecture="mien_net",
+            options=options,
+        )
+        folder = tmp_path / f"run-{seed}"
+        folder.mkdir()
+        save_network(
+            folder / "weights.safetensors",
+            build_network("mien_net", num_classes=7, seed=seed, **options),
+            info,
+        )
+        files.append(str(folder))
+    return files
+
+
+def test_an_ensemble_is_written_and_scored(runs, tmp_path):
+    out = tmp_path / "pair.safetensors"
+    done = runner.invoke(app, ["ensemble", *runs, "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "2 networks (run-0, run-1)" in done.output
+    _, info = load_network(out)
+    assert info.name == "pair"
+    assert len(draw_faces(1, seed=0)) == 1
+    scored = runner.invoke(
+        app, ["evaluate", str(out), "--data", "synthetic:60", "--json", str(tmp_path / "row.json")]
+    )
+    assert scored.exit_code == 0, scored.output
+    assert "pair" in scored.output
+
+
+def test_out_must_be_a_safetensors_file(runs, tmp_path):
+    with pytest.raises(InputError, match=r"--out is .*pair\.onnx; expected a name that ends in"):
+        runner.invoke(
+            app,
+            ["ensemble", *runs, "--out", str(tmp_path / "pair.onnx")],
+            catch_exceptions=False,
+        )

@@ -1,0 +1,44 @@
+"""`mien robustness` from the outside."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from mien.cli import app
+from mien.errors import InputError
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, ["robustness", *map(str, arguments)])
+
+
+@pytest.mark.slow
+def test_the_table_and_the_rows_say_the_same(tiny_model_path, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    file = tmp_path / "row.json"
+    result = invoke(
+        tiny_model_path, "--data", "synthetic:200", "--limit", 12, "--seed", 3, "--json", file
+    )
+    assert result.exit_code == 0, result.output
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    row = rows[0]
+    assert row["data"]["n"] <= 12
+    assert row["seed"] == 3
+    assert row["command"] == (
+        "mien robustness tiny.onnx --data synthetic:200 --views none --seed 3 --limit 12"
+    )
+    assert len(row["corruptions"]) == 24
+    assert f"tiny on {row['protocol']} · {row['data']['n']} faces" in result.output
+    strong = row["corruptions"][2]
+    line = next(line for line in result.output.splitlines() if line.startswith(" light × 0.3 "))
+    assert f"{100 * strong['accuracy']['value']:.1f} (" in line
+    assert f"{100 * strong['drop']['value']:.1f} (" in line
+    assert "…" not in result.output  # it fits into 80 columns
+    assert "costs most:" in result.output
+
+
+def test_a_folder_for_json_is_refused_before_any_work(tiny_model_path, tmp_path):
+    result = invoke(tiny_model_path, "--data", "synthetic:200", "--json", tmp_path)
+    assert isinstance(result.exception, InputError)
+    assert "--json names a folder" in str(result.exception)

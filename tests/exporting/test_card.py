@@ -1,0 +1,154 @@
+"""The model card: up to date, complete, and honest about what it lacks."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.cli.card import CARD_COMMAND
+from mien.data.dataset import Dataset
+from mien.errors import DataError
+from mien.evaluation.evaluate import evaluate
+from mien.evaluation.robustness import robustness, robustness_row
+from mien.evaluation.row import model_facts, result_row, write_rows
+from mien.exporting.card import model_card
+from mien.exporting.card_facts import card_facts, cost
+from mien.labels import FER2013
+from mien.modelfile import list_models, load_model
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_card_of_this_repository_is_up_to_date():
+    facts = [card_facts(load_model(name), ROOT / "results") for name in list_models()]
+    card = (ROOT / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert model_card(facts, CARD_COMMAND) == card, "run: mien card"
+
+
+def test_every_refused_use_and_every_section_is_in_the_card_of_this_repository():
+    card = (ROOT / "MODEL_CARD.md").read_text(encoding="utf-8")
+    refused = card.partition("**Refused**")[2].partition("## ")[0].lower()
+    for word in ("grading", "hiring", "policing", "diagnosis", "education", "workplace", "union"):
+        assert word in refused
+    for part in (
+        "## Data",
+        "**Licence of the data.**",
+        "## Training",
+        "**Calibration**",
+        "**Unsure**",
+        "true ↓ answered →",
+        "**Slices**",
+        "**Balanced mode**",
+        "**Worse pictures**",
+        "## Known weak points",
+        "## Cost",
+        "## Licence",
+    ):
+        assert part in card
+
+
+@pytest.fixture(scope="module")
+def results(tiny_model_path, tmp_path_factory):
+    """A results folder of the brightness model on 42 grey faces: rows, balanced rows, robustness."""
+    model = load_model(tiny_model_path)
+    # Black is sad and white is happy; every third white one is labelled neutral.
+    labels = np.tile([4, 3, 4, 3, 4, 6], 7)
+    images = np.where(labels == 4, 0, 255)[:, None, None] * np.ones((1, 48, 48))
+    data = Dataset(
+        images=images.astype(np.uint8),
+        labels=labels.astype(np.int64),
+        label_names=FER2013.labels,
+        split=np.ones(42, np.uint8),
+    )
+    folder = tmp_path_factory.mktemp("results")
+    facts = model_facts(model.info, model.path)
+    rows = [
+        result_row(result, facts, "mien evaluate tiny")
+        for result in evaluate(model.logits, model.info, data, "valid")
+    ]
+    write_rows(rows, folder / "tiny.json")
+    write_rows([{**row, "prior": "uniform"} for row in rows], folder / "balanced" / "tiny.json")
+    scores = robustness(model.logits, model.info, data)
+    row = robustness_row(
+        scores, facts, data, split="valid", views="none", seed=0, command="mien robustness tiny"
+    )
+    write_rows([row], folder / "robustness" / "tiny.json")
+    return folder
+
+
+def lines_of(card, start):
+    return [line for line in card.splitlines() if line.startswith(start)]
+
+
+@pytest.mark.slow
+def test_figures_are_those_of_the_rows(results, tiny_model_path):
+    card = model_card([card_facts(load_model(tiny_model_path), results)], "mien card")
+    (scores,) = lines_of(card, "| labels-valid | none | 42 |")
+    assert "| 83.3 (" in scores  # 35 of 42
+    assert lines_of(card, "| sad | 21 | 100.0 (84.5–100.0) |")  # Wilson's interval of 21 of 21
+    assert lines_of(card, "| neutral | 0 | 0 | 0 | 7 | 0 | 0 | 0 | 7 |")
+    assert "Its commonest mistake: neutral called happy, 7 times." in card
+    # A third of the light leaves white faces grey: 255 · 0.3 is called sad, 14 happy ones are lost.
+    assert "light × 0.3: 50.0" in lines_of(card, "| darker |")[0]
+    assert "drop 33.3 (" in lines_of(card, "| darker |")[0]
+    assert lines_of(card, "| accuracy % | 42 | 83.3")[0].endswith("| +0.0 |")
+    assert "FER2013" not in card.partition("## Data")[2].partition("## Training")[0]
+
+
+@pytest.mark.slow
+def test_an_earlier_model_stands_beside_what_it_lost(results, tiny_model_path, tmp_path):
+    rows = json.loads((results / "robustness" / "tiny.json").read_text(encoding="utf-8"))
+    write_rows(rows, tmp_path / "robustness" / "tiny.json")
+    write_rows(rows, tmp_path / "robustness" / "before" / "tiny.json")
+    model = load_model(tiny_model_path)
+    assert "model before" not in model_card([card_facts(model, tmp_path)], "mien card")
+    for row in rows:
+        row["model"]["sha256"], row["clean"] = "0" * 64, 0.125
+        row["corruptions"][1]["accuracy"]["value"] = 0.0625
+    write_rows(rows, tmp_path / "robustness" / "before" / "tiny.json")
+    card = model_card([card_facts(model, tmp_path)], "mien card")
+    assert "model before 12.5 %:" in card
+    assert lines_of(card, "| darker |")[0].split("|")[5].startswith(" light × 0.5: 6.2 (")
+
+
+@pytest.mark.slow
+def test_rows_of_an_earlier_file_make_no_card(results, tiny_model_path, tmp_path):
+    for place in ("tiny.json", "balanced/tiny.json", "robustness/tiny.json"):
+        rows = json.loads((results / place).read_text(encoding="utf-8"))
+        for row in rows:
+            row["model"] = {**row["model"], "sha256": "0" * 64}
+        folder = tmp_path / place.replace("/", "-")
+        write_rows(rows, folder / place)
+        with pytest.raises(
+            DataError,
+            match=r"holds a row of another tiny .*SHA-256 000000000000; .*it again: mien (ev|ro)",
+        ):
+            card_facts(load_model(tiny_model_path), folder)
+
+
+def test_damaged_rows_are_named(tiny_model_path, tmp_path):
+    (tmp_path / "robustness").mkdir()
+    (tmp_path / "robustness" / "x.json").write_text("[{")
+    with pytest.raises(DataError, match=r"x.json cannot be read as JSON"):
+        card_facts(load_model(tiny_model_path), tmp_path)
+
+
+def test_without_rows_the_card_says_so(tiny_model_path):
+    card = model_card([card_facts(load_model(tiny_model_path), None)], "mien card")
+    assert "From the model file's own record; no further rows were given." in card
+    assert "**To be added by whoever passes the model on**" in card
+    assert "| tiny | not recorded | – | – | – |" in card
+
+
+def test_cost_is_time_and_power(tiny_model_path):
+    import dataclasses
+
+    info = load_model(tiny_model_path).info
+    run = {"train_seconds": 7200, "machine": {"cores": 4}}
+    spent = cost(dataclasses.replace(info, provenance=run))
+    assert spent.hours == 2
+    assert spent.kwh == pytest.approx(2 * 4 * 0.010 * 1.2)  # hours, cores, kW, overhead
+    assert spent.kg_co2 == pytest.approx(spent.kwh * 0.48)
+    run["machine"]["gpu"] = "H200"
+    assert cost(dataclasses.replace(info, provenance=run)).kwh == pytest.approx(2 * 0.740 * 1.2)

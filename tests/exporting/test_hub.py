@@ -1,0 +1,147 @@
+"""A folder for the Hub: what is in it, that it opens again, and what is refused."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from mien.data.synthetic import draw_faces
+from mien.errors import DataError, ModelFileError
+from mien.exporting import quantize
+from mien.exporting.hub import write_hub_folder
+from mien.labels import FER2013, FERPLUS
+from mien.modelfile import Head, ModelInfo, load_model
+from mien.models.predict import network_predictor
+from mien.models.weights import load_network, save_network
+from mien.models.zoo import build_network
+from mien.preprocess import InputSpec
+
+OPTIONS = {"widths": (8,), "depths": (1,)}
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return draw_faces(80, seed=0, size=24)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A small network with two heads, as a run leaves it."""
+    info = ModelInfo(
+        name="tiny",
+        heads=(
+            Head(name="fer2013", labels=FER2013.labels),
+            Head(name="ferplus", labels=FERPLUS.labels),
+        ),
+        input=InputSpec(size=24),
+        architecture="mien_net",
+        options=OPTIONS,
+    )
+    network = build_network("mien_net", num_classes=15, seed=0, **OPTIONS)
+    path = tmp_path_factory.mktemp("run") / "weights.safetensors"
+    save_network(path, network, info)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(weights, faces, tmp_path_factory):
+    """The folder of a run, with int8; an untrained network decides by hairs, so its gate is lowered."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quantize, "MIN_AGREEMENT", 0.5)
+        target = tmp_path_factory.mktemp("hub") / "faces"
+        write_hub_folder(str(weights.parent), target, data=faces, int8=True, name="mine")
+    return target
+
+
+@pytest.mark.slow
+def test_a_run_becomes_a_folder_that_opens_with_and_without_torch(folder, faces):
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert names == {
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "onnx/model.onnx",
+        "onnx/model_int8.onnx",
+        "preprocessor_config.json",
+    }
+    assert load_model(folder).path.name == "model_int8.onnx"
+    network, info = load_network(folder / "model.safetensors")
+    ours = network_predictor(network, info)(faces.images[:8])
+    theirs = load_model(folder / "onnx" / "model.onnx").logits(faces.images[:8])
+    np.testing.assert_allclose(ours["ferplus"], theirs["ferplus"], atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_description_says_what_the_hubs_tools_ask_for(folder):
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert config["id2label"]["1"] == "happiness"
+    assert config["label2id"]["contempt"] == 7
+    assert config["onnx_file"] == "onnx/model_int8.onnx"
+    assert [head["name"] for head in config["heads"]] == ["fer2013", "ferplus"]
+    assert config["heads"][1]["temperature"] != 1.0
+    steps = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
+    assert steps["size"] == {"height": 24, "width": 24}
+    assert (steps["image_mean"], steps["image_std"]) == ([0.5], [0.5])
+
+
+@pytest.mark.slow
+def test_the_hubs_own_reader_finds_the_scores_in_the_readme(folder):
+    hub = pytest.importorskip("huggingface_hub", reason="the extra hub")
+    card = hub.ModelCard.load(folder / "README.md")
+    scores = load_model(folder).info.scores
+    found = {
+        one.dataset_name: one.metric_value
+        for one in card.data.eval_results
+        if one.metric_type == "accuracy"
+    }
+    assert found == {name: round(100 * one["accuracy"], 2) for name, one in scores.items()}
+    assert card.data.license == "apache-2.0"
+    assert card.data.model_name == "mine"
+    assert "**Refused**" in card.text
+
+
+@pytest.mark.slow
+def test_a_file_with_its_weights_beside_it_is_taken_as_it_is(folder, weights, tmp_path):
+    shutil.copyfile(folder / "onnx" / "model_int8.onnx", tmp_path / "tiny.onnx")
+    shutil.copyfile(weights, tmp_path / "tiny.safetensors")
+    model = write_hub_folder(str(tmp_path / "tiny.onnx"), tmp_path / "hub")
+    assert model.path.read_bytes() == (tmp_path / "tiny.onnx").read_bytes()
+    exact = load_model(tmp_path / "hub" / "onnx" / "model.onnx").info
+    assert exact.heads == model.info.heads
+    assert dict(exact.scores) == {}  # they were measured on the int8 file
+    assert exact.provenance["export"] == {"precision": "fp32"}
+
+
+def test_a_model_without_its_weights_says_what_to_give(tiny_model_path, tmp_path):
+    with pytest.raises(ModelFileError, match=r"has no trainable weights beside it .*run folder"):
+        write_hub_folder(str(tiny_model_path), tmp_path / "hub")
+    with pytest.raises(ModelFileError, match=r"There are no weights at .*mien models"):
+        write_hub_folder(str(tmp_path / "nothing"), tmp_path / "hub")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_holds_something_is_left_alone(weights, tmp_path):
+    (tmp_path / "mine.txt").write_text("x")
+    with pytest.raises(ModelFileError, match=r"holds something already\. Name a new folder"):
+        write_hub_folder(str(weights), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_int8_without_faces_says_what_to_give(weights, tmp_path):
+    with pytest.raises(DataError, match=r"int8 needs faces .* --calibrate PATH"):
+        write_hub_folder(str(weights), tmp_path / "hub", int8=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_leaves_nothing_behind(weights, tmp_path):
+    """Weights that do not fit their record are noticed after the folder was begun."""
+    network, info = load_network(weights)
+    broken = tmp_path / "broken.safetensors"
+    save_network(
+        broken, network, dataclasses.replace(info, options={"widths": (4,), "depths": (1,)})
+    )
+    with pytest.raises(ModelFileError, match="does not fit its record"):
+        write_hub_folder(str(broken), tmp_path / "hub")
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.safetensors"]
