@@ -14,6 +14,7 @@ __all__ = [
     "MienError",
     "MissingExtraError",
     "ModelFileError",
+    "PictureSizeError",
     "TrainingError",
     "UnknownNameError",
     "VideoError",
@@ -31,6 +32,10 @@ class InputError(MienError, ValueError):
 
 class ImageError(MienError):
     """A picture cannot be read: missing, empty, damaged, too large, or no picture at all."""
+
+
+class PictureSizeError(ImageError):
+    """A picture has more pixels than are decoded."""
 
 
 class VideoError(MienError):

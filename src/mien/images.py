@@ -14,7 +14,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
-from mien.errors import ImageError
+from mien.errors import ImageError, PictureSizeError
 from mien.types import Image
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_BYTES", "MAX_PIXELS", "decode", "read", "write"]
@@ -62,32 +62,42 @@ def read(path: Path) -> Image:
                 f"{path} is {status.st_size / 2**20:.0f} MiB; at most {MAX_BYTES >> 20} are read. Make it smaller."
             )
         with path.open("rb") as file:
-            return _decode(file, str(path))
+            return _decode(file, str(path), MAX_PIXELS)
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist.") from None
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte
         raise ImageError(f"{path} cannot be read: {_reason(error)}.") from None
 
 
-def decode(data: bytes, name: str = "The picture") -> Image:
-    """Decode a picture from memory; see `read`. ``name`` is what messages call it."""
-    return _decode(io.BytesIO(data), name)
+def decode(data: bytes, name: str = "The picture", max_pixels: int = MAX_PIXELS) -> Image:
+    """Decode a picture from memory; see `read`.
+
+    Args:
+        data: The file's bytes.
+        name: What messages call it.
+        max_pixels: A larger picture is refused before it is decoded; no more than `MAX_PIXELS`.
+
+    Raises:
+        PictureSizeError: If it has more pixels.
+        ImageError: If it is empty, no picture or damaged.
+    """
+    return _decode(io.BytesIO(data), name, min(max_pixels, MAX_PIXELS))
 
 
-def _decode(file: BinaryIO, name: str) -> Image:
+def _decode(file: BinaryIO, name: str, max_pixels: int) -> Image:
     start = file.read(1024)
     file.seek(0)
     if not start:
         raise ImageError(f"{name} is empty (0 bytes).")
     try:
         with _open(file) as opened:
-            _refuse_large(opened.size, name)
+            _refuse_large(opened.size, name, max_pixels)
             return _to_rgb(PIL.ImageOps.exif_transpose(opened))
     except PIL.UnidentifiedImageError:
         raise ImageError(f"{name} {_what_it_is(start)}") from None
     except PIL.Image.DecompressionBombError:
-        raise ImageError(
-            f"{name} has far more than {MAX_PIXELS // 10**6} megapixels. Make it smaller."
+        raise PictureSizeError(
+            f"{name} has far more than {max_pixels / 1e6:g} megapixels. Make it smaller."
         ) from None
     except ImageError:
         raise
@@ -102,11 +112,11 @@ def _open(file: BinaryIO) -> PIL.Image.Image:
         return PIL.Image.open(file, formats=_FORMATS)
 
 
-def _refuse_large(size: tuple[int, int], name: str) -> None:
+def _refuse_large(size: tuple[int, int], name: str, max_pixels: int) -> None:
     width, height = size
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{name} is {width} × {height} px; at most {MAX_PIXELS // 10**6} megapixels are decoded. Make it smaller."
+    if width * height > max_pixels:
+        raise PictureSizeError(
+            f"{name} is {width} × {height} px; at most {max_pixels / 1e6:g} megapixels are decoded. Make it smaller."
         )
 
 

@@ -1,0 +1,164 @@
+"""The application: routes behind the gate, with one recogniser."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.exceptions import HTTPException
+
+from mien import __version__
+from mien.recognition import Recognizer
+from mien.service.engine import Engine
+from mien.service.fallback import Fallback, RekognitionFallback, rekognition_client
+from mien.service.gate import Gate
+from mien.service.keys import KeyRing
+from mien.service.limits import Admission, RateLimit
+from mien.service.looking import open_two_looks
+from mien.service.metrics import Metrics
+from mien.service.problems import Problem, problem_response, unknown_path, wrong_method
+from mien.service.routes.compatibility import compatibility_routes
+from mien.service.routes.operations import operation_routes
+from mien.service.routes.predict import predict_routes
+from mien.service.settings import Settings, check_safe, load_settings
+
+__all__ = ["create_app"]
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    recognizer: Recognizer | None = None,
+    fallback: Fallback | None = None,
+) -> FastAPI:
+    """Make the service, as an ASGI application.
+
+    Args:
+        settings: None reads them from the environment.
+        recognizer: One that is open already, in the place of the settings' model and detector.
+        fallback: Whom to ask, in the place of the settings' fallback.
+
+    Raises:
+        ConfigError: If a setting cannot be used, or would make the service unsafe.
+        MienError: If the model or the detector cannot be opened.
+    """
+    if settings is None:
+        settings = load_settings()
+    else:
+        check_safe(settings)
+    recognizer = recognizer or Recognizer(
+        settings.model,
+        settings.labels,
+        open_two_looks(settings.detector, settings.detector_file, settings.search_px),
+        min_confidence=settings.min_confidence,
+    )
+    if fallback is None and settings.fallback == "rekognition":
+        fallback = _rekognition(settings, recognizer)
+    metrics = Metrics()
+    engine = Engine(
+        recognizer,
+        jobs=settings.jobs,
+        max_pixels=settings.max_pixels,
+        max_faces=settings.max_faces,
+        batch_size=settings.batch_size,
+        batch_wait_s=settings.batch_wait_ms / 1000,
+        fallback=fallback,
+        # Connecting and reading each have their limit; what is left is for our own answer, whose limit this is too.
+        fallback_wait_s=min(2 * settings.fallback_timeout_s, settings.timeout_s / 2),
+        observe_batch=metrics.batches.observe,
+    )
+    return _assemble(settings, engine, metrics)
+
+
+def _assemble(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
+    rates = RateLimit(settings.rates_file, settings.rate_per_s, settings.burst)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        engine.warm_up()
+        yield
+        engine.close()
+        rates.close()
+
+    app = FastAPI(
+        title="mien",
+        version=__version__,
+        summary="Facial expressions in pictures, recognised on this machine.",
+        docs_url=None,  # their pages load scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+        # FastAPI can report requests to OpenTelemetry; nothing of them is to go anywhere else.
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
+    )
+    app.state.is_draining = False
+    app.include_router(predict_routes(engine, settings, metrics))
+    app.include_router(compatibility_routes(engine, settings, metrics))
+    app.include_router(operation_routes(metrics, lambda: not app.state.is_draining))
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _http_problem)
+    app.add_exception_handler(RequestValidationError, _argument_problem)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type"],
+            max_age=600,
+        )
+    app.add_middleware(
+        Gate,
+        settings=settings,
+        keys=KeyRing(settings.keys) if settings.keys else None,
+        rates=rates,
+        admission=Admission(settings.max_requests, settings.max_waiting_bytes),
+        metrics=metrics,
+        is_draining=lambda: app.state.is_draining,
+    )
+    return app
+
+
+def _rekognition(settings: Settings, recognizer: Recognizer) -> Fallback:
+    client = rekognition_client(settings.fallback_region, settings.fallback_timeout_s)
+    logger.warning(
+        "Pictures in which mien finds no face or is unsure are sent to AWS Rekognition in %s.",
+        client.meta.region_name,
+    )
+    return RekognitionFallback(client, recognizer.labels, recognizer.min_confidence)
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    request.scope["state"]["facts"]["error"] = error.code
+    return problem_response(error)
+
+
+async def _http_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return await _problem(request, unknown_path())
+    if error.status_code == 405:
+        return await _problem(
+            request, wrong_method((error.headers or {}).get("Allow", "another one"))
+        )
+    return await _problem(
+        request, Problem(error.status_code, "bad_request", str(error.detail), error.headers)
+    )
+
+
+async def _argument_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return await _problem(request, Problem(422, "bad_argument", f"{where}: {first['msg']}."))

@@ -1,0 +1,120 @@
+"""HTTP as uvicorn speaks it, with patience that ends: slow headers, endless headers, too many connections."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+__all__ = ["MOST_HEADER_BYTES", "GuardedProtocol", "guarded_protocol"]
+
+MOST_HEADER_BYTES = 64 << 10
+"""A connection that sends more before its headers end is closed: neither httptools nor uvicorn counts."""
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection; `guarded_protocol` makes a class of it with limits."""
+
+    patience_s: ClassVar[float]
+    max_connections: ClassVar[int]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._patience: asyncio.TimerHandle | None = None
+        self._header_bytes: int | None = 0  # None while no headers are awaited
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Turn away what is too much."""
+        super().connection_made(transport)
+        if len(self.connections) > self.max_connections:
+            self._refuse(
+                503,
+                "busy",
+                "As many connections are open as are let in. Try again in a second.",
+            )
+        else:
+            self._wait_for_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the timer."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes before the headers end."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self._header_bytes is not None and not self.transport.is_closing():
+            self._header_bytes += len(data)
+            if self._header_bytes > MOST_HEADER_BYTES:
+                self._refuse(
+                    431,
+                    "headers_too_large",
+                    f"The headers have more than {MOST_HEADER_BYTES} bytes.",
+                )
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """Answer a client that only closes its own side once it has sent its request."""
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        if is_answering and not self.cycle.more_body:
+            self.cycle.keep_alive = False
+            return True
+        return None
+
+    def on_headers_complete(self) -> None:
+        """Hand the request on; its body has a time limit of its own."""
+        self._stop_waiting()
+        self._header_bytes = None
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        if self.cycle.response_complete and not self.transport.is_closing():
+            self._wait_for_headers()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, in the shape of all errors."""
+        self._refuse(400, "bad_request", msg)
+
+    def _wait_for_headers(self) -> None:
+        self._stop_waiting()
+        self._header_bytes = 0
+        self._patience = self.loop.call_later(self.patience_s, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self) -> None:
+        self._refuse(408, "too_slow", f"No whole request arrived within {self.patience_s:g} s.")
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        """Answer without the application, and close."""
+        self._stop_waiting()
+        if self.transport.is_closing():
+            return
+        body = json.dumps({"error": {"code": code, "message": message}}).encode()
+        self.transport.write(
+            STATUS_LINE[status]
+            + b"content-type: application/json\r\nconnection: close\r\ncontent-length: "
+            + str(len(body)).encode()
+            + b"\r\n\r\n"
+            + body
+        )
+        self.transport.close()
+
+
+def guarded_protocol(patience_s: float, max_connections: int) -> type[GuardedProtocol]:
+    """Return a protocol for uvicorn.
+
+    Args:
+        patience_s: From the opening of a connection, or the end of an answer, to the end of the next headers.
+        max_connections: More are turned away.
+    """
+    limits = {"patience_s": patience_s, "max_connections": max_connections}
+    return type("GuardedProtocol", (GuardedProtocol,), limits)

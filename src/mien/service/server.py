@@ -1,0 +1,115 @@
+"""A process that answers: uvicorn with our protocol, and an end that loses no accepted request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+
+import uvicorn
+from fastapi import FastAPI
+
+from mien.errors import ConfigError, MienError
+from mien.service.app import create_app
+from mien.service.logs import set_up_logging
+from mien.service.protocol import guarded_protocol
+from mien.service.settings import Settings, load_settings
+
+__all__ = ["DrainingServer", "bind", "run_server", "run_worker"]
+
+logger = logging.getLogger(__name__)
+
+_FAREWELL_S = 0.5
+"""Between the signal and the closing of the door: every answer says ``Connection: close``, and readiness says no."""
+_KEEP_ALIVE_S = 30
+_BACKLOG = 2048
+
+
+class DrainingServer(uvicorn.Server):
+    """Ends in three steps: say so, close the door, finish what is inside."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        """Serve an app."""
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish; see uvicorn's own."""
+        self._app.state.is_draining = True
+        # Who holds a connection open is told by the next answer, not by a reset under a request on its way.
+        await asyncio.sleep(min(_FAREWELL_S, self.config.timeout_graceful_shutdown or 0))
+        await super().shutdown(sockets)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Open the door.
+
+    Raises:
+        ConfigError: If the address cannot be listened on.
+    """
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+        listener.set_inheritable(True)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"{host}:{port} cannot be listened on: {error.strerror or error}."
+        ) from None
+    return listener
+
+
+def run_server(settings: Settings, listener: socket.socket) -> None:
+    """Answer in this process until SIGTERM or Ctrl-C."""
+    set_up_logging(settings.log_level)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        http=guarded_protocol(settings.upload_s, settings.max_connections),
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=math.ceil(settings.drain_s),
+        log_config=None,
+        backlog=_BACKLOG,
+    )
+    DrainingServer(config, app).run([listener])
+
+
+def run_worker(arguments: Sequence[str]) -> int:
+    """Be one of several processes; its settings are in the environment, the open door is the given descriptor."""
+    try:
+        listener = socket.socket(fileno=int(arguments[0]))
+        _end_with_parent()
+        run_server(load_settings(), listener)
+    except MienError as error:
+        logger.error("%s", error)
+        return 2
+    return 0
+
+
+def _end_with_parent() -> None:
+    """A worker whose supervisor was killed holds the door for nobody: the pipe between them tells."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="mien-parent", daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(run_worker(sys.argv[1:]))

@@ -1,0 +1,225 @@
+"""What the service can be told: variables that begin with MIEN_SERVICE_. What would be unsafe refuses to start."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import stat
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from mien.errors import ConfigError
+from mien.images import MAX_PIXELS
+from mien.service.keys import read_keys
+
+__all__ = ["PREFIX", "Settings", "check_safe", "is_loopback", "load_settings"]
+
+PREFIX = "MIEN_SERVICE_"
+
+Names = Annotated[tuple[str, ...], NoDecode]
+"""Several words in one variable, with commas between."""
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; ``MIEN_SERVICE_PORT`` is ``port``, and so on."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address to listen on; another than this machine's own needs keys.",
+    )
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one."
+    )
+    workers: int = Field(default=1, ge=1, le=64, description="Processes that answer.")
+    drain_s: float = Field(
+        default=10.0,
+        ge=0,
+        le=10,
+        description="How long accepted requests may take after SIGTERM, s.",
+    )
+
+    model: str = Field(default="mien-s", description="Name of a model, or path of a model file.")
+    labels: str | None = Field(default=None, description="ferplus or fer2013, as the model has.")
+    detector: str = Field(default="auto", description="auto, haar, yunet or none.")
+    detector_file: Path | None = Field(
+        default=None, description="YuNet's file, if it lies elsewhere."
+    )
+    min_confidence: float | None = Field(
+        default=None, ge=0, le=1, description="Less confident answers are unsure."
+    )
+    search_px: int = Field(
+        default=160, ge=64, le=4096, description="Longer side at which faces are looked for first."
+    )
+    jobs: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="Threads that decode and search in a process; 0: one a processor.",
+    )
+    batch_size: int = Field(
+        default=32, ge=1, le=1024, description="Faces that go through the network at once, at most."
+    )
+    batch_wait_ms: float = Field(
+        default=2.0, ge=0, le=1000, description="How long a batch waits for faces on their way."
+    )
+
+    keys: Path | None = Field(
+        default=None, description="File with the hashes of the API keys: mien keys add."
+    )
+    rate_per_s: float = Field(
+        default=50.0, gt=0, description="Requests a second that a key may make in the long run."
+    )
+    rates_file: Path | None = Field(
+        default=None, description="Where workers count together; mien serve sets it."
+    )
+    burst: int = Field(default=100, ge=1, description="Requests that a key may make at once.")
+    origins: Names = Field(
+        default=(), description="Web pages that may call: https://… with commas between."
+    )
+    hosts: Names = Field(
+        default=(),
+        description="Names by which the service may be called; without keys only this machine's.",
+    )
+
+    max_body_bytes: int = Field(
+        default=8 << 20, ge=1 << 10, le=1 << 30, description="Largest body of a request."
+    )
+    max_pixels: int = Field(default=16_000_000, ge=64, description="Largest picture, in pixels.")
+    max_pictures: int = Field(default=16, ge=1, le=10_000, description="Pictures in a request.")
+    max_faces: int = Field(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="Faces of a picture that are answered; the largest stay.",
+    )
+    max_requests: int = Field(
+        default=128, ge=1, description="Requests at work at the same time, in a process."
+    )
+    max_waiting_bytes: int = Field(
+        default=256 << 20,
+        ge=1 << 20,
+        description="Bodies in memory at the same time, in a process.",
+    )
+    max_connections: int = Field(default=1024, ge=1, description="Open connections, in a process.")
+    timeout_s: float = Field(default=10.0, gt=0, le=600, description="How long an answer may take.")
+    upload_s: float = Field(
+        default=15.0,
+        gt=0,
+        le=600,
+        description="How long headers, and then a body, may take to arrive.",
+    )
+
+    fallback: Literal["none", "rekognition"] = Field(
+        default="none", description="Whom to ask where mien is unsure."
+    )
+    fallback_region: str | None = Field(
+        default=None, description="AWS region; without it, what AWS's own settings say."
+    )
+    fallback_timeout_s: float = Field(
+        default=2.0, gt=0, le=10, description="How long the cloud is waited for."
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is logged."
+    )
+
+    @field_validator("origins", "hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            tuple(word.strip() for word in value.split(",") if word.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("origins")
+    @classmethod
+    def _only_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            if (
+                parts.scheme not in ("http", "https")
+                or not parts.netloc
+                or origin != f"{parts.scheme}://{parts.netloc}"
+            ):
+                raise ValueError(
+                    f"'{origin}' is no origin; expected scheme, name and port alone, such as https://school.example. "
+                    "Every page of the web at once (*) is not accepted"
+                )
+        return origins
+
+    @field_validator("max_pixels")
+    @classmethod
+    def _at_most_what_is_decoded(cls, max_pixels: int) -> int:
+        if max_pixels > MAX_PIXELS:
+            raise ValueError(f"mien decodes no picture above {MAX_PIXELS}")
+        return max_pixels
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        ConfigError: If a variable is unknown, cannot be used, or would make the service unsafe; on one line.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            close = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise ConfigError(f"{name} is no setting.{hint} They are listed in docs/deploying.md.")
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{name} is {first['input']!r}: {' '.join(reason.split())}.") from None
+    check_safe(settings)
+    return settings
+
+
+def check_safe(settings: Settings) -> None:
+    """Refuse what would let strangers in.
+
+    Raises:
+        ConfigError: If the address is not this machine's own and there are no keys, or others may write the keys.
+    """
+    if settings.keys is not None:
+        _check_keys_file(settings.keys)
+    if is_loopback(settings.host):
+        return
+    if settings.keys is None:
+        raise ConfigError(
+            f"{settings.host} can be reached from other machines, and no API keys are set: anyone could use it. "
+            f"Make one with: mien keys add NAME --file keys.json, and set {PREFIX}KEYS=keys.json; or listen on 127.0.0.1"
+        )
+    if not any(key.is_active for key in read_keys(settings.keys)):
+        raise ConfigError(
+            f"{settings.keys} holds no active key. Make one with: mien keys add NAME --file {settings.keys}"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_keys_file(path: Path) -> None:
+    read_keys(path)  # raises what is wrong with it
+    if os.name == "posix" and path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigError(
+            f"{path} can be written by others, who could let themselves in. Close it: chmod 600 {path}"
+        )

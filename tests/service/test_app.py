@@ -1,0 +1,405 @@
+"""The routes, through the whole application: what comes in, what goes out."""
+
+import base64
+import json
+import zlib
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+from service_calls import error_of, png
+
+from mien import images
+from mien.data.synthetic import draw_scene
+from mien.faces import CropFrame
+from mien.recognition import Recognizer
+from mien.service.schemas import (
+    CropsAnswer,
+    DeepFaceAnswer,
+    EmotionAnswer,
+    ErrorAnswer,
+    ModelList,
+    PredictAnswer,
+)
+from mien.types import Box, Detection, Face
+
+PNG = {"content-type": "image/png"}
+DARK, BRIGHT, GREY = png(0), png(255), png(128)
+
+
+class Crowd:
+    """Sees ten faces, each smaller than the one before."""
+
+    name = "crowd"
+    frame = CropFrame(side=1)
+
+    def detect(self, image):  # noqa: ARG002 - a detector takes a picture
+        return [Detection(Box(n, 0, 30 - n, 30 - n), 1.0) for n in range(10)]
+
+
+class NoFaces:
+    name = "blind"
+    frame = None
+
+    def detect(self, image):  # noqa: ARG002 - a detector takes a picture
+        return []
+
+
+class Cloud:
+    """Answers at once what it was told to."""
+
+    def __init__(self, answer):
+        self.answer, self.asked = answer, []
+
+    def submit(self, image):
+        self.asked.append(image.shape)
+        future = Future()
+        future.set_result(self.answer)
+        return future
+
+    def close(self):
+        pass
+
+
+def cloud_face(expression="fear"):
+    return Face(expression, 0.9, {expression: 0.9, "neutral": 0.1}, Box(0, 0, 48, 48), 0.99)
+
+
+def text_of(data):
+    return base64.b64encode(data).decode()
+
+
+def test_predict_says_what_the_recogniser_says(open_client, tiny_model_path, tmp_path):
+    scene, _ = draw_scene(["happiness", "sadness"], seed=3, width_px=320, height_px=200)
+    images.write(tmp_path / "scene.png", scene)
+    client = open_client(detector="haar")
+    answer = client.post(
+        "/v1/predict", content=(tmp_path / "scene.png").read_bytes(), headers=PNG
+    ).json()
+    PredictAnswer.model_validate(answer)
+    (picture,) = answer["pictures"]
+    own = Recognizer(tiny_model_path, detector="haar", min_confidence=0.5).predict(scene)
+    assert len(own) == 2
+    assert picture["faces"] == [{**face.as_dict(), "source": "mien"} for face in own]
+    assert (picture["width"], picture["height"]) == (320, 200)
+    assert (answer["model"], answer["labels"]) == ("tiny", "ferplus")
+
+
+def test_all_ways_to_send_a_picture_give_the_same_answer(client):
+    ways = [
+        {"content": DARK, "headers": PNG},
+        {"content": DARK, "headers": {"content-type": "application/octet-stream"}},
+        {"files": {"file": ("../../x.png", DARK)}},
+        {"json": {"picture": text_of(DARK)}},
+        {"json": {"pictures": ["data:image/png;base64," + text_of(DARK)]}},
+    ]
+    answers = [client.post("/v1/predict", **way) for way in ways]
+    assert [answer.status_code for answer in answers] == [200] * len(ways)
+    assert all(answer.json() == answers[0].json() for answer in answers)
+    assert answers[0].json()["pictures"][0]["faces"][0]["expression"] == "sadness"
+
+
+def test_several_pictures_come_back_in_order_and_a_damaged_one_spoils_none(client):
+    sent = [("file", DARK), ("file", b"no picture"), ("file", BRIGHT), ("file", GREY)]
+    answer = client.post("/v1/predict", files=sent)
+    assert answer.status_code == 200
+    PredictAnswer.model_validate(answer.json())
+    dark, damaged, bright, grey = answer.json()["pictures"]
+    found = [one["faces"][0]["expression"] for one in (dark, bright, grey)]
+    assert found == ["sadness", "happiness", "neutral"]
+    assert damaged["faces"] == []
+    assert damaged["error"]["code"] == "no_picture"
+    assert "is not a picture that can be read" in damaged["error"]["message"]
+
+
+def test_concurrent_requests_get_their_own_answers(open_client):
+    client = open_client(batch_wait_ms=20)
+    tones = [0, 128, 255] * 20
+    expected = {0: "sadness", 128: "neutral", 255: "happiness"}
+
+    def ask(tone):
+        answer = client.post("/v1/predict", content=png(tone), headers=PNG).json()
+        return answer["pictures"][0]["faces"][0]["expression"]
+
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(ask, tones)) == [expected[tone] for tone in tones]
+    text = client.get("/metrics").text
+    samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert float(samples["mien_batch_faces_sum"]) == 60 + 1  # and the one at the start
+    assert float(samples["mien_batch_faces_count"]) < 50, "nothing was classified together"
+
+
+def test_crops_are_recognised_without_a_search(open_client):
+    client = open_client(detector=NoFaces())
+    answer = client.post("/v1/predict/faces", files=[("file", BRIGHT), ("file", DARK)])
+    CropsAnswer.model_validate(answer.json())
+    faces = answer.json()["faces"]
+    assert [face["expression"] for face in faces] == ["happiness", "sadness"]
+    assert [(face["box"], face["score"]) for face in faces] == [(None, None)] * 2
+
+
+def test_a_damaged_crop_is_named(client):
+    answer = client.post("/v1/predict/faces", files=[("file", DARK), ("file", b"x")])
+    status, code, message = error_of(answer)
+    assert (status, code) == (422, "no_picture")
+    assert message.startswith("Crop 1 is not a picture")
+
+
+def test_no_face_is_an_answer(open_client):
+    answer = open_client(detector=NoFaces()).post("/v1/predict", content=DARK, headers=PNG)
+    assert answer.status_code == 200
+    assert answer.json()["pictures"][0]["faces"] == []
+
+
+def test_the_smallest_faces_beyond_the_limit_are_counted(open_client):
+    client = open_client(detector=Crowd(), max_faces=3)
+    (picture,) = client.post("/v1/predict", content=DARK, headers=PNG).json()["pictures"]
+    assert [face["box"][2] for face in picture["faces"]] == [30, 29, 28]
+    assert picture["faces_left_out"] == 7
+
+
+@pytest.mark.parametrize(
+    ("settings", "sent", "expected"),
+    [
+        ({}, {"content": b"", "headers": PNG}, (422, "no_picture", "is empty (0 bytes)")),
+        ({}, {"content": b"GIF89a", "headers": PNG}, (422, "no_picture", "")),
+        ({}, {"content": DARK, "headers": {"content-type": "text/html"}}, (415, "unsupported_type", "'text/html'")),
+        ({"max_body_bytes": 1024}, {"content": b"x" * 1025, "headers": PNG}, (413, "body_too_large", "1024 bytes")),
+        ({"max_body_bytes": 1024}, {"content": iter([b"x" * 600] * 2), "headers": PNG}, (413, "body_too_large", "")),
+        ({"max_body_bytes": 1024}, {"files": {"file": b"x" * 1024}}, (413, "body_too_large", "")),
+        ({"max_pixels": 1000}, {"content": DARK, "headers": PNG}, (413, "picture_too_large", "48 × 48 px; at most 0.001")),
+        ({"max_pictures": 1}, {"files": [("file", DARK)] * 2}, (413, "too_many_pictures", "2 pictures")),
+        ({}, {"json": {"picture": "http://127.0.0.1/x"}}, (422, "no_picture", "addresses and paths are not followed")),
+        ({"timeout_s": 1e-6}, {"content": DARK, "headers": PNG}, (503, "took_too_long", "1e-06 s")),
+        ({"max_waiting_bytes": 1 << 20}, {"content": b"x" * (1 << 21), "headers": PNG}, (503, "busy", "memory")),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/predict/faces"])
+def test_what_is_not_answered_is_said_in_one_shape(open_client, settings, sent, expected, path):
+    if hasattr(sent.get("content"), "__next__"):
+        sent = {**sent, "content": iter([b"x" * 600] * 2)}
+    status, code, words = expected
+    answer = open_client(**settings).post(path, **sent)
+    ErrorAnswer.model_validate(answer.json())
+    got = error_of(answer)
+    assert got[:2] == (status, code)
+    assert words in got[2]
+    if status == 503:
+        assert answer.headers["retry-after"] == "1"
+
+
+def test_an_image_bomb_is_refused_by_its_header(client):
+    bomb = bytearray(png(0))
+    bomb[16:24] = (60_000).to_bytes(4, "big") * 2  # width and height in IHDR
+    bomb[29:33] = zlib.crc32(bytes(bomb[12:29])).to_bytes(4, "big")
+    answer = client.post("/v1/predict", content=bytes(bomb), headers=PNG)
+    assert error_of(answer)[:2] == (413, "picture_too_large")
+    assert "60000 × 60000 px" in answer.text or "far more than" in answer.text
+
+
+def test_unknown_paths_and_methods(client):
+    assert error_of(client.get("/v1/nothing"))[:2] == (404, "not_found")
+    wrong = client.get("/v1/predict")
+    assert error_of(wrong) == (
+        405,
+        "method_not_allowed",
+        "This path does not take this method; expected POST.",
+    )
+    assert wrong.headers["allow"] == "POST"
+
+
+def test_models_tell_who_answers(client):
+    answer = client.get("/v1/models").json()
+    ModelList.model_validate(answer)
+    (model,) = answer["models"]
+    assert (model["name"], model["labels"], model["unsure_below"]) == ("tiny", "ferplus", 0.5)
+    assert model["expressions"][0] == "neutral"
+    assert model["provenance"] == {"source": "tests"}
+
+
+def test_the_document_names_every_path_and_needs_nothing_from_elsewhere(client):
+    document = client.get("/openapi.json").json()
+    assert set(document["paths"]) == {
+        "/v1/predict",
+        "/v1/predict/faces",
+        "/v1/models",
+        "/analyze",
+        "/main",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    }
+    content = document["paths"]["/v1/predict"]["post"]["requestBody"]["content"]
+    assert {"multipart/form-data", "image/jpeg", "application/json"} <= set(content)
+    assert client.get("/docs").status_code == client.get("/redoc").status_code == 404
+
+
+def test_health_and_readiness(client):
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/readyz").json() == {"status": "ready"}
+    client.app.state.is_draining = True
+    ending = client.get("/readyz")
+    assert error_of(ending)[:2] == (503, "ending")
+    assert ending.headers["connection"] == "close"
+    assert client.get("/healthz").status_code == 200
+
+
+def test_counters_tell_what_was_done(client):
+    client.post("/v1/predict", files=[("file", DARK), ("file", BRIGHT)])
+    client.post("/v1/predict", content=b"x", headers=PNG)
+    client.get("/v1/secret-name")
+    text = client.get("/metrics").text
+    for line in (
+        'mien_requests_total{method="POST",route="/v1/predict",status="200"} 1.0',
+        'mien_requests_total{method="POST",route="/v1/predict",status="422"} 1.0',
+        'mien_requests_total{method="GET",route="unknown",status="404"} 1.0',
+        "mien_pictures_total 2.0",
+        'mien_faces_total{source="mien"} 2.0',
+        "mien_requests_at_work 1.0",
+    ):
+        assert line in text
+    assert "secret-name" not in text
+
+
+def test_analyze_answers_like_deepface(client):
+    ways = [
+        {"json": {"img": "data:image/png;base64," + text_of(BRIGHT), "actions": ["emotion"]}},
+        {"json": {"img": text_of(BRIGHT), "actions": "['emotion']", "align": True}},
+        {"files": {"img": BRIGHT}, "data": {"actions": '["emotion"]', "detector_backend": "skip"}},
+    ]
+    for way in ways:
+        answer = client.post("/analyze", **way)
+        assert answer.status_code == 200, answer.text
+        DeepFaceAnswer.model_validate(answer.json())
+        (record,) = answer.json()["results"]
+        assert record["dominant_emotion"] == "happy"
+        assert sum(record["emotion"].values()) == pytest.approx(100)
+        assert next(iter(record["emotion"])) == "angry"
+
+
+def test_analyze_takes_colours_as_they_are(open_client):
+    """Red and blue have other greys: swapped channels would change the answer."""
+    client = open_client()
+    pixels = np.zeros((48, 48, 3), np.uint8)
+    pixels[..., 0] = 255
+    data = images_png(pixels)
+    theirs = client.post("/analyze", json={"img": text_of(data)}).json()["results"][0]["emotion"]
+    ours = client.post("/v1/predict", content=data, headers=PNG).json()["pictures"][0]["faces"][0]
+    share = ours["probabilities"]["sadness"] / (1 - ours["probabilities"]["contempt"])
+    assert theirs["sad"] == pytest.approx(100 * share)
+
+
+def images_png(pixels):
+    return cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({"json": {"img": "https://x.example/a.jpg"}}, (422, "no_picture", "not followed")),
+        ({"json": {"img": "/etc/passwd"}}, (422, "no_picture", "not followed")),
+        ({"json": {}}, (422, "no_picture", "img is no text")),
+        ({"json": []}, (422, "no_picture", "no object")),
+        ({"json": {"img": text_of(DARK), "actions": ["age"]}}, (422, "not_analyzed", "mien cannot analyze age")),
+        ({"json": {"img": text_of(DARK), "actions": 5}}, (422, "bad_argument", "no list of words")),
+        ({"json": {"img": text_of(DARK), "detector_backend": "mtcnn"}}, (422, "bad_argument", "auto, opencv, yunet, skip")),
+        ({"files": {"image": DARK}}, (422, "no_picture", "no field 'img'")),
+        ({"content": DARK, "headers": PNG}, (415, "unsupported_type", "expected application/json or multipart")),
+    ],
+)  # fmt: skip
+def test_analyze_says_what_it_does_not_do(client, sent, expected):
+    status, code, message = error_of(client.post("/analyze", **sent))
+    assert (status, code) == expected[:2]
+    assert expected[2] in message
+
+
+def test_analyze_without_a_face(open_client):
+    client = open_client(detector=NoFaces())
+    status, code, message = error_of(client.post("/analyze", json={"img": text_of(DARK)}))
+    assert (status, code) == (422, "not_analyzed")
+    assert message.startswith("Face could not be detected")
+    allowed = client.post("/analyze", json={"img": text_of(DARK), "enforce_detection": False})
+    assert allowed.json()["results"][0]["face_confidence"] == 0
+    as_form = client.post("/analyze", files={"img": DARK}, data={"enforce_detection": "false"})
+    assert as_form.json()["results"][0]["dominant_emotion"] == "sad"
+
+
+def test_main_answers_in_capitals(client):
+    for tone, word in ((0, "SAD"), (255, "HAPPY"), (128, "NEUTRAL")):
+        answer = client.post("/main", data={"image": text_of(png(tone))})
+        EmotionAnswer.model_validate(answer.json())
+        assert answer.json() == {"emotion": word, "source": "mien"}
+    raw = b"image=" + base64.b64encode(DARK)  # + not encoded, as careless clients send it
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert client.post("/main", content=raw, headers=form).json()["emotion"] == "SAD"
+
+
+def test_main_without_a_face_or_a_picture(open_client):
+    client = open_client(detector=NoFaces())
+    assert client.post("/main", data={"image": text_of(DARK)}).json() == {
+        "emotion": "",
+        "source": "mien",
+    }
+    assert error_of(client.post("/main", data={"x": "y"}))[2].startswith("image is no text")
+
+
+def test_the_cloud_is_asked_only_where_we_see_nobody(open_client):
+    cloud = Cloud([cloud_face()])
+    client = open_client(detector=NoFaces(), fallback=cloud)
+    (picture,) = client.post("/v1/predict", content=DARK, headers=PNG).json()["pictures"]
+    assert (picture["source"], picture["fallback_asked"]) == ("rekognition", True)
+    assert [(face["expression"], face["source"]) for face in picture["faces"]] == [
+        ("fear", "rekognition")
+    ]
+    assert client.post("/main", data={"image": text_of(DARK)}).json() == {
+        "emotion": "FEAR",
+        "source": "rekognition",
+    }
+    assert cloud.asked == [(48, 48, 3)] * 2
+    assert 'mien_faces_total{source="rekognition"} 2.0' in client.get("/metrics").text
+
+
+def test_the_cloud_is_not_asked_where_we_are_sure_nor_about_crops_nor_by_analyze(open_client):
+    cloud = Cloud([cloud_face()])
+    client = open_client(fallback=cloud)
+    (picture,) = client.post("/v1/predict", content=DARK, headers=PNG).json()["pictures"]
+    assert (picture["source"], picture["fallback_asked"]) == ("mien", False)
+    client.post("/v1/predict/faces", content=GREY, headers=PNG)
+    client.post("/analyze", json={"img": text_of(GREY)})
+    assert cloud.asked == []
+
+
+def test_an_unsure_face_takes_the_clouds_answer_and_keeps_ours_if_there_is_none(open_client):
+    # Grey is neutral at 0.28: less than the 0.5 that the client asks for.
+    settled = open_client(fallback=Cloud([cloud_face()]))
+    (picture,) = settled.post("/v1/predict", content=GREY, headers=PNG).json()["pictures"]
+    assert [(face["expression"], face["unsure"], face["source"]) for face in picture["faces"]] == [
+        ("fear", False, "rekognition")
+    ]
+    failed = open_client(fallback=Cloud(None))
+    (picture,) = failed.post("/v1/predict", content=GREY, headers=PNG).json()["pictures"]
+    assert [(face["expression"], face["unsure"], face["source"]) for face in picture["faces"]] == [
+        ("neutral", True, "mien")
+    ]
+    assert (picture["source"], picture["fallback_asked"]) == ("mien", True)
+
+
+def test_a_cloud_that_never_answers_costs_some_time_and_not_our_answer(open_client):
+    class Silent(Cloud):
+        def submit(self, image):
+            self.asked.append(image.shape)
+            return Future()
+
+    client = open_client(fallback=Silent(None), fallback_timeout_s=0.1)
+    answer = client.post("/v1/predict", content=GREY, headers=PNG)
+    assert answer.status_code == 200
+    (picture,) = answer.json()["pictures"]
+    assert [(face["expression"], face["source"]) for face in picture["faces"]] == [
+        ("neutral", "mien")
+    ]
+
+
+def test_answers_are_json_that_every_reader_takes(client):
+    text = client.post("/v1/predict", content=DARK, headers=PNG).text
+    assert json.loads(text, parse_constant=pytest.fail)

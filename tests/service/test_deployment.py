@@ -1,0 +1,72 @@
+"""What docs/deploying.md, the Dockerfile and compose.yaml say is what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mien.service.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_every_setting_is_in_the_document_with_its_default():
+    table = re.findall(
+        r"^\| `(MIEN_SERVICE_\w+)` \| (.+?) \| (.+?) \|$", read("docs/deploying.md"), re.M
+    )
+    shown = {}
+    for name, field in Settings.model_fields.items():
+        value = field.default
+        if value is None or value == ():
+            text = "–"
+        elif isinstance(value, int) and value >= 10_000:
+            text = f"{value:_}".replace("_", " ")
+        else:
+            text = str(value)
+        shown[PREFIX + name.upper()] = (text, field.description)
+    assert {name: (default, what) for name, default, what in table} == shown
+
+
+def test_every_path_is_in_the_document(client):
+    document = read("docs/deploying.md")
+    assert [path for path in client.app.openapi()["paths"] if f"`{path}`" not in document] == []
+
+
+def test_the_container_installs_as_the_document_does():
+    (install,) = re.findall(r"pip install (-c constraints\.txt .+?) \\", read("Dockerfile"))
+    assert f"/opt/mien/bin/pip install {install}\n" in read("docs/deploying.md")
+    copied = re.search(r"^COPY (.+) \./$", read("Dockerfile"), re.M)[1].split()
+    allowed = re.findall(r"^!(\S+)$", read(".dockerignore"), re.M)
+    assert set(copied) | {"src"} == set(allowed)
+    assert [name for name in copied if not (ROOT / name).is_file()] == []
+
+
+def test_the_container_runs_without_root_and_refuses_to_start_without_keys():
+    text = read("Dockerfile")
+    variables = dict(re.findall(r"(MIEN_SERVICE_\w+)=(\S+)", text))
+    assert variables["MIEN_SERVICE_HOST"] == "0.0.0.0"
+    assert variables["MIEN_SERVICE_KEYS"].startswith("/keys/")
+    assert re.search(r"^USER 10001$", text, re.M)
+
+
+def test_compose_keeps_the_service_inside_and_gives_it_time_to_end():
+    yaml = pytest.importorskip("yaml")
+    services = yaml.safe_load(read("compose.yaml"))["services"]
+    assert "ports" not in services["mien"]
+    assert int(services["mien"]["stop_grace_period"].rstrip("s")) > Settings().drain_s
+    for service in services.values():
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+    sources = [volume.split(":")[0] for volume in services["nginx"]["volumes"]]
+    assert all((ROOT / source).is_file() for source in sources)
+
+
+def test_nginx_takes_what_the_service_takes():
+    text = read("deploy/nginx.conf")
+    assert f"client_max_body_size {Settings().max_body_bytes >> 20}m;" in text
+    assert re.search(r"location = /metrics \{\s+return 404;", text)
+    assert text.count("{") == text.count("}")

@@ -1,0 +1,199 @@
+"""`mien serve` as a process: hostile connections, ends in good order, workers that are killed."""
+
+import os
+import re
+import signal
+import socket
+import threading
+import time
+
+import pytest
+from service_calls import exchange, png, post
+
+pytestmark = pytest.mark.slow
+
+PICTURE = png(0)
+GET = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+
+
+def status_of(answer):
+    assert answer.startswith(b"HTTP/1.1 "), answer
+    return int(answer[9:12])
+
+
+def still_answers(served):
+    with served.connect() as connection:
+        return status_of(exchange(connection, post(PICTURE))) == 200
+
+
+def rss_mb(pid):
+    with open(f"/proc/{pid}/status") as status:  # noqa: PTH123 - no file of ours
+        return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1]) / 1024
+
+
+def test_hostile_connections_are_ended_and_others_are_served(serve):
+    served = serve(upload_s=1.5, max_connections=40, max_body_bytes=100_000)
+    dripping = [served.connect() for _ in range(10)]
+    for connection in dripping:
+        connection.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
+    silent = [served.connect() for _ in range(5)]
+    half = [served.connect() for _ in range(5)]
+    for connection in half:
+        connection.sendall(post(PICTURE)[:-20])
+    assert still_answers(served)
+
+    # Slow headers and silence: 408 and closed. A body that stops: 408 from the application.
+    for connection in (*dripping, *silent, *half):
+        assert status_of(exchange(connection, b"")) == 408
+        connection.close()
+
+    # Endless headers.
+    with served.connect() as connection:
+        answer = b""
+        try:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+            for number in range(20_000):
+                connection.sendall(b"X-%d: %s\r\n" % (number, b"x" * 100))
+            answer = exchange(connection, b"")
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+        assert answer == b"" or status_of(answer) == 431
+
+    # No HTTP, a body that lies about its length, one without an end, a path with a null byte.
+    for sent, expected in (
+        (b"\x16\x03\x01\x02\x00 no http\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (post(PICTURE).replace(b"Content-Length: ", b"Content-Length: -"), 400),
+        (post(b"").replace(b"Content-Length: 0", b"Content-Length: 99999999999"), 413),
+    ):
+        with served.connect() as connection:
+            assert status_of(exchange(connection, sent)) == expected, sent[:60]
+    with served.connect() as connection:
+        connection.sendall(
+            b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        answer = b""
+        for _ in range(100):
+            try:
+                connection.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+            except (ConnectionResetError, BrokenPipeError):
+                break
+        answer = exchange(connection, b"")
+        assert status_of(answer) == 413
+
+    # More connections than are let in.
+    crowd = [served.connect() for _ in range(40)]
+    time.sleep(0.2)
+    with served.connect() as connection:
+        assert status_of(exchange(connection, b"")) == 503
+    for connection in crowd:
+        connection.close()
+    time.sleep(0.2)
+    assert still_answers(served)
+    assert served.process.poll() is None
+
+
+def test_a_client_that_closes_its_own_side_is_answered(serve):
+    served = serve()
+    with served.connect() as connection:
+        connection.sendall(post(PICTURE))
+        connection.shutdown(socket.SHUT_WR)
+        answer = exchange(connection, b"")
+    assert status_of(answer) == 200
+    assert b"sadness" in answer
+
+
+def test_clients_that_go_away_leave_nothing_behind(serve):
+    served = serve()
+    assert still_answers(served)
+    before = rss_mb(served.process.pid)
+    for number in range(150):
+        with served.connect() as connection:
+            connection.sendall(post(b"x" * 1_000_000)[: 500_000 if number % 2 else None])
+    assert still_answers(served)
+    assert rss_mb(served.process.pid) - before < 40
+
+
+def ask_until_told(served, answers):
+    """Ask again and again over one connection until an answer says that it was the last."""
+    with served.connect() as connection:
+        told = False
+        while not told:
+            try:
+                answer = exchange(connection, post(PICTURE))
+            except OSError:
+                answer = b""
+            answers.append(answer)
+            told = not answer or b"connection: close" in answer.lower()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_loses_no_accepted_request(serve, workers):
+    served = serve("--workers", str(workers))
+    answers = []
+    clients = [threading.Thread(target=ask_until_told, args=(served, answers)) for _ in range(16)]
+    for client in clients:
+        client.start()
+    until = time.monotonic() + 60
+    while len(answers) < 64:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    started = time.monotonic()
+    served.process.send_signal(signal.SIGTERM)
+    code = served.process.wait(20)
+    took_s = time.monotonic() - started
+    for client in clients:
+        client.join(20)
+    assert took_s < 12
+    assert code in (0, -signal.SIGTERM)
+    # Every request that was sent got its whole answer; the last of each client said that it was the last.
+    assert [status_of(answer) for answer in answers] == [200] * len(answers)
+    assert sum(b"connection: close" in answer.lower() for answer in answers) == 16
+
+
+def test_a_killed_worker_comes_back_while_the_other_goes_on(serve):
+    served = serve("--workers", "2")
+    until = time.monotonic() + 60
+    while served.text().count("Application startup complete") < 2:
+        assert time.monotonic() < until, served.text()
+        time.sleep(0.1)
+    killed, other = served.workers()
+    os.kill(killed, signal.SIGKILL)
+    assert all(still_answers(served) for _ in range(20))
+    while len(alive := set(served.workers()) - {killed}) < 2 or (
+        served.text().count("Application startup complete") < 3
+    ):
+        assert time.monotonic() < until, served.text()
+        time.sleep(0.1)
+    assert other in alive
+    assert f"Worker {killed} ended (by signal 9); another one starts." in served.text()
+
+    # What the dead worker had counted is not lost, and nobody seems to be at work.
+    with served.connect() as connection:
+        answer = exchange(connection, GET.replace(b"healthz", b"metrics")).decode()
+    counted = re.search(
+        r'mien_requests_total\{method="POST",route="/v1/predict",status="200"\} (\d+)', answer
+    )
+    assert int(counted[1]) == 20
+    assert "mien_requests_at_work 1.0" in answer
+
+
+def test_workers_end_when_their_supervisor_is_killed(serve):
+    served = serve("--workers", "2")
+    workers = served.workers()
+    assert len(workers) == 2
+    served.process.kill()
+    served.process.wait(10)
+    until = time.monotonic() + 30
+    while any(alive(pid) for pid in workers):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123 - no file of ours
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,115 @@
+import pytest
+
+from mien.errors import ConfigError
+from mien.service.keys import add_key
+from mien.service.settings import PREFIX, Settings, is_loopback, load_settings
+
+
+@pytest.fixture
+def keys(tmp_path):
+    path = tmp_path / "keys.json"
+    add_key(path, "school")
+    return path
+
+
+def test_the_defaults_are_safe():
+    settings = load_settings()
+    assert settings.host == "127.0.0.1"
+    assert settings.fallback == "none"
+    assert settings.keys is None
+    assert settings.origins == ()
+
+
+def test_variables_set_every_field(monkeypatch):
+    monkeypatch.setenv("MIEN_SERVICE_PORT", "9000")
+    monkeypatch.setenv("MIEN_SERVICE_ORIGINS", "https://a.example, http://localhost:3000")
+    settings = load_settings()
+    assert settings.port == 9000
+    assert settings.origins == ("https://a.example", "http://localhost:3000")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        (
+            "PORT",
+            "70000",
+            r"MIEN_SERVICE_PORT is '70000': Input should be less than or equal to 65535\.",
+        ),
+        ("PORT", "high", r"MIEN_SERVICE_PORT is 'high': Input should be a valid integer"),
+        (
+            "ORIGINS",
+            "*",
+            r"MIEN_SERVICE_ORIGINS is .*'\*' is no origin; expected scheme, name and port",
+        ),
+        ("ORIGINS", "https://a.example/page", r"'https://a\.example/page' is no origin"),
+        ("ORIGINS", "null", r"'null' is no origin"),
+        (
+            "MAX_PIXELS",
+            "60000000",
+            r"MIEN_SERVICE_MAX_PIXELS is '60000000': mien decodes no picture above 50000000",
+        ),
+        (
+            "FALLBACK",
+            "google",
+            r"MIEN_SERVICE_FALLBACK is 'google': Input should be 'none' or 'rekognition'",
+        ),
+        ("DRAIN_S", "60", r"MIEN_SERVICE_DRAIN_S is '60'"),
+        (
+            "PROT",
+            "1",
+            r"MIEN_SERVICE_PROT is no setting\. Did you mean MIEN_SERVICE_PORT\? They are listed in",
+        ),
+    ],
+)
+def test_a_wrong_variable_is_named_on_one_line(monkeypatch, name, value, words):
+    monkeypatch.setenv(PREFIX + name, value)
+    with pytest.raises(ConfigError, match=words) as raised:
+        load_settings()
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.4", "::", "example.org"])
+def test_another_address_needs_keys(monkeypatch, keys, host):
+    monkeypatch.setenv("MIEN_SERVICE_HOST", host)
+    with pytest.raises(
+        ConfigError, match=r"can be reached from other machines, and no API keys are set"
+    ):
+        load_settings()
+    monkeypatch.setenv("MIEN_SERVICE_KEYS", str(keys))
+    assert load_settings().host == host
+
+
+def test_a_file_without_active_keys_opens_nothing(monkeypatch, tmp_path):
+    empty = tmp_path / "empty.json"
+    empty.write_text('{"keys": []}')
+    monkeypatch.setenv("MIEN_SERVICE_HOST", "0.0.0.0")
+    monkeypatch.setenv("MIEN_SERVICE_KEYS", str(empty))
+    with pytest.raises(
+        ConfigError, match=r"empty\.json holds no active key\. Make one with: mien keys add"
+    ):
+        load_settings()
+
+
+def test_keys_that_others_may_write_are_refused(monkeypatch, keys):
+    keys.chmod(0o620)
+    monkeypatch.setenv("MIEN_SERVICE_KEYS", str(keys))
+    with pytest.raises(ConfigError, match=r"can be written by others, .* chmod 600"):
+        load_settings()
+
+
+def test_a_missing_keys_file_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("MIEN_SERVICE_KEYS", str(tmp_path / "gone.json"))
+    with pytest.raises(
+        ConfigError, match=r"There is no file of keys .*gone\.json\. Make one: mien keys add"
+    ):
+        load_settings()
+
+
+def test_loopback_is_known_in_all_its_spellings():
+    assert all(map(is_loopback, ("127.0.0.1", "127.8.8.8", "localhost", "::1", "[::1]")))
+    assert not any(map(is_loopback, ("0.0.0.0", "::", "10.0.0.1", "localhost.example.org", "")))
+
+
+def test_every_setting_says_what_it_does():
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
