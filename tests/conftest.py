@@ -1,6 +1,12 @@
-"""What several tests share: where the real data is, and a fresh cache for every test."""
+"""What several tests share: where the real data is, a fresh cache for every test, a model that is easy to foresee, a browser."""
 
+import json
 import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
 from pathlib import Path
 
 import pytest
@@ -91,3 +97,123 @@ def tiny_model(record: str | None = None):
     )
     helper.set_model_props(model, {METADATA_KEY: info.to_json() if record is None else record})
     return model
+
+
+@pytest.fixture
+def open_browser(tmp_path):
+    """Return a function that opens Chromium without a screen; without Chromium the test is skipped.
+
+    It reaches this machine and nothing else, and writes down every address that it is asked for. ``camera`` is a
+    recording (.mjpeg, .y4m) that pages see as the webcam, over and over; without one the webcam is Chromium's own drawing.
+    """
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    chromium = _find_program("chromium", "chromium-browser", "google-chrome")
+    driver = _find_program("chromedriver", "chromium.chromedriver")
+    opened = []
+
+    class Browser(webdriver.Chrome):
+        def requests(self) -> list[str]:
+            """The addresses that were asked for since the last call."""
+            messages = [json.loads(e["message"])["message"] for e in self.get_log("performance")]
+            sent = [m for m in messages if m["method"] == "Network.requestWillBeSent"]
+            sockets = [m for m in messages if m["method"] == "Network.webSocketCreated"]
+            return [m["params"]["request"]["url"] for m in sent] + [
+                m["params"]["url"] for m in sockets
+            ]
+
+        def troubles(self) -> list[str]:
+            """Errors that the page wrote to its console since the last call."""
+            return [e["message"] for e in self.get_log("browser") if e["level"] == "SEVERE"]
+
+    def open_one(width_px=1280, height_px=900, lang="en", camera=None):
+        options = webdriver.ChromeOptions()
+        options.binary_location = chromium
+        camera_options = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+        if camera is not None:
+            camera_options.append(f"--use-file-for-fake-video-capture={camera}")
+        for option in (
+            "--headless=new",
+            "--no-sandbox",  # it cannot be had as root, nor in many containers
+            "--disable-dev-shm-usage",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--no-first-run",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+            f"--window-size={width_px},{height_px}",
+            *camera_options,
+        ):
+            options.add_argument(option)
+        preferences = {
+            "intl.accept_languages": lang,
+            "download.default_directory": str(tmp_path / "downloads"),
+        }
+        options.add_experimental_option("prefs", preferences)
+        options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+        service = webdriver.ChromeService(executable_path=driver)
+        opened.append(Browser(options=options, service=service))
+        # The window's frame takes some of the size, and no window is narrower than 500 px: this one is told its size.
+        size = {"width": width_px, "height": height_px, "deviceScaleFactor": 1, "mobile": False}
+        opened[-1].execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        return opened[-1]
+
+    yield open_one
+    for browser in opened:
+        browser.quit()
+
+
+@pytest.fixture
+def browser(open_browser):
+    """Chromium as a desktop shows it; see `open_browser`."""
+    return open_browser()
+
+
+def _find_program(*names):
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip(
+            f"none of these is installed: {', '.join(names)}; on Debian: apt install chromium chromium-driver"
+        )
+    return found
+
+
+@pytest.fixture(scope="session")
+def _postgres_port():
+    """A PostgreSQL server of our own, in a temporary folder, reached from this machine only."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parts[-2]))
+    initdb = shutil.which("initdb") or next(map(str, (p / "initdb" for p in programs[-1:])), None)
+    if initdb is None or not Path(initdb).exists():
+        pytest.skip("PostgreSQL's initdb is not installed; on Debian: apt install postgresql")
+    # Not below pytest's folder: that is ours alone, and as root the server runs as another user.
+    folder = Path(tempfile.mkdtemp(prefix="mien-postgres-"))
+    user = "postgres" if os.geteuid() == 0 else None
+    if user:
+        shutil.chown(folder, user)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    how = {"user": user, "cwd": folder, "check": True, "stdout": subprocess.DEVNULL}
+    cluster = ["-D", str(folder / "data")]
+    subprocess.run([initdb, *cluster, "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N"], **how)
+    control = str(Path(initdb).with_name("pg_ctl"))
+    settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+    log = ["-l", str(folder / "log")]
+    subprocess.run([control, *cluster, *log, "-w", "-o", settings, "start"], **how)
+    yield port
+    subprocess.run([control, *cluster, "-m", "immediate", "stop"], **how)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(_postgres_port):
+    """The URL of an empty database on a real PostgreSQL; without PostgreSQL the test is skipped.
+
+    Each test has a database of its own, so nothing needs to be cleaned up in it.
+    """
+    psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
+    server = f"postgresql://postgres@127.0.0.1:{_postgres_port}"
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        yield f"{server}/{name}"
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -1,0 +1,212 @@
+"""`mien study`: many runs for one question, shared by any number of processes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.cli.study_table import StudyTable
+from mien.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from mien.data.dataset import Dataset
+    from mien.studies.design import Design
+    from mien.studies.ledger import Ledger, Run
+
+__all__ = ["study"]
+
+STORAGE_VARIABLE = "MIEN_STUDY_STORAGE"
+
+
+def study(  # noqa: PLR0913 - one an option
+    file: Annotated[Path, typer.Argument(help="A study (TOML); see studies/.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="The data set's folder or file, or synthetic:2000; default: the base recipe's."
+        ),
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="The study's folder; default runs/studies/NAME.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Processes on this machine that do runs at the same time.")
+    ] = 1,
+    storage: Annotated[
+        str,
+        typer.Option(
+            help="postgresql://user@host/database for several machines; default: a journal in the folder.",
+            envvar=STORAGE_VARIABLE,
+        ),
+    ] = "",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Do only some runs: --only activation=relu, --only seed=0. Repeatable; all must hold."
+        ),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", "-o", help="Change the base recipe: -o train.epochs=3."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    is_helper: Annotated[
+        bool, typer.Option("--helper", hidden=True, help="Do runs in silence; sum nothing up.")
+    ] = False,
+) -> None:
+    """Answer a question by many runs: do what is missing, go on with what was cut off, sum up."""
+    from mien.studies.reading import load_design
+    from mien.training.stop import StopRequested
+
+    design = load_design(file, option or [])
+    wanted = _chosen(design, only or [])
+    folder = out or Path("runs") / "studies" / design.name
+    again = ["study", str(file), "--data", data or design.base.data.source, "--out", str(folder)]
+    for text in only or []:
+        again += ["--only", text]
+    for text in option or []:
+        again += ["-o", text]
+    try:
+        with _Helpers([*again, "--device", device, "--helper"], jobs, storage):
+            _study(design, data, folder, storage, wanted, device, is_helper)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("torch", "optuna", "matplotlib", "tomli_w"):
+            raise
+        raise MissingExtraError("studies", "A study") from None
+    except StopRequested:
+        if not is_helper:
+            typer.echo(
+                f"Stopped; every run's state is saved. Go on with: {shlex.join(['mien', *again])}",
+                err=True,
+            )
+        raise typer.Exit(130) from None
+
+
+def _study(
+    design: Design,
+    data: str,
+    folder: Path,
+    storage: str,
+    wanted: Callable[[Run], bool],
+    device: str,
+    is_helper: bool,
+) -> None:
+    from mien.studies.ledger import open_ledger
+    from mien.studies.runner import check_networks, work
+    from mien.studies.storage import storage_errors
+    from mien.training.stop import SignalStop
+
+    check_networks(design)
+    dataset = _open_data(design, data)
+    ledger = open_ledger(design, dataset.content_hash, folder, storage)
+    try:
+        with SignalStop() as stop, StudyTable(design, ledger, stop, is_helper) as live:
+            work(ledger, design, dataset, folder, live, device=device, wanted=wanted)
+        if not is_helper:
+            _sum_up(design, ledger, dataset.content_hash, folder)
+        ledger.close()
+    except storage_errors() as error:
+        # Nothing to give back: the database has closed our connection and with it our leases.
+        raise ConfigError(
+            f"The study's database is gone ({str(error).splitlines()[0]}). What was trained is kept: "
+            "when it is back, start the same command again."
+        ) from None
+    except BaseException:
+        ledger.close()
+        raise
+
+
+def _sum_up(design: Design, ledger: Ledger, data_hash: str, folder: Path) -> None:
+    from datetime import UTC, datetime
+
+    from mien.runtime import commit, machine
+    from mien.studies.conclusion import can_be_concluded, cannot_be_concluded
+    from mien.studies.design import frozen_hash
+    from mien.studies.page import write_study
+    from mien.studies.summary import summarise
+
+    runs = ledger.runs()
+    summary = summarise(design, runs, data_hash, frozen_hash(design.frozen(data_hash)))
+    source = Path(design.source)
+    name = source.name if source.is_absolute() else str(source)
+    changes = [part for change in design.changes for part in ("-o", change)]
+    facts = {
+        "command": f"mien study {shlex.join([name, *changes])} --data PATH",
+        "commit": commit(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+    }
+    page = write_study(summary, design, runs, folder, facts)
+    for sentence in can_be_concluded(summary):
+        typer.echo(sentence)
+    for sentence in cannot_be_concluded(summary):
+        typer.echo(f"But: {sentence}")
+    typer.echo(f"The study is shown in {page}")
+
+
+class _Helpers:
+    """Further processes that do runs of the same study, while it is entered."""
+
+    def __init__(self, words: list[str], jobs: int, storage: str) -> None:
+        self._words, self._num = words, jobs - 1
+        self._environment = dict(os.environ)
+        if storage:  # not as an argument: it may hold a password, and everyone can see those
+            self._environment[STORAGE_VARIABLE] = storage
+        if self._num:
+            # Processes that each start a thread for every core would only hinder each other.
+            cores = os.cpu_count() or 1
+            self._environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // jobs)))
+            os.environ.setdefault("OMP_NUM_THREADS", self._environment["OMP_NUM_THREADS"])
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> None:
+        command = [sys.executable, "-m", "mien", *self._words]
+        for _ in range(self._num):
+            # A session of its own: Ctrl-C reaches us alone, and we ask each helper once to end.
+            started = subprocess.Popen(  # noqa: S603
+                command, env=self._environment, start_new_session=True
+            )
+            self._started.append(started)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for process in self._started:
+            if kind is not None:
+                process.terminate()  # it saves the state of its run and ends
+            process.wait()
+
+
+def _open_data(design: Design, data: str) -> Dataset:
+    from mien.data import open_dataset
+
+    source = data or design.base.data.source
+    if not source:
+        raise ConfigError(
+            "Which data? Name its folder with --data PATH, or try --data synthetic:2000."
+        )
+    return open_dataset(Path(source), size=design.base.data.size)
+
+
+def _chosen(design: Design, only: list[str]) -> Callable[[Run], bool]:
+    """What ``--only`` lets through."""
+    known = {factor.name: {level.label for level in factor.levels} for factor in design.factors}
+    known["seed"] = {str(seed) for seed in design.seeds}
+    asked = []
+    for text in only:
+        name, equals, value = text.partition("=")
+        if not equals or name not in known or (known[name] and value not in known[name]):
+            choices = "; ".join(f"{key}={'|'.join(sorted(known[key]))}" for key in known)
+            raise ConfigError(f"--only {text} names no run of this study; expected {choices}.")
+        asked.append((name, value))
+
+    def wanted(run: Run) -> bool:
+        values = {**run.point.values, "seed": str(run.seed)}
+        return all(values[name] == value for name, value in asked)
+
+    return wanted

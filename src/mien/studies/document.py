@@ -1,0 +1,124 @@
+"""docs/studies.md: all studies whose summaries are in a folder, theirs beside ours. Made, never written by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mien.errors import DataError
+from mien.studies.conclusion import (
+    can_be_concluded,
+    cannot_be_concluded,
+    p_text,
+    points_apart,
+    spread_text,
+)
+from mien.studies.design import SCORES
+from mien.studies.summary import PointSummary, Summary, summary_from_dict
+
+__all__ = ["studies_document"]
+
+_HEAD = """# Studies
+
+Each study is one file in `studies/` and one command. Everything but its factors is the same for all runs; all values have the
+same seeds. ± is the standard deviation over seeds. Δ is the mean difference to the base, with the same seeds on the same
+pictures; its interval and p-value hold the variance of seeds and of pictures, and p is adjusted for all comparisons of the
+study (Holm). A run that collapsed to one class, diverged or ran out of memory is a result, and has no rank.
+
+```
+mien study studies/kdt5-activation.toml --data PATH                       # from nothing to runs/studies/…/study.html
+mien study studies/kdt5-activation.toml --data PATH --jobs 4              # four processes share the runs
+mien study studies/kdt5-activation.toml --data PATH --only activation=relu --only seed=0
+```
+
+The same command again does what is missing and goes on with what was cut off, in the middle of an epoch too. Processes on one
+machine share a study through its folder; several machines through `--storage postgresql://user@host/database` or the variable
+`MIEN_STUDY_STORAGE`. A run whose process is gone is taken up by another one: from its checkpoint where that one reaches its
+folder, from the start elsewhere.
+
+This page is made from `results/studies/` by `make results`.
+"""
+
+
+def studies_document(folder: Path) -> str:
+    """Return the page.
+
+    Args:
+        folder: With one ``summary.json`` a study under any name, usually ``results/studies``.
+
+    Raises:
+        DataError: If a file holds no summary.
+    """
+    parts = [_HEAD]
+    for file in sorted(folder.glob("*.json")):
+        try:
+            row = json.loads(file.read_text(encoding="utf-8"))
+            summary = summary_from_dict(row)
+            parts.append(_section(summary, row))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{file} holds no summary of a study ({error}); copy it again from the study's folder."
+            ) from None
+    if len(parts) == 1:
+        parts.append("No study has been recorded yet.\n")
+    return "\n".join(parts)
+
+
+def _section(summary: Summary, row: Mapping[str, Any]) -> str:
+    best = [*summary.ranked, *(point for point in summary.points if point.rank is None)]
+    lines = [f"## {summary.name}", "", summary.question, "", f"`{row['command']}`", ""]
+    names = " | ".join(f"{name} %" for name in SCORES.values())
+    lines += [
+        f"| rank | value | {names} | Δ {SCORES[summary.score]}, points (95 %) | p | | epochs | s a run | parameters |",
+        "|--:|---|" + "--:|" * len(SCORES) + "--:|--:|---|--:|--:|--:|",
+        *(_line(point) for point in best),
+        "",
+        "What can be concluded:",
+        "",
+        *(f"- {sentence}" for sentence in can_be_concluded(summary) or ["Nothing yet."]),
+        "",
+        "What cannot:",
+        "",
+        *(f"- {sentence}" for sentence in cannot_be_concluded(summary) or ["–"]),
+        "",
+    ]
+    if summary.published:
+        lines += ["| theirs | value | accuracy % | ours % |", "|---|---|--:|--:|"]
+        lines += [_theirs(entry, summary) for entry in summary.published]
+        lines.append("")
+    machine = row["machine"]
+    lines.append(
+        f"{summary.protocol}, n = {summary.n:,} · seeds {', '.join(map(str, summary.seeds))} · {row['date'][:10]} · "
+        f"commit {row['commit']} · {machine['cpu']}, {machine['cores']} cores · frozen {summary.frozen} · "
+        f"data {summary.data_hash[:12]}"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _line(point: PointSummary) -> str:
+    epochs = sum(run.epochs for run in point.runs) / len(point.runs)
+    cells = [
+        str(point.rank or "–"),
+        point.label,
+        *(spread_text(point, score) for score in SCORES),
+        points_apart(point.difference),
+        p_text(point.p_adjusted).removeprefix("= "),
+        point.verdict,
+        f"{epochs:.1f}",
+        f"{point.seconds:.0f}",
+        f"{point.parameters:,}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _theirs(entry: Mapping[str, Any], summary: Summary) -> str:
+    ours = [point for point in summary.points if point.label == entry["label"]]
+    cells = [
+        f"{entry['said']}{' (' + entry['source'] + ')' if entry['source'] else ''}",
+        entry["label"] or "–",
+        "–" if entry["accuracy"] is None else f"{100 * entry['accuracy']:.2f}",
+        spread_text(ours[0], "accuracy") if ours else "–",
+    ]
+    return f"| {' | '.join(cells)} |"

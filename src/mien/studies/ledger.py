@@ -1,0 +1,233 @@
+"""Which runs a study has, who works on them, how they ended: an Optuna study with one trial a run.
+
+The order of things makes a run happen once: its lease first, then a fresh look at its state, then the work, then the
+result, then the lease back. A process may die between any two of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien.errors import ConfigError
+from mien.studies.design import Design, Point, frozen_hash, with_defaults
+from mien.studies.sampling import distributions, draw_point
+from mien.studies.storage import open_storage
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+    from mien.studies.leases import Leases
+
+__all__ = ["Ledger", "Run", "open_ledger"]
+
+_PLAN = "plan"
+"""The lease under which runs are entered."""
+
+_ATTEMPTS = 50
+"""Draws in search of a new point before it is taken that there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training of a study."""
+
+    number: int
+    """Of its trial."""
+    point: Point
+    seed: int
+    state: str
+    """``"waiting"``, ``"running"`` or ``"ended"``."""
+    epochs: int
+    """That were reported."""
+    result: Mapping[str, Any] | None
+    """What `runner.execute` returned; None until it ended."""
+
+    @property
+    def name(self) -> str:
+        """What its folder is called."""
+        return f"{self.number:04d}-seed{self.seed}"
+
+
+class Ledger:
+    """The runs of a study, shared by all processes that work on it."""
+
+    def __init__(
+        self, study: optuna.Study, storage: BaseStorage, leases: Leases, design: Design
+    ) -> None:
+        """Take an open study; see `open_ledger`."""
+        self._study, self._storage, self._leases = study, storage, leases
+        self._design = design
+
+    def runs(self) -> list[Run]:
+        """Return the runs that the design asks for, in the order in which they were entered."""
+        wanted = {point.label for point in self._design.points()}
+        runs = []
+        for trial in self._study.get_trials(deepcopy=False):
+            run = _as_run(trial)
+            if run.seed in self._design.seeds and (
+                self._design.is_sampled or run.point.label in wanted
+            ):
+                runs.append(run)
+        return runs
+
+    def claim(self, wanted: Callable[[Run], bool]) -> Run | None:
+        """Take a run that is to be done: one that waits, or one whose process is gone.
+
+        Args:
+            wanted: Which runs to consider.
+
+        Returns:
+            The run, now this process's own; None if there is nothing to take at the moment.
+        """
+        from optuna.trial import TrialState
+
+        with self._leases.wait(_PLAN):
+            self._enter_missing()
+        for run in self.runs():
+            if run.state == "ended" or not wanted(run) or not self._leases.acquire(run.name):
+                continue
+            fresh = _as_run(self._trial(run))
+            if fresh.state == "waiting":
+                self._storage.set_trial_state_values(self._id(run), state=TrialState.RUNNING)
+            if fresh.state != "ended" and fresh.result is None:
+                return fresh
+            if fresh.state != "ended" and fresh.result is not None:
+                self._tell(fresh, fresh.result)  # its process died between the two
+            self._leases.release(run.name)
+        return None
+
+    def report(self, run: Run, score: float, epoch: int) -> bool:
+        """Note the score after an epoch, and return whether the run is to be pruned."""
+        if epoch not in self._trial(run).intermediate_values:  # a resumed run trains one again
+            self._storage.set_trial_intermediate_value(self._id(run), epoch, score)
+        return self._study.pruner.prune(self._study, self._trial(run))
+
+    def finish(self, run: Run, result: Mapping[str, Any]) -> None:
+        """Enter a result and give the run back."""
+        self._storage.set_trial_user_attr(self._id(run), "result", dict(result))
+        self._tell(run, result)
+        self._leases.release(run.name)
+
+    def give_back(self, run: Run) -> None:
+        """Give a run back without a result; another process, or this one later, goes on with it."""
+        self._leases.release(run.name)
+
+    def close(self) -> None:
+        """Give back all that is held."""
+        self._leases.close()
+
+    def _trial(self, run: Run) -> FrozenTrial:
+        return self._study.get_trials(deepcopy=False)[run.number]
+
+    def _id(self, run: Run) -> int:
+        return self._trial(run)._trial_id  # Optuna's storages speak of ids only
+
+    def _tell(self, run: Run, result: Mapping[str, Any]) -> None:
+        from optuna.trial import TrialState
+
+        scores = result["scores"]
+        if result["state"] == "pruned":
+            self._study.tell(run.number, state=TrialState.PRUNED, skip_if_finished=True)
+        elif scores is None:
+            self._study.tell(run.number, state=TrialState.FAIL, skip_if_finished=True)
+        else:
+            self._study.tell(run.number, scores[self._design.score], skip_if_finished=True)
+
+    def _enter_missing(self) -> None:
+        """Enter the runs that the design asks for and nobody entered yet; only under the lease ``plan``."""
+        runs = self.runs()
+        points = {point.label: point for point in self._design.points()}
+        points |= {run.point.label: run.point for run in runs}
+        known = {(run.point.label, run.seed) for run in runs}
+        # The first seed of every point comes first: a study that is cut short has then seen all values.
+        for seed in self._design.seeds:
+            for label, point in points.items():
+                if (label, seed) not in known:
+                    self._enter(point, seed)
+        waiting = any(run.state == "waiting" for run in self.runs())
+        if self._design.is_sampled and not waiting and len(points) < self._design.num_points:
+            self._sample(len(points))
+
+    def _sample(self, num_drawn: int) -> None:
+        """Draw one more point and enter it for every seed."""
+        trials = self._study.get_trials(deepcopy=False)
+        known = {run.point.label for run in self.runs()}
+        for attempt in range(_ATTEMPTS):  # where few combinations are left, most draws are old ones
+            point, values = draw_point(self._design, trials, num_drawn * _ATTEMPTS + attempt)
+            if point.label not in known:
+                for seed in self._design.seeds:
+                    self._enter(point, seed, values)
+                return
+
+    def _enter(self, point: Point, seed: int, values: Mapping[str, Any] | None = None) -> None:
+        from optuna.trial import TrialState, create_trial
+
+        self._study.add_trial(
+            create_trial(
+                state=TrialState.WAITING,
+                params=dict(values or {}),
+                distributions=distributions(self._design) if values else {},
+                user_attrs={"point": dataclasses.asdict(point), "seed": seed},
+            )
+        )
+
+
+def open_ledger(design: Design, data_hash: str, folder: Path, storage: str = "") -> Ledger:
+    """Open a study, or begin it.
+
+    Args:
+        design: What is asked.
+        data_hash: Of the data set; see `Dataset.content_hash`.
+        folder: The study's folder.
+        storage: ``"postgresql://…"`` for several machines; empty for a journal in the folder.
+
+    Raises:
+        ConfigError: If the study was begun with something else frozen, or the storage cannot be used.
+        MissingExtraError: If Optuna or PostgreSQL's driver is not installed.
+    """
+    opened, leases = open_storage(design.name, folder, storage)
+    import optuna
+
+    pruners = optuna.pruners
+    with leases.wait(_PLAN):
+        study = optuna.create_study(
+            study_name=design.name,
+            storage=opened,
+            direction="maximize",
+            load_if_exists=True,
+            pruner=pruners.MedianPruner() if design.pruning == "median" else pruners.NopPruner(),
+        )
+        frozen = design.frozen(data_hash)
+        begun = study.user_attrs.get("frozen")
+        if begun is None:
+            study.set_user_attr("frozen", frozen)
+    begun = frozen if begun is None else with_defaults(begun)
+    if begun != frozen:
+        leases.close()
+        changed = sorted(k for k in {*begun, *frozen} if begun.get(k) != frozen.get(k))
+        raise ConfigError(
+            f"{'The storage' if storage else folder} holds the study '{design.name}' with another "
+            f"{', '.join(changed)} (frozen as {frozen_hash(begun)}; this one is {frozen_hash(frozen)}). "
+            "Put back what was changed, or choose another --out."
+        )
+    return Ledger(study, opened, leases, design)
+
+
+def _as_run(trial: FrozenTrial) -> Run:
+    from optuna.trial import TrialState
+
+    running = "running" if trial.state == TrialState.RUNNING else "ended"
+    return Run(
+        number=trial.number,
+        point=Point(**trial.user_attrs["point"]),
+        seed=trial.user_attrs["seed"],
+        state="waiting" if trial.state == TrialState.WAITING else running,
+        epochs=max(trial.intermediate_values, default=0),
+        result=trial.user_attrs.get("result"),
+    )

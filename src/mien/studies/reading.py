@@ -1,0 +1,156 @@
+"""A study's TOML file becomes a `Design`; what is unknown, missing or impossible is refused before the first run."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mien.errors import ConfigError, suggestion
+from mien.recipe import load_recipe
+from mien.studies.design import DESIGNS, SCORES, Design, Factor, Level, Published
+
+__all__ = ["load_design"]
+
+_ANOTHER_DATA_SET = ("data.source", "data.size", "name", "seed")
+
+
+def load_design(path: Path, overrides: Sequence[str] = ()) -> Design:
+    """Read a study.
+
+    Args:
+        path: A TOML file; its ``base`` is a recipe, found from the file's own folder.
+        overrides: Changes of the base recipe, ``"train.epochs=3"``.
+
+    Raises:
+        ConfigError: If the file is missing or no TOML, or something in it is unknown, missing or impossible.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no study {path}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The study {path} cannot be read: {error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The study {path} is not valid TOML: {error}.") from None
+    _check_keys(tables, _TOP, _NEEDED, path, "")
+    if tables["design"] not in DESIGNS:
+        raise ConfigError(
+            f"{path}: design is {tables['design']!r}; expected one of {', '.join(DESIGNS)}."
+        )
+    base = load_recipe(path.parent / tables["base"], overrides)
+    sampled = tables["design"] in ("random", "tpe")
+    design = Design(
+        name=tables.get("name", path.stem),
+        question=" ".join(tables["question"].split()),
+        base=base,
+        design=tables["design"],
+        factors=tuple(_factor(entry, sampled, path) for entry in tables["factors"]),
+        seeds=tuple(tables["seeds"]),
+        score=tables.get("score", "macro_f1"),
+        num_points=tables.get("num_points", 0),
+        pruning=tables.get("pruning", "none"),
+        note=" ".join(tables.get("note", "").split()),
+        changes=tuple(overrides),
+        published=tuple(_published(entry, path) for entry in tables.get("published", ())),
+        source=str(path),
+    )
+    _check(design)
+    return design
+
+
+_TOP = (
+    *("name", "question", "base", "design", "factors", "seeds", "score", "num_points", "pruning"),
+    *("note", "published"),
+)
+_NEEDED = ("question", "base", "design", "factors", "seeds")
+
+
+def _check_keys(
+    table: Mapping[str, Any], known: Sequence[str], needed: Sequence[str], path: Path, inside: str
+) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigError(
+                f"{path}: '{inside}{key}' is nothing that a study has.{suggestion(key, known)} "
+                f"Known: {', '.join(known)}."
+            )
+    for key in needed:
+        if key not in table:
+            raise ConfigError(f"{path}: '{inside}{key}' is missing; a study needs it.")
+
+
+def _factor(entry: Mapping[str, Any], sampled: bool, path: Path) -> Factor:
+    known = ("name", "setting", "values", "levels", "low", "high", "log")
+    _check_keys(entry, known, ["name"], path, "factors.")
+    name = entry["name"]
+    if "levels" in entry:
+        given = entry["levels"]
+        levels = tuple(Level(label=label, settings=dict(given[label])) for label in given)
+    elif "setting" in entry:
+        setting = entry["setting"]
+        levels = tuple(
+            Level(label=_label(value), settings={setting: value})
+            for value in entry.get("values", ())
+        )
+    else:
+        raise ConfigError(
+            f"{path}: the factor '{name}' changes nothing; give it a setting with values, or levels."
+        )
+    has_range = "low" in entry and "high" in entry
+    if not levels and not (sampled and has_range):
+        wanted = "values, or low and high" if sampled else "values"
+        raise ConfigError(f"{path}: the factor '{name}' has no values; give it {wanted}.")
+    for key in (key for level in levels for key in level.settings):
+        if key in _ANOTHER_DATA_SET:
+            raise ConfigError(
+                f"{path}: the factor '{name}' changes {key}, which a study keeps the same for all runs."
+            )
+    return Factor(
+        name=name,
+        levels=levels,
+        setting=entry.get("setting", ""),
+        low=entry.get("low"),
+        high=entry.get("high"),
+        log=entry.get("log", False),
+    )
+
+
+def _published(entry: Mapping[str, Any], path: Path) -> Published:
+    _check_keys(entry, ("label", "accuracy", "said", "source"), ["said"], path, "published.")
+    return Published(**entry)
+
+
+def _check(design: Design) -> None:
+    """Refuse what cannot be run, before the first hour is spent on it."""
+    problems = {
+        f"score is {design.score!r}; expected one of {', '.join(SCORES)}": design.score
+        not in SCORES,
+        "pruning is " + repr(design.pruning) + "; expected none or median": design.pruning
+        not in ("none", "median"),
+        "seeds are empty; give at least one, better three": not design.seeds,
+        "a seed stands there twice": len(set(design.seeds)) != len(design.seeds),
+        "there is no factor to study": not design.factors,
+        "num_points is missing: how many combinations is the sampler to draw?": design.is_sampled
+        and design.num_points < 1,
+    }
+    for problem, is_so in problems.items():
+        if is_so:
+            raise ConfigError(f"{design.source}: {problem}.")
+    labels = [point.label for point in design.points()]
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise ConfigError(f"{design.source}: the value {twice[0]} stands there twice.")
+    for point in design.points():
+        design.recipe(point.settings, 0, design.name)
+    for entry in design.published:
+        if entry.label and labels and entry.label not in labels:
+            raise ConfigError(
+                f"{design.source}: published.label '{entry.label}' is no value of this study."
+                f"{suggestion(entry.label, labels)}"
+            )
+
+
+def _label(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,265 @@
+"""Doing the runs of a study: train, score, and take a failure for the result that it is."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mien.data.dataset import SPLITS, Dataset
+from mien.errors import ConfigError, MienError, TrainingError
+from mien.evaluation.evaluate import predict_logits
+from mien.evaluation.metrics import (
+    accuracy,
+    balanced_accuracy,
+    collapsed_class,
+    confusion_matrix,
+    macro_f1,
+)
+from mien.evaluation.protocols import protocols
+from mien.models.predict import network_predictor
+from mien.models.shapes import shapes_only
+from mien.models.weights import load_network
+from mien.models.zoo import MODELS, build_network
+from mien.recipe import Recipe
+from mien.studies.design import Design
+from mien.studies.ledger import Ledger, Run
+from mien.studies.packing import pack
+from mien.training.loop import Progress, Trainer
+from mien.training.run import prepare, train
+from mien.training.run_folder import RunFolder
+
+__all__ = ["Watcher", "check_networks", "execute", "work"]
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 1.0
+"""How often a process that has nothing to do looks whether another one has died."""
+
+_RATES = {
+    "accuracy": accuracy,
+    "macro_f1": macro_f1,
+    "balanced_accuracy": balanced_accuracy,
+}
+_CURVE = (
+    *("epoch", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy"),
+    *("valid_macro_f1", "lr", "collapsed"),
+)
+
+
+class Watcher(Protocol):
+    """Who is told how a study goes; the command line draws a table."""
+
+    def begin(self, run: Run) -> None:
+        """Hear that a run starts or goes on."""
+
+    def batch(self, run: Run, progress: Progress) -> None:
+        """Hear of every batch; raising `StopRequested` saves the run and ends the work."""
+
+    def end(self, run: Run, result: Mapping[str, Any]) -> None:
+        """Hear how a run ended."""
+
+    def idle(self) -> None:
+        """Hear that all runs that are left are in other hands; raising `StopRequested` ends the work."""
+
+
+class _Pruned(Exception):  # noqa: N818 - no error: the run did as well as it could
+    """The pruner ends a run."""
+
+
+def work(
+    ledger: Ledger,
+    design: Design,
+    data: Dataset,
+    folder: Path,
+    watcher: Watcher,
+    *,
+    device: str = "auto",
+    wanted: Callable[[Run], bool] = lambda _: True,
+) -> None:
+    """Do runs until none is left to do, here or in another process.
+
+    Args:
+        ledger: The runs.
+        design: What is asked.
+        data: All splits; images of the base recipe's size.
+        folder: The study's folder; each run has one of its own in ``runs/``.
+        watcher: Who is told.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        wanted: Which runs to do.
+
+    Raises:
+        MienError: What a user can mend, such as a full disk; the runs so far are kept.
+        StopRequested: If the watcher raised it; the present run is saved.
+    """
+    while True:
+        run = ledger.claim(wanted)
+        if run is None:
+            if all(one.state == "ended" for one in ledger.runs() if wanted(one)):
+                return
+            watcher.idle()
+            time.sleep(POLL_S)
+            continue
+        watcher.begin(run)
+        try:
+            result = execute(
+                run, design, data, folder, _Reporter(run, ledger, design, watcher), device
+            )
+        except BaseException:
+            ledger.give_back(run)
+            raise
+        ledger.finish(run, result)
+        watcher.end(run, result)
+
+
+def execute(
+    run: Run, design: Design, data: Dataset, folder: Path, reporter: Any, device: str = "auto"
+) -> dict[str, Any]:
+    """Train and score one run, from where it was cut off if it was.
+
+    Returns:
+        ``state``: ``"finished"``, ``"collapsed"``, ``"diverged"``, ``"out of memory"`` or ``"pruned"``; ``detail``: the one
+        class, or the message; ``scores`` on the study's split, ``validation`` of the kept epoch as the run saw it, ``curve``,
+        packed ``predictions`` and ``targets``, ``seconds``, ``epochs``, ``parameters``. Scores are None where there are none.
+
+    Raises:
+        MienError: What is no result but a trouble of this machine or data.
+    """
+    recipe = design.recipe(run.point.settings, run.seed, f"{design.name}-{run.name}")
+    kept = RunFolder(folder / "runs" / run.name)
+    resume = any(kept.path.glob("checkpoint*.pt"))
+    if not resume:
+        shutil.rmtree(
+            kept.path, ignore_errors=True
+        )  # cut off before there was anything to go on from
+    result: dict[str, Any] = {"state": "finished", "detail": "", "scores": None}
+    try:
+        outcome = train(recipe, data, kept, reporter, resume=resume, device=device)
+        result["validation"] = {
+            name: outcome.last[f"valid_{name}"] for name in ("accuracy", "macro_f1", "loss")
+        }
+        result |= {"kept_epoch": outcome.last["epoch"], "stopped_early": outcome.stopped_early}
+        scored = _score(kept, recipe, data)
+        one_class = scored.pop("one_class") or outcome.collapsed
+        result |= scored
+        if one_class:
+            result |= {"state": "collapsed", "detail": one_class}
+    except _Pruned:
+        result["state"] = "pruned"
+    except (MemoryError, RuntimeError, TrainingError) as error:
+        state = _failure(error)
+        if state is None:
+            raise
+        result |= {"state": state, "detail": str(error).splitlines()[0]}
+    rows = kept.rows() if kept.metrics.exists() else []
+    result["curve"] = [{key: row[key] for key in _CURVE if key in row} for row in rows]
+    result |= {"epochs": len(rows), "seconds": round(sum(row["seconds"] for row in rows), 1)}
+    result.setdefault("parameters", _num_parameters(recipe))
+    for checkpoint in kept.path.glob("checkpoint*.pt"):
+        checkpoint.unlink()  # the run is over, and three times the weights are a lot for many runs
+    return result
+
+
+def scored_rows(recipe: Recipe, data: Dataset) -> Dataset:
+    """Return the faces that runs are scored on.
+
+    The data's own validation split where it has one, for all seeds the same, also when a run held out a part of training to
+    stop by; else the part that the run held out.
+    """
+    rows = np.flatnonzero(data.split == SPLITS.index("valid"))
+    if len(rows):
+        return data.take(rows)
+    return prepare(recipe.data, recipe.seed, data)[1]
+
+
+def check_networks(design: Design) -> None:
+    """Build the network of every point without memory, so that a typo is found before the first run.
+
+    Raises:
+        ConfigError: If an architecture, or an option of one, is not there or impossible.
+    """
+    for point in design.points():
+        try:
+            _num_parameters(design.recipe(point.settings, 0, design.name))
+        except (MienError, TypeError) as error:
+            raise ConfigError(
+                f"{design.source}: the value '{point.label}' cannot be built: {error}"
+            ) from None
+
+
+def _num_parameters(recipe: Recipe) -> int:
+    """Count without memory; a head of the data's own labels is taken for one of seven."""
+    sizes = {"fer2013": 7, "ferplus": 8, "ferplus-votes": 10, "own": 7}
+    options = dict(recipe.model.options)
+    if "input_size" in MODELS[recipe.model.name].options:
+        options.setdefault("input_size", recipe.data.size)
+    with shapes_only():
+        network = build_network(
+            recipe.model.name,
+            num_classes=sum(sizes[head.labels] for head in recipe.heads),
+            in_channels=recipe.model.channels,
+            **options,
+        )
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _score(kept: RunFolder, recipe: Recipe, data: Dataset) -> dict[str, Any]:
+    network, info = load_network(kept.path)
+    faces = scored_rows(recipe, data)
+    # A run that held out its own part has its faces in "valid" too: the same name for both.
+    protocol = protocols(info.heads, faces, "valid")[0]
+    logits = predict_logits(
+        network_predictor(network, info), faces.images[protocol.rows], info.input
+    )
+    head = info.head(protocol.head)
+    predictions: NDArray[np.int64] = logits[head.name].argmax(axis=1)
+    if not np.isfinite(logits[head.name]).all():
+        raise TrainingError("The network gives NaN or infinity: its training has diverged.")
+    confusion = confusion_matrix(protocol.targets, predictions, len(head.labels))
+    collapsed = collapsed_class(predictions)
+    return {
+        "scores": {name: float(rate(confusion)) for name, rate in _RATES.items()},
+        "one_class": None if collapsed is None else head.labels[collapsed],
+        "parameters": info.provenance["parameters"],
+        "protocol": protocol.name,
+        "labels": list(head.labels),
+        "n": len(predictions),
+        "predictions": pack(predictions),
+        "targets": pack(protocol.targets),
+    }
+
+
+def _failure(error: Exception) -> str | None:
+    """Name what an exception says about the value under study; None if it says nothing about that."""
+    text = str(error)
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in text:
+        return "out of memory"
+    if isinstance(error, TrainingError) and "diverged" in text:
+        return "diverged"
+    return None
+
+
+class _Reporter:
+    """Passes on what a run says, to the watcher and to the ledger."""
+
+    def __init__(self, run: Run, ledger: Ledger, design: Design, watcher: Watcher) -> None:
+        self._run, self._ledger, self._watcher = run, ledger, watcher
+        self._score = "valid_macro_f1" if design.score == "macro_f1" else "valid_accuracy"
+
+    def begin(self, run: RunFolder, trainer: Trainer) -> None: ...
+
+    def batch(self, progress: Progress) -> None:
+        self._watcher.batch(self._run, progress)
+
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        self._run = replace(self._run, epochs=row["epoch"])
+        if self._ledger.report(self._run, float(row[self._score]), row["epoch"]):
+            raise _Pruned

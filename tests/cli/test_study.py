@@ -1,0 +1,90 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from mien.cli import app
+from mien.errors import ConfigError
+
+RECIPE = """
+[data]
+source = "synthetic:200"
+size = 24
+valid_fraction = 0.25
+[model]
+name = "mlp"
+options = { width = 8, activation = "relu" }
+[optimizer]
+name = "adam"
+lr = 0.003
+[train]
+epochs = 1
+batch_size = 32
+precision = "fp32"
+"""
+
+STUDY = """
+# mien study small.toml
+question = "Which activation is best?"
+base = "base.toml"
+design = "one_at_a_time"
+seeds = [0, 1]
+[[factors]]
+name = "activation"
+setting = "model.options.activation"
+values = ["relu", "tanh"]
+"""
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base.toml").write_text(RECIPE)
+    path = tmp_path / "small.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def invoke(*words):
+    return CliRunner().invoke(app, ["study", *map(str, words)], catch_exceptions=False)
+
+
+def fails(*words):
+    result = CliRunner().invoke(app, ["study", *map(str, words)])
+    assert result.exception is not None
+    raise result.exception
+
+
+@pytest.mark.slow
+def test_a_study_ends_with_its_page_and_says_what_holds(study, tmp_path):
+    only = invoke(study, "--only", "activation=tanh", "--only", "seed=0")
+    assert "3 runs of this study are still to be done" in only.output
+    result = invoke(study)
+    assert result.exit_code == 0
+    assert "still to be done" not in result.output
+    folder = tmp_path / "runs/studies/small"
+    assert f"The study is shown in {(folder / 'study.html').relative_to(tmp_path)}" in result.output
+    row = json.loads((folder / "summary.json").read_text())
+    assert row["command"] == "mien study small.toml --data PATH"
+    assert str(tmp_path) not in json.dumps(row)
+    assert [len(point["runs"]) for point in row["points"]] == [2, 2]
+    assert len(list((folder / "runs").iterdir())) == 4
+
+
+def test_only_what_the_study_has(study):
+    with pytest.raises(ConfigError, match=r"--only depth=3 names no run .* activation=relu\|tanh"):
+        fails(study, "--only", "depth=3")
+    with pytest.raises(ConfigError, match=r"--only activation=elu names no run"):
+        fails(study, "--only", "activation=elu")
+
+
+def test_without_data_it_says_how_to_name_some(study):
+    with pytest.raises(ConfigError, match=r"Which data.* --data PATH"):
+        fails(study, "-o", "data.source=")
+
+
+def test_another_base_in_the_same_folder_is_refused(study, tmp_path):
+    out = tmp_path / "out"
+    invoke(study, "--out", out, "--only", "seed=0", "--only", "activation=relu")
+    with pytest.raises(ConfigError, match=r"out holds the study 'small' with another train \(froz"):
+        fails(study, "--out", out, "-o", "train.epochs=2")

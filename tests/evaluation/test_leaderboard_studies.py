@@ -1,0 +1,67 @@
+"""A study's summary becomes one line: its best value, how many seeds, and what failed."""
+
+import json
+
+import pytest
+
+from mien.errors import DataError
+from mien.evaluation.leaderboard_document import leaderboard_document
+from mien.evaluation.leaderboard_page import leaderboard_html
+from mien.evaluation.leaderboard_studies import read_studies, study_text
+from mien.evaluation.published import Seed
+
+
+def point(label, rank, accuracy, state="finished"):
+    scores = {name: {"mean": accuracy, "sd": 0.004} for name in ("accuracy", "macro_f1")}
+    return {"label": label, "rank": rank, "state": state, "scores": scores}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    summary = {
+        "name": "kdt5-activation",
+        "protocol": "fer2013-publictest",
+        "n": 3589,
+        "seeds": [0, 1, 2],
+        "points": [
+            point("relu", 2, 0.41),
+            point("tanh", 1, 0.4235),
+            point("sigmoid <5>", None, 0.25, "collapsed"),
+        ],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(summary))
+    return tmp_path
+
+
+def test_a_study_is_one_line(folder):
+    (study,) = read_studies(folder)
+    assert study_text(study) == (
+        "kdt5-activation: best is tanh with 42.35 ± 0.40, macro-F1 42.35 on fer2013-publictest, 3 seeds; "
+        "failed: sigmoid <5> (collapsed)"
+    )
+
+
+def test_a_study_without_a_rank_says_so(folder):
+    summary = json.loads((folder / "a.json").read_text())
+    summary["points"], summary["seeds"] = [point("x", None, 0.25, "diverged")], [0]
+    (folder / "a.json").write_text(json.dumps(summary))
+    assert study_text(read_studies(folder)[0]) == (
+        "kdt5-activation: no value has a rank on fer2013-publictest, 1 seed; failed: x (diverged)"
+    )
+
+
+def test_a_seed_s_line_names_its_studies(folder):
+    seed = Seed(name="s", protocol="p", checked="text", number=2, ours=("kdt5",), how="so")
+    other = Seed(name="t", protocol="p", checked="text", number=3, ours=("vgg",), how="so")
+    studies = read_studies(folder)
+    document = leaderboard_document([], [], [seed, other], studies)
+    assert "| 2. s | no figure given on p | kdt5-activation: best is tanh" in document
+    assert "| 3. t | no figure given on p | not run at full length yet |" in document
+    assert "failed: sigmoid &lt;5&gt; (collapsed)" in leaderboard_html([], [seed], studies)
+
+
+def test_without_a_folder_there_are_none_and_other_files_are_refused(tmp_path):
+    assert read_studies(tmp_path / "no") == ()
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(DataError, match=r"x\.json holds no summary of a study .*; copy it again"):
+        read_studies(tmp_path)

@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import pytest
+
+from mien.errors import ConfigError
+from mien.studies.reading import load_design
+
+STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_shipped_studies_are_valid_and_begin_with_their_command(path):
+    from mien.studies.runner import check_networks
+
+    design = load_design(path)
+    check_networks(design)
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    assert first == f"# mien study studies/{path.name} --data PATH"
+    assert len(design.seeds) >= 3
+    assert design.question.endswith("?")
+
+
+def test_one_at_a_time_is_the_base_and_each_other_value(design):
+    assert [(p.label, dict(p.settings), p.reference) for p in design.points()] == [
+        ("relu", {}, ""),
+        ("tanh", {"model.options.activation": "tanh"}, "relu"),
+    ]
+
+
+def test_levels_change_several_settings_at_once(write_study_file):
+    text = """
+question = "Which?"
+base = "base.toml"
+design = "one_at_a_time"
+seeds = [0]
+[[factors]]
+name = "optimizer"
+[factors.levels]
+"Adam" = { "optimizer.name" = "adam", "optimizer.lr" = 0.003 }
+"SGD" = { "optimizer.name" = "sgd", "optimizer.lr" = 0.1, "heads.0.label_smoothing" = 0.1 }
+[[factors]]
+name = "epochs"
+setting = "train.epochs"
+values = [3, 5]
+"""
+    design = load_design(write_study_file(text))
+    assert [point.label for point in design.points()] == ["base", "optimizer=SGD", "epochs=5"]
+    recipe = design.recipe(design.points()[1].settings, 7, "x")
+    assert (recipe.optimizer.name, recipe.optimizer.lr, recipe.seed) == ("sgd", 0.1, 7)
+    assert recipe.heads[0].label_smoothing == 0.1
+    assert recipe.train == design.base.train
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('["relu", "tanh"]', '["tanh", "elu"]', "no value of 'activation' is that of the base rec"),
+        ('["relu", "tanh"]', "[]", "'activation' has no values; give it values"),
+        ('"tanh"]', '"tanh", "tanh"]', "the value tanh stands there twice"),
+        ("seeds = [0, 1]", "seeds = []", "seeds are empty; give at least one, better three"),
+        ("seeds = [0, 1]", "seeds = [1, 1]", "a seed stands there twice"),
+        ("seeds", "seed", "'seed' is nothing that a study has. Did you mean seeds"),
+        ('question = "Which activation is best?"', "", "'question' is missing"),
+        ("one_at_a_time", "all", "design is 'all'; expected one of one_at_a_time, grid"),
+        ("model.options.activation", "data.size", "changes data.size, which a study keeps"),
+        ('design = "one', 'score = "f1"\ndesign = "one', "score is 'f1'; expected one of macro_f1"),
+        ('design = "one', 'pruning = "x"\ndesign = "one', "pruning is 'x'; expected none or medi"),
+        ('"one_at_a_time"', '"random"', "num_points is missing"),
+        ('setting = "model.options.activation"', "", "'activation' changes nothing; give it a se"),
+        ("base.toml", "nothing.toml", "There is no recipe .*nothing.toml"),
+        ("[0, 1]", "[0, 1", "is not valid TOML"),
+    ],
+)
+def test_a_study_that_cannot_be_run_says_why(write_study_file, old, new, message):
+    text = write_study_file().read_text()
+    assert old in text
+    with pytest.raises(ConfigError, match=message):
+        load_design(write_study_file(text.replace(old, new)))
+
+
+def test_a_missing_study_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"There is no study .*none.toml"):
+        load_design(tmp_path / "none.toml")
+
+
+def test_a_value_that_others_reported_must_be_ours_too(write_study_file):
+    text = write_study_file().read_text() + '[[published]]\nlabel = "tahn"\nsaid = "x"\n'
+    with pytest.raises(ConfigError, match=r"'tahn' is no value of this study. Did you mean tanh"):
+        load_design(write_study_file(text))
+
+
+def test_an_impossible_setting_is_found_before_the_first_run(write_study_file):
+    text = write_study_file().read_text().replace("model.options.activation", "optimizer.rate")
+    with pytest.raises(ConfigError, match=r"optimizer.rate"):
+        load_design(write_study_file(text))
+
+
+def test_a_network_that_cannot_be_built_is_found_before_the_first_run(write_study_file):
+    from mien.studies.runner import check_networks
+
+    text = write_study_file().read_text().replace('"tanh"]', '"tahn"]')
+    with pytest.raises(ConfigError, match=r"'tahn' cannot be built: .* Did you mean tanh"):
+        check_networks(load_design(write_study_file(text)))

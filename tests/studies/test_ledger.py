@@ -1,0 +1,256 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from mien.errors import ConfigError
+from mien.studies.design import with_defaults
+from mien.studies.leases import FileLeases, JournalLock
+from mien.studies.ledger import open_ledger
+from mien.studies.reading import load_design
+
+RESULT = {"state": "finished", "detail": "", "scores": {"macro_f1": 0.5}}
+ALL = lambda _: True  # noqa: E731 - the filter that lets every run through
+
+
+@pytest.fixture(params=["journal", "postgres"])
+def storage(request):
+    """Where the runs are written: a file in the study's folder, or a real PostgreSQL."""
+    return "" if request.param == "journal" else request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+def open_again(design, tmp_path, storage):
+    """Return a function that opens the same study once more, as another process would."""
+    opened = []
+
+    def open_one(other=None):
+        ledger = open_ledger(other or design, "d" * 64, tmp_path / "study", storage)
+        opened.append(ledger)
+        return ledger
+
+    yield open_one
+    for ledger in opened:
+        ledger.close()
+
+
+def test_every_run_is_given_out_once(open_again):
+    one, other = open_again(), open_again()
+    taken = [ledger.claim(ALL) for ledger in (one, other, one, other)]
+    assert sorted((run.point.label, run.seed) for run in taken) == [
+        ("relu", 0),
+        ("relu", 1),
+        ("tanh", 0),
+        ("tanh", 1),
+    ]
+    assert [run.seed for run in taken] == [0, 0, 1, 1]  # every value once before any twice
+    assert one.claim(ALL) is None
+    assert other.claim(ALL) is None
+
+
+def test_a_run_whose_process_is_gone_is_taken_up_again(open_again):
+    gone, other = open_again(), open_again()
+    lost = gone.claim(ALL)
+    gone.close()
+    again = other.claim(ALL)
+    assert (again.number, again.state) == (lost.number, "running")
+
+
+def test_an_ended_run_is_never_given_out_again(open_again):
+    one, other = open_again(), open_again()
+    run = one.claim(ALL)
+    one.finish(run, RESULT)
+    assert run.number not in {other.claim(ALL).number for _ in range(3)}
+    assert other.claim(ALL) is None
+    ended = next(r for r in other.runs() if r.number == run.number)
+    assert (ended.state, ended.result) == ("ended", RESULT)
+
+
+def test_a_process_that_died_between_result_and_end_is_not_asked_twice(open_again, monkeypatch):
+    one, other = open_again(), open_again()
+    run = one.claim(ALL)
+    monkeypatch.setattr(type(one), "_tell", lambda *_: None)
+    one.finish(run, RESULT)
+    monkeypatch.undo()
+    assert other.claim(ALL).number != run.number
+    assert next(r for r in other.runs() if r.number == run.number).state == "ended"
+
+
+def test_failures_and_pruned_runs_end_too(open_again):
+    ledger = open_again()
+    for state in ("diverged", "pruned"):
+        ledger.finish(ledger.claim(ALL), {"state": state, "detail": "", "scores": None})
+    assert [run.result["state"] for run in ledger.runs() if run.state == "ended"] == [
+        "diverged",
+        "pruned",
+    ]
+
+
+def test_what_is_frozen_may_not_change(open_again, write_study_file):
+    open_again()
+    other = load_design(write_study_file(), ["optimizer.lr=0.1"])
+    with pytest.raises(ConfigError, match=r"holds the study 'small' with another optimizer \(froz"):
+        open_again(other)
+
+
+def test_a_setting_that_is_new_in_mien_does_not_end_an_old_study(design):
+    frozen = design.frozen("d" * 64)
+    old = {**frozen, "train": {k: v for k, v in frozen["train"].items() if k != "ema"}}
+    assert old != frozen
+    assert with_defaults(old) == frozen
+
+
+def test_values_and_seeds_may_be_added(open_again, write_study_file):
+    ledger = open_again()
+    ledger.finish(ledger.claim(ALL), RESULT)
+    text = (write_study_file()).read_text()
+    more = text.replace("[0, 1]", "[0, 1, 2]").replace('"tanh"]', '"tanh", "elu"]')
+    bigger = open_again(load_design(write_study_file(more)))
+    assert bigger.claim(ALL) is not None
+    states = [run.state for run in bigger.runs()]
+    assert len(states) == 9
+    assert states.count("ended") == 1
+
+
+CHILD = """
+import sys, time
+from pathlib import Path
+from mien.studies.design import with_defaults
+from mien.studies.reading import load_design
+from mien.studies.ledger import open_ledger
+ledger = open_ledger(load_design(Path(sys.argv[1])), "d" * 64, Path(sys.argv[2]), sys.argv[3])
+print(ledger.claim(lambda run: run.seed == 0).number, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_gives_its_run_back(open_again, design, tmp_path, storage):
+    words = [design.source, str(tmp_path / "study"), storage]
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, *words], stdout=subprocess.PIPE, text=True
+    )
+    number = int(child.stdout.readline())
+    ledger = open_again()
+    assert ledger.claim(lambda run: run.number == number) is None
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+    again = ledger.claim(lambda run: run.number == number)
+    for _ in range(50):  # PostgreSQL notices the end of a connection a moment later
+        again = again or ledger.claim(lambda run: run.number == number)
+    assert again.number == number
+
+
+def test_half_a_line_in_the_journal_is_cut_off(design, tmp_path):
+    ledger = open_ledger(design, "d" * 64, tmp_path)
+    ledger.claim(ALL)
+    ledger.close()
+    with (tmp_path / "journal.jsonl").open("a") as file:
+        file.write('{"op_code": 5, "torn')
+    again = open_ledger(design, "d" * 64, tmp_path)
+    assert again.claim(ALL) is not None
+    again.close()
+    for line in (tmp_path / "journal.jsonl").read_text().splitlines():
+        json.loads(line)
+
+
+def test_the_journal_s_lock_leaves_whole_lines_alone(tmp_path):
+    journal = tmp_path / "journal.jsonl"
+    journal.write_text("{}\n{}\n")
+    with JournalLock(journal):
+        assert journal.read_text() == "{}\n{}\n"
+
+
+def test_a_lease_is_held_by_one(tmp_path):
+    one, other = FileLeases(tmp_path), FileLeases(tmp_path)
+    assert one.acquire("x")
+    assert not one.acquire("x")
+    assert not other.acquire("x")
+    one.release("x")
+    assert other.acquire("x")
+    assert one.acquire("y")
+    other.close()
+    assert one.acquire("x")
+
+
+def test_another_kind_of_storage_is_refused(design, tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"sqlite://… is no storage for studies; expected postgre"
+    ):
+        open_ledger(design, "d" * 64, tmp_path, "sqlite:///x.db")
+
+
+def test_a_database_that_is_not_there_is_named_without_its_password(design, tmp_path):
+    pytest.importorskip("psycopg")
+    url = "postgresql://me:secret@127.0.0.1:1/nothing"
+    with pytest.raises(ConfigError, match=r"127.0.0.1:1/nothing cannot be used") as caught:
+        open_ledger(design, "d" * 64, tmp_path, url)
+    assert "secret" not in str(caught.value)
+
+
+SAMPLED = """
+question = "Which rate and width?"
+base = "base.toml"
+design = "random"
+num_points = 3
+seeds = [0, 1]
+[[factors]]
+name = "rate"
+setting = "optimizer.lr"
+low = 1e-4
+high = 1e-1
+log = true
+[[factors]]
+name = "activation"
+setting = "model.options.activation"
+values = ["relu", "tanh"]
+"""
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_a_sampler_draws_so_many_points_each_for_every_seed(sampler, write_study_file, tmp_path):
+    sampled = load_design(write_study_file(SAMPLED.replace("random", sampler)))
+    drawn = []
+    for place in ("one", "other"):
+        ledger = open_ledger(sampled, "d" * 64, tmp_path / place)
+        while run := ledger.claim(ALL):
+            ledger.finish(run, RESULT)
+        runs = ledger.runs()
+        assert len(runs) == 6
+        labels = {run.point.label for run in runs}
+        assert len(labels) == 3
+        assert all({r.seed for r in runs if r.point.label == x} == {0, 1} for x in labels)
+        assert all(1e-4 <= run.point.settings["optimizer.lr"] <= 1e-1 for run in runs)
+        recipe = sampled.recipe(runs[0].point.settings, 0, "x")
+        assert recipe.optimizer.lr == runs[0].point.settings["optimizer.lr"]
+        drawn.append([run.point for run in runs])
+        ledger.close()
+    assert drawn[0] == drawn[1]
+
+
+def test_a_small_space_ends_when_all_of_it_is_drawn(write_study_file, tmp_path):
+    text = SAMPLED[: SAMPLED.index("[[factors]]")] + SAMPLED[SAMPLED.rindex("[[factors]]") :]
+    ledger = open_ledger(load_design(write_study_file(text)), "d" * 64, tmp_path / "small")
+    while run := ledger.claim(ALL):
+        ledger.finish(run, RESULT)
+    assert {run.point.label for run in ledger.runs()} == {"activation=relu", "activation=tanh"}
+    ledger.close()
+
+
+def test_median_pruning_ends_what_is_behind(write_study_file, tmp_path):
+    text = (
+        write_study_file()
+        .read_text()
+        .replace("seeds = [0, 1]", 'seeds = [0, 1, 2, 3]\npruning = "median"')
+    )
+    ledger = open_ledger(load_design(write_study_file(text)), "d" * 64, tmp_path / "pruned")
+    for _ in range(6):  # the pruner waits for five whole runs
+        run = ledger.claim(ALL)
+        assert not ledger.report(run, 0.5, 1)
+        ledger.finish(run, RESULT)
+    assert ledger.report(ledger.claim(ALL), 0.1, 1)
+    assert not ledger.report(ledger.claim(ALL), 0.6, 1)
+    ledger.close()

@@ -1,0 +1,179 @@
+"""Whole studies on drawn faces, with networks small enough to train in a blink."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mien.data import open_dataset
+from mien.errors import TrainingError
+from mien.studies.ledger import open_ledger
+from mien.studies.reading import load_design
+from mien.studies.runner import work
+from mien.studies.summary import summarise
+from mien.training.stop import StopRequested
+
+
+class Silent:
+    """Listens, and stops after so many batches."""
+
+    def __init__(self, stop_after=None):
+        self.ended, self.batches, self.stop_after = [], 0, stop_after
+
+    def begin(self, run): ...
+
+    def batch(self, _run, _progress):
+        self.batches += 1
+        if self.batches == self.stop_after:
+            raise StopRequested
+
+    def end(self, run, result):
+        self.ended.append((run.point.label, run.seed, result["state"]))
+
+    def idle(self): ...
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return open_dataset(Path("synthetic:240"), size=24)
+
+
+def run_study(path, faces, folder, watcher=None, options=()):
+    """Do all of a study in this process and sum it up."""
+    design = load_design(path, options)
+    ledger = open_ledger(design, faces.content_hash, folder)
+    try:
+        work(ledger, design, faces, folder, watcher or Silent(), device="cpu")
+        return summarise(design, ledger.runs(), faces.content_hash, "f" * 12)
+    finally:
+        ledger.close()
+
+
+@pytest.mark.slow
+def test_stopped_anywhere_and_started_again_it_ends_with_the_same_table(
+    write_study_file, faces, tmp_path
+):
+    path = write_study_file()
+    whole = run_study(path, faces, tmp_path / "whole")
+    assert [(p.label, len(p.runs)) for p in whole.points] == [("relu", 2), ("tanh", 2)]
+    assert whole.missing == 0
+    for stop_after in (5, 7, 40):  # in the first run's first epoch, again, in a later run
+        with pytest.raises(StopRequested):
+            run_study(path, faces, tmp_path / "cut", Silent(stop_after))
+    watcher = Silent()
+    assert run_study(path, faces, tmp_path / "cut", watcher) == whole
+    assert not list((tmp_path / "cut").rglob("checkpoint*.pt"))
+    nothing = Silent()
+    assert run_study(path, faces, tmp_path / "cut", nothing) == whole
+    assert nothing.ended == []
+
+
+FAILING = """
+question = "What breaks?"
+base = "base.toml"
+design = "one_at_a_time"
+seeds = [0]
+[[factors]]
+name = "how"
+[factors.levels]
+"base" = { "model.options.width" = 16 }
+"collapsing" = { "model.options.width" = 16, "optimizer.lr" = 10.0 }
+"diverging" = { "optimizer.name" = "sgd", "optimizer.lr" = 1e30 }
+"too big" = { "model.options.width" = 100000000000 }
+"""
+
+
+@pytest.mark.slow
+def test_failures_are_results_and_the_study_goes_on(write_study_file, faces, tmp_path):
+    summary = run_study(write_study_file(FAILING), faces, tmp_path / "study")
+    points = {point.label: point for point in summary.points}
+    assert {label: point.state for label, point in points.items()} == {
+        "base": "finished",
+        "collapsing": "collapsed",
+        "diverging": "diverged",
+        "too big": "out of memory",
+    }
+    assert [point.label for point in summary.ranked] == ["base"]
+    assert points["collapsing"].runs[0].detail in faces.label_names
+    assert "has diverged" in points["diverging"].runs[0].detail
+    assert points["too big"].runs[0].scores is None
+    assert points["too big"].parameters > 10**13
+
+
+@pytest.mark.slow
+def test_trouble_of_the_machine_is_no_result(write_study_file, faces, tmp_path, monkeypatch):
+    import mien.training.run as run_module
+
+    def full(*_):
+        raise TrainingError("The checkpoint in x cannot be written: No space left on device.")
+
+    path = write_study_file()
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "save_checkpoint", full)
+        with pytest.raises(TrainingError, match="No space left"):
+            run_study(path, faces, tmp_path / "study")
+    watcher = Silent()
+    assert run_study(path, faces, tmp_path / "study", watcher).missing == 0
+    assert len(watcher.ended) == 4  # the run that it struck too
+
+
+def command(path, folder, *more):
+    words = ["study", str(path), "--data", "synthetic:240", "--out", str(folder), *more]
+    return [sys.executable, "-m", "mien", *words]
+
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_and_started_again_it_ends_with_the_same_table(
+    write_study_file, faces, tmp_path
+):
+    path, folder = write_study_file(), tmp_path / "killed"
+    recipe = path.with_name("base.toml")
+    recipe.write_text(recipe.read_text() + "checkpoint_minutes = 0.002\n")  # within epochs too
+    killed = subprocess.Popen(command(path, folder), env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    while not list(folder.glob("runs/0002-*/checkpoint.pt")):
+        assert killed.poll() is None, "the study ended before it could be killed"
+        time.sleep(0.002)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    watcher = Silent()
+    again = run_study(path, faces, folder, watcher)
+    assert 1 <= len(watcher.ended) <= 2
+    assert again == run_study(path, faces, tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["journal", "postgres"])
+def test_two_processes_share_the_runs_and_do_none_twice(write_study_file, tmp_path, kind, request):
+    storage = "" if kind == "journal" else request.getfixturevalue("postgres_url")
+    path = write_study_file()
+    path.write_text(path.read_text().replace("[0, 1]", "[0, 1, 2, 3, 4]"))
+    environment = ENVIRONMENT | {"MIEN_STUDY_STORAGE": storage}
+    both = [
+        subprocess.Popen(
+            command(path, tmp_path / "study"),
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    outputs = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    done = [re.findall(r"^(\w+, seed \d): \d+ epochs", text, re.M) for _, text in outputs]
+    assert Counter(done[0] + done[1]) == Counter(
+        f"{value}, seed {seed}" for value in ("relu", "tanh") for seed in range(5)
+    )
+    assert done[0], "one process did all: they did not share"
+    assert done[1], "one process did all: they did not share"
+    for words, _ in outputs:
+        assert "are still to be done" not in words
