@@ -1,0 +1,134 @@
+"""The web application of the live class, put together from its parts."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from mien.classroom.database import open_engine
+from mien.classroom.frames import FrameReading, open_frame_reader
+from mien.classroom.pace import processors
+from mien.classroom.perimeter import Perimeter
+from mien.classroom.policy import decide
+from mien.classroom.routes import health, pages, sockets, students, teachers
+from mien.classroom.routes.access import Limits, RefusedError
+from mien.classroom.schema import migrate
+from mien.classroom.school import School, utc_now
+from mien.classroom.settings import Settings
+from mien.classroom.signals import load_mapping
+from mien.classroom.store import Store, StoreError
+from mien.classroom.workers import Workers
+from mien.errors import ConfigError
+
+__all__ = ["create_app", "open_store"]
+
+
+def open_store(settings: Settings, now: Callable[[], datetime] = utc_now) -> Store:
+    """Open the store and bring it to this version.
+
+    Raises:
+        ConfigError: If it cannot be opened.
+    """
+    engine = open_engine(settings.store_url())
+    migrate(engine)
+    return Store(engine, now)
+
+
+def create_app(
+    settings: Settings,
+    now: Callable[[], datetime] = utc_now,
+    clock: Callable[[], float] = time.monotonic,
+    build_reader: Callable[[], Callable[[bytes], FrameReading]] | None = None,
+) -> FastAPI:
+    """Build the application; recognisers and lessons start with it.
+
+    The policy gate comes first: what it forbids is not even opened.
+
+    Args:
+        settings: What the operator set.
+        now: The time in UTC.
+        clock: Seconds that pass in lessons.
+        build_reader: Makes what turns a JPEG into a `FrameReading`, in the place of detector and network.
+
+    Raises:
+        ConfigError: If the policy is not set, no teacher has a key, or the store cannot be opened.
+        ModelFileError: If the model cannot be opened; in presence mode it is not looked for.
+    """
+    decision = decide(settings.jurisdiction, settings.context, settings.mode)
+    if not settings.keys():
+        raise ConfigError(
+            "No teacher can sign in. Set MIEN_CLASSROOM_TEACHER_KEYS=name:key; make a key with: openssl rand -base64 24"
+        )
+
+    def build() -> Callable[[bytes], FrameReading]:
+        reader = open_frame_reader(
+            expressions=decision.expressions_allowed,
+            model=settings.model,
+            detector=settings.detector,
+        )
+        return functools.partial(reader.read, time_s=0.0)  # the lesson puts the time in
+
+    count = settings.workers or processors()
+    workers: Workers[FrameReading] = Workers(build_reader or build, count)
+    store = open_store(settings, now)
+    school = School(settings, decision, load_mapping(), store, workers, now, clock)
+    workers.on_replaced = school.metrics.workers_replaced.inc
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await school.start()
+        try:
+            yield
+        finally:
+            await school.stop()
+
+    # The interactive documentation would load scripts from elsewhere.
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.school = school
+    app.state.limits = Limits()
+    app.state.open_sockets = 0
+    for part in (pages, teachers, students, health, sockets):
+        app.include_router(part.router)
+    app.mount("/static", StaticFiles(directory=pages.WEB / "static"))
+    _answer_errors(app)
+    app.add_middleware(
+        Perimeter,
+        hosts=settings.hosts(),
+        origins=settings.all_origins(),
+        is_encrypted=settings.is_encrypted,
+    )
+    return app
+
+
+def _answer_errors(app: FastAPI) -> None:
+    """Give every error the same shape; what was sent is never repeated."""
+
+    def answer(status: int, code: str, message: str) -> JSONResponse:
+        return JSONResponse({"error": {"code": code, "message": message}}, status)
+
+    @app.exception_handler(RefusedError)
+    async def refused(_: Request, error: RefusedError) -> JSONResponse:
+        return answer(error.status, error.code, str(error))
+
+    @app.exception_handler(StoreError)
+    async def away(_: Request, _error: StoreError) -> JSONResponse:
+        return answer(503, "store", "The store is away. Lessons go on; try again in a moment.")
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return answer(422, "invalid", f"{where}: {first['msg']}.")
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        return answer(error.status_code, "http", str(error.detail))

@@ -1,0 +1,206 @@
+"""The other side of the protocol, for simulated lessons: a teacher who lets everybody in, students who send what a script says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from mien.classroom.protocol import Kind, encode
+from mien.errors import MienError
+
+__all__ = ["ClientError", "Sending", "SimulatedStudent", "SimulatedTeacher", "ask"]
+
+Payload = tuple[Kind, bytes]
+ANSWER_TIMEOUT_S = 10.0
+
+
+class ClientError(MienError):
+    """The server refused something, or cannot be reached."""
+
+
+def ask(base: str, method: str, path: str, token: str | None = None, body: object = None) -> Any:
+    """Ask a running server.
+
+    Raises:
+        ClientError: If it refuses, in its own words, or does not answer.
+    """
+    headers = {"origin": base, "content-type": "application/json"}
+    if token:
+        headers["authorization"] = f"Bearer {token}"
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(base + path, data, headers, method=method)  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_S) as answer:  # noqa: S310
+            text = answer.read()
+    except urllib.error.HTTPError as error:
+        raise ClientError(f"{method} {path}: {_told(error)}") from None
+    except OSError as error:
+        raise ClientError(
+            f"{base} does not answer: {error}. Start it with: mien classroom serve"
+        ) from None
+    return json.loads(text) if text else None
+
+
+def _told(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.loads(error.read())["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"status {error.code}"
+
+
+@asynccontextmanager
+async def _open(base: str, path: str, hello: str) -> AsyncIterator[ClientConnection]:
+    address = base.replace("http", "ws", 1) + path
+    async with connect(address, origin=base, compression=None, max_queue=64) as socket:  # type: ignore[arg-type]
+        await socket.send(encode(Kind.HELLO, 0, 0, hello.encode()))
+        yield socket
+
+
+class SimulatedTeacher:
+    """Opens a lesson and lets everybody in who waits."""
+
+    def __init__(self, base: str, key: str) -> None:
+        """Sign in and open a lesson; blocks."""
+        self.base = base
+        self.token = ask(base, "POST", "/api/sign-in", body={"key": key})["token"]
+        body = {"title": "Simulated lesson"}
+        self.lesson = ask(base, "POST", "/api/lessons", self.token, body)
+
+    async def run(self, tell: Callable[[dict[str, Any]], None]) -> None:
+        """Let students in until cancelled; ``tell`` gets every message of the class, with the time of its arrival."""
+        while True:
+            hello = f"{self.token} {self.lesson['id']}"
+            try:
+                async with _open(self.base, "/ws/teacher", hello) as socket:
+                    async for text in socket:
+                        message = json.loads(text)
+                        if message["type"] == "room":
+                            await self._admit([one["id"] for one in message["waiting"]])
+                        tell(message)
+                return
+            except (OSError, WebSocketException):
+                await asyncio.sleep(0.5)
+
+    async def _admit(self, ids: list[str]) -> None:
+        if ids:
+            path = f"/api/lessons/{self.lesson['id']}/admit"
+            await asyncio.to_thread(ask, self.base, "POST", path, self.token, {"participants": ids})
+
+    async def end(self) -> None:
+        """End the lesson."""
+        path = f"/api/lessons/{self.lesson['id']}/end"
+        await asyncio.to_thread(ask, self.base, "POST", path, self.token)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """Something to send, and when."""
+
+    time_s: float
+    """Since the student was let in."""
+    payload: Payload
+
+
+@dataclass(slots=True)
+class SimulatedStudent:
+    """One student: waits for each answer before the next message, keeps the pace, comes back after a break."""
+
+    base: str
+    code: str
+    camera: str
+    consent: str
+    sendings: Iterator[Sending]
+    keeps_pace: bool = True
+    """Whether the server's pace is heeded; False is for overload."""
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """What the server said of each message; ``unsent``: skipped for the pace; ``unanswered``: the connection broke."""
+    latencies_s: list[float] = field(default_factory=list)
+    states: Counter[str] = field(default_factory=Counter)
+    reconnects: int = 0
+    token: str = ""
+    participant: str = ""
+    _start_s: float | None = None
+    _pace_s: float = 0.0
+
+    async def join(self) -> None:
+        """Ask to be let in."""
+        body = {"code": self.code, "camera": self.camera, "consent": self.consent}
+        joined = await asyncio.to_thread(ask, self.base, "POST", "/api/join", None, body)
+        self.token, self.participant = joined["token"], joined["participant"]
+
+    async def run(self, until_s: float) -> None:
+        """Take part until a time of the monotonic clock."""
+        while time.monotonic() < until_s:
+            try:
+                async with _open(self.base, "/ws/student", self.token) as socket:
+                    if await self._take_part(socket, until_s):
+                        return
+            except (OSError, WebSocketException, TimeoutError):
+                pass
+            self.reconnects += 1
+            await asyncio.sleep(0.3)
+
+    async def _take_part(self, socket: ClientConnection, until_s: float) -> bool:
+        """Return whether there is nothing more to send."""
+        sequence = await self._enter(socket, until_s)
+        sent_s = 0.0
+        for sending in self.sendings:
+            assert self._start_s is not None
+            due_s = self._start_s + sending.time_s
+            if due_s >= until_s:
+                return True
+            if self.keeps_pace and due_s < sent_s + self._pace_s * 0.99:
+                self.outcomes["unsent"] += 1
+                continue
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+            sequence += 1
+            sent_s = time.monotonic()
+            await self._send(socket, sequence, sending.payload)
+        return True
+
+    async def _enter(self, socket: ClientConnection, until_s: float) -> int:
+        sequence = 0
+        async with asyncio.timeout(max(0.1, until_s - time.monotonic())):
+            async for text in socket:
+                message = json.loads(text)
+                if message["type"] == "welcome":
+                    sequence = int(message["sequence"])
+                    self._pace_s = message["pace_ms"] / 1000
+                if message.get("admitted") or message["type"] == "admitted":
+                    break
+        if self._start_s is None:
+            self._start_s = time.monotonic()
+        return sequence
+
+    async def _send(self, socket: ClientConnection, sequence: int, payload: Payload) -> None:
+        began = time.perf_counter()
+        kind, data = payload
+        try:
+            await socket.send(encode(kind, sequence, int(time.time() * 1000), data))
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                message = await self._answer(socket, sequence)
+        except BaseException:
+            self.outcomes["unanswered"] += 1
+            raise
+        self.latencies_s.append(time.perf_counter() - began)
+        self.outcomes[message.get("outcome", message["type"])] += 1
+        self._pace_s = message.get("pace_ms", self._pace_s * 1000) / 1000
+
+    async def _answer(self, socket: ClientConnection, sequence: int) -> dict[str, Any]:
+        while True:
+            message: dict[str, Any] = json.loads(await socket.recv())
+            if message["type"] == "reading":
+                self.states[message["state"]] += 1
+            if message.get("sequence") == sequence:
+                return message

@@ -1,0 +1,72 @@
+"""Opening the database of lessons: SQLite in WAL mode, private and overwriting what it deletes, or PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from mien.errors import ConfigError
+
+__all__ = ["open_engine"]
+
+BUSY_TIMEOUT_S = 1.0
+"""How long a locked database is waited for; the batch is tried again a second later anyway."""
+
+
+def open_engine(url: str) -> sa.Engine:
+    """Open the database; a SQLite file is made for this user only.
+
+    Raises:
+        ConfigError: If the URL is none of SQLite's or PostgreSQL's.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except SQLAlchemyError:
+        raise ConfigError(
+            "MIEN_CLASSROOM_DATABASE_URL cannot be read; expected postgresql+psycopg://user@host/name "
+            "or sqlite:///file."
+        ) from None
+    kind = parsed.get_backend_name()
+    if kind == "postgresql":
+        timeouts = "-c lock_timeout=1000 -c statement_timeout=5000"
+        return sa.create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 2, "options": timeouts},
+            hide_parameters=True,
+        )
+    if kind != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        raise ConfigError(
+            f"MIEN_CLASSROOM_DATABASE_URL names a {kind} database; expected postgresql or a SQLite file."
+        )
+    _make_private(Path(parsed.database))
+    engine = sa.create_engine(
+        parsed, connect_args={"timeout": BUSY_TIMEOUT_S}, hide_parameters=True
+    )
+    sa.event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+def _make_private(path: Path) -> None:
+    """Make the file before SQLite does, which would let others of this machine read it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise ConfigError(f"The store {path} cannot be opened: {error.strerror}.") from None
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",  # in WAL mode nothing committed is lost when only the program dies
+        "foreign_keys=ON",  # off by default: withdrawing would leave a student's rows behind
+        "secure_delete=ON",  # deleted rows are overwritten, not only unlinked
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

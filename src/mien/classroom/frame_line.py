@@ -1,0 +1,100 @@
+"""Frames on their way to a recogniser: of each student the newest one only, in the order in which students came."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from mien.classroom.frames import FrameReading
+from mien.classroom.lessons import Frame, LiveLesson, LiveStudent
+from mien.classroom.metrics import Metrics
+from mien.classroom.pace import Pace
+from mien.classroom.workers import FrameRefusedError, Workers
+
+__all__ = ["MAX_AGE_S", "FrameLine"]
+
+MAX_AGE_S = 1.5
+"""An older frame says nothing about now: it is dropped, and its student told."""
+
+
+class FrameLine:
+    """Hands frames to the recognisers and tells each student what became of every one."""
+
+    def __init__(
+        self,
+        workers: Workers[FrameReading],
+        pace: Pace,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Join recognisers and students."""
+        self._workers = workers
+        self._pace = pace
+        self._metrics = metrics
+        self._clock = clock
+        self._line: asyncio.Queue[tuple[LiveLesson, LiveStudent]] = asyncio.Queue()
+        self._looking: set[asyncio.Task[None]] = set()
+
+    def offer(self, lesson: LiveLesson, student: LiveStudent, sequence: int, jpeg: bytes) -> None:
+        """Take a student's frame; the one before, if nobody has looked at it yet, is dropped."""
+        if student.newest is not None:
+            self.answer(student, student.newest.sequence, "replaced")
+        student.newest = Frame(sequence, jpeg, self._clock())
+        if not student.in_work:
+            student.in_work = True
+            self._line.put_nowait((lesson, student))
+
+    def answer(self, student: LiveStudent, sequence: int, outcome: str, **details: object) -> None:
+        """Tell a student what became of a message, and when to send the next."""
+        self._metrics.answered.labels(outcome).inc()
+        pace_ms = self._pace.ms
+        student.tell(type="ack", sequence=sequence, outcome=outcome, pace_ms=pace_ms, **details)
+
+    async def run(self) -> None:
+        """Go on for ever: a free recogniser takes the newest frame of whoever waits longest."""
+        while True:
+            thread = await self._workers.free()
+            lesson, student, frame = await self._next()
+            task = asyncio.create_task(self._look(thread, lesson, student, frame))
+            self._looking.add(task)
+            task.add_done_callback(self._looking.discard)
+
+    async def _next(self) -> tuple[LiveLesson, LiveStudent, Frame]:
+        while True:
+            lesson, student = await self._line.get()
+            frame, student.newest = student.newest, None
+            if frame is None:  # stopped or withdrew in the meantime
+                student.in_work = False
+                self._metrics.answered.labels("stopped").inc()
+            elif self._clock() - frame.received_s > MAX_AGE_S:
+                student.in_work = False
+                self.answer(student, frame.sequence, "late")
+            else:
+                return lesson, student, frame
+
+    async def _look(
+        self, thread: object, lesson: LiveLesson, student: LiveStudent, frame: Frame
+    ) -> None:
+        try:
+            reading = await self._workers.answer(thread, frame.jpeg)  # type: ignore[arg-type]
+        except FrameRefusedError:
+            self.answer(student, frame.sequence, "refused")
+        else:
+            if student.id in lesson.students:  # otherwise withdrawn while it was looked at
+                lesson.observe(student, reading.observation)
+            self.answer(student, frame.sequence, "seen", **_seen(reading))
+        self._metrics.latency.observe(self._clock() - frame.received_s)
+        student.in_work = student.newest is not None
+        if student.in_work:
+            self._line.put_nowait((lesson, student))
+
+
+def _seen(reading: FrameReading) -> dict[str, object]:
+    """What the student's own page shows: how many faces, and the crop that was looked at."""
+    crop = reading.crop and [[round(x, 1), round(y, 1)] for x, y in reading.crop]
+    return {
+        "faces": reading.observation.faces,
+        "size": [reading.width_px, reading.height_px],
+        "crop": crop,
+    }

@@ -1,0 +1,311 @@
+"""A running lesson in memory: who is in it, which frame is the newest, what teacher and students are sent."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from mien.classroom import signals
+from mien.classroom.outbox import Outbox
+from mien.classroom.policy import Decision
+from mien.classroom.protocol import SequenceGuard
+from mien.classroom.signals import Answer, ClassSignals, Observation, Publication
+from mien.classroom.store import Batch, LessonRecord, ParticipantRecord
+
+__all__ = ["CAMERAS", "Frame", "LiveLesson", "LiveStudent"]
+
+CAMERAS = ("frames", "device", "none")
+"""What a student sends: pictures, what the own device measured, or neither."""
+
+GONE_AFTER_S = 120.0
+"""A student whose connection broke so long ago has left; until then the seat is kept."""
+SNAPSHOT_EVERY_S = 4.0
+"""So much of the signals' memory is lost at most when the program is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The newest picture of a student, in memory only."""
+
+    sequence: int
+    jpeg: bytes
+    received_s: float
+    """On the monotonic clock."""
+
+
+@dataclass(slots=True)
+class LiveStudent:
+    """A student of a running lesson."""
+
+    record: ParticipantRecord
+    guard: SequenceGuard = field(default_factory=SequenceGuard)
+    outbox: Outbox | None = None
+    """Of the open socket."""
+    newest: Frame | None = None
+    in_work: bool = False
+    """Whether one of the student's frames is being looked at, or the newest is in line for it."""
+    seen_s: float = 0.0
+    """When the socket was last open, on the monotonic clock."""
+    is_counted: bool = False
+    """Whether the signals know the student."""
+
+    @property
+    def id(self) -> str:
+        """The participant's id."""
+        return self.record.id
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether the teacher has let the student in."""
+        return self.record.admitted_at is not None
+
+    def tell(self, **message: object) -> None:
+        """Send a message, if a socket is open."""
+        if self.outbox is not None:
+            self.outbox.put(**message)
+
+
+class LiveLesson:
+    """A lesson between its opening and its end."""
+
+    def __init__(
+        self,
+        record: LessonRecord,
+        decision: Decision,
+        class_signals: ClassSignals,
+        now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin, or go on after a restart.
+
+        Args:
+            record: What the store knows of it.
+            decision: Of the policy gate, the same for all lessons of a server.
+            class_signals: Empty, or read from a snapshot.
+            now: The time in UTC.
+            clock: Seconds that pass, never set back as wall clocks are.
+        """
+        self.record = record
+        self.decision = decision
+        self.signals = class_signals
+        self.students: dict[str, LiveStudent] = {}
+        self.teachers: set[Outbox] = set()
+        self.batch = Batch()
+        self.history: list[dict[str, Any]] = []
+        """All that teachers were sent of the class, for the page that comes later."""
+        self._clock = clock
+        self._base_s = (now() - record.started_at).total_seconds() - clock()
+        self._snapshot_s = clock()
+        self._store_away_since: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        """The lesson's id."""
+        return self.record.id
+
+    def time_s(self) -> float:
+        """Return the seconds since the lesson's start."""
+        return max(0.0, self._base_s + self._clock())
+
+    def at(self, time_s: float) -> datetime:
+        """Return when a time of the lesson was."""
+        return self.record.started_at + timedelta(seconds=time_s)
+
+    # Students come and go
+
+    def add(self, record: ParticipantRecord, known: bool = False) -> LiveStudent:
+        """Take in a student; ``known`` after a restart, if the snapshot holds the student."""
+        student = LiveStudent(record, seen_s=self._clock(), is_counted=known)
+        self.students[record.id] = student
+        self.tell_waiting()
+        return student
+
+    def admit(self, ids: Iterable[str], at: datetime) -> None:
+        """Let students in who wait."""
+        for student_id in ids:
+            student = self.students[student_id]
+            student.record = replace(student.record, admitted_at=at, tag=None)
+            if student.outbox is not None:
+                self._count_in(student)
+            student.tell(type="admitted")
+        self.tell_waiting()
+
+    def connect(self, student: LiveStudent, outbox: Outbox) -> None:
+        """Take a student's socket; an older one is closed."""
+        if student.outbox is not None:
+            student.outbox.close(4001, "opened elsewhere")
+        student.outbox = outbox
+        if student.is_admitted:
+            self._count_in(student)
+        self.tell_waiting()
+
+    def disconnect(self, student: LiveStudent, outbox: Outbox) -> None:
+        """Note that a socket is closed; the seat is kept for a while."""
+        if student.outbox is outbox:
+            student.outbox = None
+            student.newest = None
+            student.seen_s = self._clock()
+
+    def withdraw(self, student_id: str) -> None:
+        """Forget a student at once: in memory now; the store is told by the caller."""
+        student = self.students.pop(student_id)
+        student.newest = None
+        if student.is_counted:
+            self.signals.withdraw(student_id, self.time_s())
+        self.batch = self.batch.without(student_id)
+        self._snapshot_s = -math.inf  # the last one goes with the student
+        student.tell(type="withdrawn")
+        if student.outbox is not None:
+            student.outbox.close(4002, "withdrawn")
+        self.tell_waiting()
+
+    def change_camera(self, student: LiveStudent, camera: str, consent: str | None) -> None:
+        """Begin or stop to send."""
+        student.newest = None
+        student.record = replace(student.record, camera=camera, consent=consent)
+        if student.is_counted:
+            self._count_out(student)
+            self._count_in(student)
+        student.tell(type="camera", camera=camera)
+
+    def _count_in(self, student: LiveStudent) -> None:
+        if not student.is_counted:
+            has_camera = student.record.camera != "none"
+            self.signals.join(student.id, self.time_s(), camera=has_camera)
+            student.is_counted = True
+
+    def _count_out(self, student: LiveStudent) -> None:
+        self.signals.leave(student.id, self.time_s())
+        student.is_counted = False
+
+    # What students send
+
+    def observe(self, student: LiveStudent, observation: Observation) -> None:
+        """Take in one frame's measures, with the time at which they are known."""
+        if student.is_counted and student.record.camera != "none":
+            self.signals.observe(student.id, replace(observation, time_s=self.time_s()))
+
+    def tap(self, student: LiveStudent, answer: Answer) -> None:
+        """Take in a self-report."""
+        if student.is_counted:
+            time_s = self.time_s()
+            self.signals.answer(student.id, time_s, answer)
+            who = {"lesson": self.id, "participant": student.id}
+            row = {**who, "at": self.at(time_s), "answer": answer.value}
+            self.batch.self_reports.append(row)
+
+    # Once a second
+
+    def tick(self) -> None:
+        """Move the signals on, tell everybody what became known, and note what is to be stored."""
+        now_s = self._clock()
+        for student in self.students.values():
+            is_gone = student.outbox is None and now_s - student.seen_s > GONE_AFTER_S
+            if student.is_counted and is_gone:
+                self._count_out(student)
+        self._publish(self.signals.advance(self.time_s()))
+        if now_s - self._snapshot_s >= SNAPSHOT_EVERY_S:
+            self._snapshot_s = now_s
+            self.remember()
+
+    def _snapshot(self) -> dict[str, Any]:
+        counted = [student.id for student in self.students.values() if student.is_counted]
+        memory = {"counted": counted, "signals": self.signals.as_dict()}
+        return {"lesson": self.id, "at": self.at(self.time_s()), "signals": memory}
+
+    def remember(self) -> None:
+        """Note what a restart needs to go on."""
+        self.batch.snapshot = self._snapshot()
+
+    def finish(self) -> None:
+        """End the lesson: what was held back for the delay is let out; everybody is told."""
+        self._publish(self.signals.finish(self.time_s()))
+        for outbox in self.outboxes():
+            outbox.put(type="ended")
+            outbox.close(1000, "ended")
+
+    def take_batch(self) -> Batch:
+        """Return what is to be stored, once."""
+        batch, self.batch = self.batch, Batch()
+        return batch
+
+    def outboxes(self) -> list[Outbox]:
+        """Return all open sockets."""
+        students = [student.outbox for student in self.students.values()]
+        return [*self.teachers, *(outbox for outbox in students if outbox is not None)]
+
+    def _publish(self, published: Publication) -> None:
+        for student_id, readings in published.readings.items():
+            for reading in readings:
+                self._keep_reading(student_id, reading)
+        for aggregate in published.aggregates:
+            self._keep("aggregate", aggregate.as_dict(), aggregate.time_s)
+        for counts in published.answers:
+            self._keep("answers", counts.as_dict(), counts.end_s)
+        for moment in published.moments:
+            self._keep_moment(moment)
+        if published.agreement is not None:
+            self._keep("agreement", published.agreement.as_dict(), self.time_s())
+
+    def _keep_reading(self, student_id: str, reading: signals.Reading) -> None:
+        student = self.students.get(student_id)
+        if student is None:
+            return
+        fields = reading.as_dict()
+        student.tell(type="reading", **fields)
+        self.batch.windows.append(
+            {
+                "lesson": self.id,
+                "participant": student_id,
+                "at": self.at(reading.time_s),
+                "state": reading.state.value,
+                "window": fields,
+            }
+        )
+
+    def _keep(self, kind: str, fields: dict[str, Any], time_s: float) -> None:
+        message = {"type": kind, **fields}
+        self._tell_teachers(message)
+        row = {"lesson": self.id, "at": self.at(time_s), "kind": kind, "aggregate": fields}
+        self.batch.aggregates.append(row)
+
+    def _keep_moment(self, moment: signals.Moment) -> None:
+        fields = moment.as_dict()
+        self._tell_teachers({"type": "moment", **fields})
+        key = {"lesson": self.id, "state": moment.state.value, "start_s": moment.start_s}
+        self.batch.moments.append({**key, "moment": fields})
+
+    # What teachers are told
+
+    def _tell_teachers(self, message: dict[str, Any]) -> None:
+        self.history.append(message)
+        for outbox in self.teachers:
+            outbox.put(**message)
+
+    def tell_store(self, away_since: datetime | None) -> None:
+        """Tell teachers when rows begin to be missing, and when that is over."""
+        if away_since != self._store_away_since:
+            self._store_away_since = away_since
+            since = away_since.isoformat() if away_since else None
+            for outbox in self.teachers:
+                outbox.put(type="store", away_since=since)
+
+    def tell_waiting(self) -> None:
+        """Tell teachers who waits, and how many are in."""
+        message = self.room()
+        for outbox in self.teachers:
+            outbox.put(**message)
+
+    def room(self) -> dict[str, Any]:
+        """Return who waits, by their tags, and how many have been let in; no names exist."""
+        students = self.students.values()
+        return {
+            "type": "room",
+            "waiting": [{"id": s.id, "tag": s.record.tag} for s in students if not s.is_admitted],
+            "admitted": sum(s.is_admitted for s in students),
+            "connected": sum(s.is_admitted and s.outbox is not None for s in students),
+        }

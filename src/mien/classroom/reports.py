@@ -1,0 +1,174 @@
+"""The report of a lesson: what the class was told, with the caveats in it, as HTML, CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from mien.classroom import tables
+from mien.classroom.store import LessonRecord, Row, Store
+from mien.classroom.wording import CAVEATS, words
+from mien.errors import InputError
+
+__all__ = ["FORMATS", "collect", "export_windows", "render"]
+
+FORMATS = ("html", "csv", "json")
+
+_WEB = Path(__file__).parent / "web" / "templates"
+_CHART_WIDTH, _CHART_HEIGHT = 720, 200
+
+
+def collect(store: Store, lesson: LessonRecord) -> dict[str, Any]:
+    """Gather what is known of a lesson as a class; nothing in it is about one student.
+
+    Raises:
+        StoreError: If the store does not answer.
+    """
+    rows = store.rows_of(tables.aggregates, lesson.id)
+    by_kind: dict[str, list[Row]] = {"aggregate": [], "answers": [], "agreement": []}
+    for row in rows:
+        by_kind[row["kind"]].append({"at": row["at"].isoformat(), **row["aggregate"]})
+    return {
+        "lesson": {
+            "title": lesson.title,
+            "started_at": lesson.started_at.isoformat(),
+            "ended_at": _iso(lesson.ended_at),
+        },
+        "decision": lesson.decision,
+        "mapping": lesson.mapping,
+        "aggregates": by_kind["aggregate"],
+        "moments": [row["moment"] for row in store.rows_of(tables.moments, lesson.id)],
+        "answers": by_kind["answers"],
+        "agreement": by_kind["agreement"][-1] if by_kind["agreement"] else None,
+        "gaps": [_gap(row) for row in store.rows_of(tables.gaps, lesson.id)],
+        "caveats": CAVEATS["en"],
+    }
+
+
+def _iso(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
+
+
+def _gap(row: Row) -> dict[str, Any]:
+    return {
+        "start_at": row["start_at"].isoformat(),
+        "end_at": row["end_at"].isoformat(),
+        "reason": row["reason"],
+        "lost_rows": row["lost_rows"],
+    }
+
+
+def render(report: dict[str, Any], form: str, lang: str = "en") -> tuple[str, str]:
+    """Write a report.
+
+    Args:
+        report: From `collect`.
+        form: One of `FORMATS`.
+        lang: ``"en"`` or ``"ko"``, of the caveats and of the page.
+
+    Returns:
+        The text and its media type.
+
+    Raises:
+        InputError: If there is no such format.
+    """
+    report = {**report, "caveats": CAVEATS[lang]}
+    if form == "json":
+        return json.dumps(report, ensure_ascii=False, indent=2), "application/json"
+    if form == "csv":
+        return _as_csv(report), "text/csv; charset=utf-8"
+    if form == "html":
+        return _as_html(report, lang), "text/html; charset=utf-8"
+    raise InputError(f"A report has no format '{form}'; expected {', '.join(FORMATS)}.")
+
+
+def _cell(value: object) -> object:
+    """Keep a spreadsheet from taking text for a formula; numbers stay numbers."""
+    if isinstance(value, str) and value.lstrip(" ").startswith(
+        ("=", "+", "-", "@", "\t", "\r", "\n")
+    ):
+        return "'" + value
+    return value
+
+
+def _table(rows: list[list[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _as_csv(report: dict[str, Any]) -> str:
+    """One row a statement: when, what kind, which state or answer, its value, of how many."""
+    rows: list[list[object]] = [["time_s", "kind", "what", "value", "num_valid", "num_present"]]
+    lesson = report["lesson"]
+    rows += [["", "lesson", name, lesson[name] or "", "", ""] for name in lesson]
+    rows += [["", "decision", "mode", report["decision"]["mode"], "", ""]]
+    rows += [["", "mapping", "id", report["mapping"], "", ""]]
+    rows += [
+        ["", "caveat", number, text, "", ""] for number, text in enumerate(report["caveats"], 1)
+    ]
+    for one in report["aggregates"]:
+        counted = [one["num_valid"], one["num_present"]]
+        if one["percent"] is None:
+            rows.append([one["time_s"], "withheld", one["withheld"], "", *counted])
+        else:
+            rows += [[one["time_s"], "percent", s, p, *counted] for s, p in one["percent"].items()]
+    for one in report["moments"]:
+        rows.append([one["start_s"], "moment", one["state"], one["peak_percent"], "", ""])
+    for one in report["answers"]:
+        for answer, count in (one["counts"] or {"withheld": ""}).items():
+            rows.append([one["end_s"], "answers", answer, count, "", one["num_present"]])
+    for name, value in (report["agreement"] or {}).items():
+        rows.append(["", "agreement", name, value, "", ""])
+    for one in report["gaps"]:
+        rows.append(["", "gap", f"{one['start_at']} {one['end_at']}", one["lost_rows"], "", ""])
+    return _table(rows)
+
+
+def export_windows(store: Store, lesson: str) -> str:
+    """Return the windows of students who agreed to research as CSV, under the random ids of this lesson."""
+    agreed = [one.id for one in store.participants(lesson) if one.research]
+    rows: list[list[object]] = []
+    names = ["time_s", "state", "reason", "num_frames", "num_valid", "valence", "arousal"]
+    for number, participant in enumerate(agreed, 1):
+        for row in store.rows_of(tables.windows, lesson, participant):
+            window = row["window"]
+            z = window["z"] or {}
+            raised = [z.get(name) for name in ("strained", "positive", "surprised")]
+            rows.append([number, *(window[name] for name in names), *raised])
+    heads: list[object] = ["student", *names, "z_strained", "z_positive", "z_surprised"]
+    return _table([heads, *rows])
+
+
+def _as_html(report: dict[str, Any], lang: str) -> str:
+    templates = Environment(
+        loader=FileSystemLoader(_WEB), autoescape=True, undefined=StrictUndefined
+    )
+    facts = {"report": report, "lang": lang, "words": words(lang), "lines": _lines(report)}
+    size = {"width": _CHART_WIDTH, "height": _CHART_HEIGHT}
+    return templates.get_template("report.html").render(**facts, **size)
+
+
+def _lines(report: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the chart's lines: for each state pieces of ``x,y x,y …``, broken where shares are withheld."""
+    aggregates = report["aggregates"]
+    end_s = max((one["time_s"] for one in aggregates), default=1) or 1
+    lines: dict[str, list[str]] = {}
+    for state in {s: None for one in aggregates for s in one["percent"] or ()}:
+        pieces: list[list[str]] = [[]]
+        for one in aggregates:
+            if one["percent"] is None:
+                pieces.append([])
+                continue
+            x = one["time_s"] / end_s * _CHART_WIDTH
+            y = _CHART_HEIGHT * (1 - min(100, one["percent"].get(state, 0)) / 100)
+            pieces[-1].append(f"{x:.1f},{y:.1f}")
+        lines[state] = [" ".join(piece) for piece in pieces if piece]
+    return lines

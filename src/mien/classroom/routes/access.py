@@ -1,0 +1,134 @@
+"""Who may ask what: a dependency for each kind of caller. Every refusal has the same shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
+
+from mien.classroom.lessons import LiveLesson, LiveStudent
+from mien.classroom.limits import Buckets, Rate
+from mien.classroom.school import School
+from mien.classroom.store import LessonRecord
+from mien.classroom.tokens import Bearer
+from mien.errors import MienError
+
+__all__ = [
+    "Limits",
+    "OwnLesson",
+    "RefusedError",
+    "RunningLesson",
+    "Seat",
+    "SeatOf",
+    "Teacher",
+    "address_of",
+    "limits_of",
+    "school_of",
+]
+
+
+class RefusedError(MienError):
+    """A request that gets an error as its answer."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        """Say with which status, under which short name, and in which words."""
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How often callers may try."""
+
+    wrong_keys: Buckets = field(default_factory=lambda: Buckets(Rate(burst=10, per_s=0.1)))
+    """By address: a key is not guessed."""
+    wrong_codes: Buckets = field(default_factory=lambda: Buckets(Rate(burst=40, per_s=0.5)))
+    """By address: a class behind one address mistypes often, and 40 of 30^8 are nothing."""
+    requests: Buckets = field(default_factory=lambda: Buckets(Rate(burst=60, per_s=5)))
+    """By token."""
+    sockets: Buckets = field(default_factory=lambda: Buckets(Rate(burst=8, per_s=0.5)))
+    """By token: a page that connects again and again waits in between."""
+
+
+def school_of(connection: HTTPConnection) -> School:
+    """Return what the server shares."""
+    school: School = connection.app.state.school
+    return school
+
+
+def limits_of(connection: HTTPConnection) -> Limits:
+    """Return how often callers may try."""
+    limits: Limits = connection.app.state.limits
+    return limits
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """Return the caller's address; behind a proxy the one that the proxy names."""
+    return connection.client.host if connection.client else "unknown"
+
+
+async def _bearer(request: Request) -> Bearer:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    school = school_of(request)
+    bearer = None
+    if scheme.lower() == "bearer" and token:
+        bearer = await school.ask(school.tokens.bearer, token)
+    if bearer is None:
+        raise RefusedError(401, "token", "The token is missing, wrong or too old. Sign in again.")
+    if not limits_of(request).requests.take(bearer.digest):
+        raise RefusedError(429, "too_many", "Too many requests. Wait a little.")
+    return bearer
+
+
+async def _teacher(bearer: Annotated[Bearer, Depends(_bearer)]) -> Bearer:
+    if bearer.teacher is None:
+        raise RefusedError(403, "teachers_only", "Only teachers may ask this.")
+    return bearer
+
+
+Teacher = Annotated[Bearer, Depends(_teacher)]
+
+
+async def _own_lesson(lesson_id: str, request: Request, teacher: Teacher) -> LessonRecord:
+    """Somebody else's lesson is answered like one that does not exist."""
+    school = school_of(request)
+    record = await school.ask(school.store.lesson, lesson_id)
+    if record is None or record.teacher != teacher.teacher:
+        raise RefusedError(404, "no_lesson", "There is no such lesson of yours.")
+    return record
+
+
+OwnLesson = Annotated[LessonRecord, Depends(_own_lesson)]
+
+
+async def _running_lesson(record: OwnLesson, request: Request) -> LiveLesson:
+    lesson = school_of(request).lessons.get(record.id)
+    if lesson is None:
+        raise RefusedError(409, "ended", "The lesson has ended.")
+    return lesson
+
+
+RunningLesson = Annotated[LiveLesson, Depends(_running_lesson)]
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A student and the lesson."""
+
+    lesson: LiveLesson
+    student: LiveStudent
+
+
+async def _seat(request: Request, bearer: Annotated[Bearer, Depends(_bearer)]) -> Seat:
+    if bearer.participant is None or bearer.lesson is None:
+        raise RefusedError(403, "students_only", "Only students may ask this.")
+    found = school_of(request).find_student(bearer.participant, bearer.lesson)
+    if found is None:
+        raise RefusedError(409, "ended", "The lesson has ended.")
+    return Seat(*found)
+
+
+SeatOf = Annotated[Seat, Depends(_seat)]

@@ -1,0 +1,55 @@
+"""For those who operate the server: is it alive, is it ready, how is it doing."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from fastapi import APIRouter, Request, Response
+
+from mien.classroom.routes.access import RefusedError, address_of, school_of
+from mien.classroom.settings import is_loopback
+from mien.classroom.store import StoreError
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+_LATE_S = 5.0
+"""The server moves lessons on once a second; after so long without it something blocks it."""
+
+
+@router.get("/healthz")
+async def is_alive() -> dict[str, str]:
+    """Answer, which is all that is asked."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz")
+async def is_ready(request: Request, response: Response) -> dict[str, str]:
+    """Tell whether store and lessons work."""
+    school = school_of(request)
+    try:
+        await school.ask(school.store.check)
+        store = "ok"
+    except StoreError as error:
+        store = error.reason
+    lessons = "ok" if time.monotonic() - school.last_tick_s < _LATE_S else "late"
+    if (store, lessons) != ("ok", "ok"):
+        response.status_code = 503
+    return {"store": store, "lessons": lessons}
+
+
+@router.get("/metrics")
+async def show_metrics(request: Request) -> Response:
+    """Return counts for Prometheus: to this machine, or to who has the key."""
+    school = school_of(request)
+    wanted = school.settings.metrics_key
+    if wanted is not None:
+        _, _, given = request.headers.get("authorization", "").partition(" ")
+        is_known = secrets.compare_digest(given.encode(), wanted.get_secret_value().encode())
+    else:  # through a proxy everybody seems to come from this machine
+        is_known = is_loopback(address_of(request)) and not school.settings.behind_proxy
+    if not is_known:
+        raise RefusedError(403, "metrics", "Set MIEN_CLASSROOM_METRICS_KEY and bring it as Bearer.")
+    return Response(school.metrics.text(), media_type="text/plain; version=0.0.4")

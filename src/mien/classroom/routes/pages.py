@@ -1,0 +1,65 @@
+"""The pages: join, teach, what is kept. They hold no data; scripts ask for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from mien.classroom.routes.access import school_of
+from mien.classroom.schemas import CONSENT_VERSION
+from mien.classroom.wording import words
+
+__all__ = ["WEB", "router"]
+
+WEB = Path(__file__).parents[1] / "web"
+_templates = Environment(
+    loader=FileSystemLoader(WEB / "templates"), autoescape=True, undefined=StrictUndefined
+)
+
+router = APIRouter(default_response_class=HTMLResponse)
+
+
+def _page(request: Request, name: str) -> HTMLResponse:
+    school = school_of(request)
+    lang = _language(request)
+    facts: dict[str, Any] = {
+        "lang": lang,
+        "words": words(lang),
+        "decision": school.decision,
+        "reason": school.decision.reason(lang),
+        "settings": school.settings,
+        "consent": CONSENT_VERSION,
+        "mapping": school.mapping,
+    }
+    return HTMLResponse(_templates.get_template(name).render(facts))
+
+
+def _language(request: Request) -> str:
+    """The one asked for in the address, else the browser's first of ours."""
+    asked = request.query_params.get("lang", "")
+    if asked in ("en", "ko"):
+        return asked
+    accepted = request.headers.get("accept-language", "").lower()
+    return "ko" if accepted.startswith("ko") else "en"
+
+
+@router.get("/")
+async def student_page(request: Request) -> HTMLResponse:
+    """Join a lesson, and take part in it."""
+    return _page(request, "student.html")
+
+
+@router.get("/teach")
+async def teacher_page(request: Request) -> HTMLResponse:
+    """Open a lesson, let students in, see how the class goes."""
+    return _page(request, "teacher.html")
+
+
+@router.get("/privacy")
+async def privacy_page(request: Request) -> HTMLResponse:
+    """Tell what is sent, kept, shown to whom, and for how long."""
+    return _page(request, "privacy.html")

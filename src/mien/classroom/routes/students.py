@@ -1,0 +1,105 @@
+"""What students ask: to join, to change what they send, to see and to delete what is kept of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from mien.classroom import tables
+from mien.classroom.routes.access import RefusedError, SeatOf, address_of, limits_of, school_of
+from mien.classroom.schemas import CONSENT_VERSION, CameraChoice, JoinRequest
+from mien.classroom.school import Joining, LessonFullError
+from mien.classroom.tokens import normal_code
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api")
+
+
+@router.get("/policy")
+async def show_policy(request: Request) -> dict[str, Any]:
+    """Tell what is done here and why, and for how long what is kept; anybody may know."""
+    school = school_of(request)
+    settings = school.settings
+    return {
+        **school.decision.as_dict(),
+        "reason": {lang: school.decision.reason(lang) for lang in ("en", "ko")},
+        "expressions": school.decision.expressions_allowed,
+        "aggregates": school.decision.aggregates_allowed,
+        "research": school.decision.export_allowed,
+        "consent": CONSENT_VERSION,
+        "mapping": school.mapping.id,
+        "window_hours": settings.window_hours,
+        "aggregate_days": settings.aggregate_days,
+        "audit_days": settings.audit_days,
+    }
+
+
+@router.post("/join", status_code=201)
+async def join(body: JoinRequest, request: Request) -> dict[str, Any]:
+    """Ask to be let in; the answer holds the token and the tag by which the teacher recognises who waits."""
+    school, limit = school_of(request), limits_of(request).wrong_codes
+    address = address_of(request)
+    if not limit.has(address):
+        raise RefusedError(
+            429, "too_many", "Too many wrong codes from this address. Wait a minute."
+        )
+    choice = Joining(camera=body.camera, consent=body.consent, research=body.research)
+    try:
+        joined = await school.join(normal_code(body.code), choice)
+    except LessonFullError as error:
+        raise RefusedError(409, "full", str(error)) from None
+    if joined is None:
+        limit.take(address)
+        raise RefusedError(404, "no_lesson", "No lesson has this code. Check it with your teacher.")
+    lesson, student, token = joined
+    return {
+        "token": token,
+        "participant": student.id,
+        "tag": student.record.tag,
+        "lesson": {"title": lesson.record.title, "mode": lesson.decision.mode.value},
+    }
+
+
+@router.get("/me")
+async def show_me(seat: SeatOf) -> dict[str, Any]:
+    """Tell a student how the seat stands."""
+    record = seat.student.record
+    return {
+        "participant": record.id,
+        "tag": record.tag,
+        "admitted": seat.student.is_admitted,
+        "camera": record.camera,
+        "consent": record.consent,
+        "research": record.research,
+        "title": seat.lesson.record.title,
+    }
+
+
+@router.put("/me/camera", status_code=204)
+async def change_camera(body: CameraChoice, seat: SeatOf, request: Request) -> None:
+    """Begin or stop to send; to stop needs no reason."""
+    await school_of(request).change_camera(seat.lesson, seat.student, body.camera, body.consent)
+
+
+@router.get("/me/data")
+async def show_data(seat: SeatOf, request: Request) -> dict[str, Any]:
+    """Return all that is kept of the student."""
+    school, record = school_of(request), seat.student.record
+    windows = await school.ask(school.store.rows_of, tables.windows, record.lesson, record.id)
+    taps = await school.ask(school.store.rows_of, tables.self_reports, record.lesson, record.id)
+    return {
+        "participant": await show_me(seat),
+        "joined_at": record.joined_at.isoformat(),
+        "windows": [{"at": row["at"].isoformat(), **row["window"]} for row in windows],
+        "self_reports": [{"at": row["at"].isoformat(), "answer": row["answer"]} for row in taps],
+    }
+
+
+@router.delete("/me")
+async def withdraw(seat: SeatOf, request: Request, response: Response) -> dict[str, Any]:
+    """Leave and delete everything. 202 if the store is away: memory has forgotten, the rows go as soon as it is back."""
+    is_done = await school_of(request).withdraw(seat.lesson, seat.student.id)
+    response.status_code = 200 if is_done else 202
+    return {"deleted": is_done}

@@ -1,0 +1,65 @@
+"""What requests may hold. Everything else is refused, and never repeated in an answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+__all__ = ["Admission", "CameraChoice", "JoinRequest", "LessonRequest", "SignIn"]
+
+CONSENT_VERSION = "2026-11"
+"""Of the words that a student agrees to; a change of them is a new version, and old pages must be loaded again."""
+
+Title = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$"
+    ),
+]
+Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SignIn(_Request):
+    """A teacher shows the key."""
+
+    key: str = Field(min_length=1, max_length=256)
+
+
+class LessonRequest(_Request):
+    """A teacher opens a lesson."""
+
+    title: Title
+
+
+class Admission(_Request):
+    """A teacher lets students in, or sends them away."""
+
+    participants: list[Id] = Field(min_length=1, max_length=1000)
+
+
+class CameraChoice(_Request):
+    """What a student will send; a camera needs consent to the words of this version."""
+
+    camera: Literal["frames", "device", "none"]
+    consent: str | None = Field(default=None, max_length=32)
+
+    @model_validator(mode="after")
+    def _camera_needs_consent(self) -> CameraChoice:
+        if self.camera != "none" and self.consent != CONSENT_VERSION:
+            raise ValueError(
+                f"a camera needs consent to the words of version {CONSENT_VERSION}; load the page again"
+            )
+        return self
+
+
+class JoinRequest(CameraChoice):
+    """A student asks to be let in."""
+
+    code: str = Field(min_length=1, max_length=32)
+    research: bool = False
+    """Whether the rows may be exported for research; nothing depends on it."""

@@ -1,0 +1,296 @@
+"""All running lessons and what they share: the store, the recognisers, the pace. One for each server."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, ParamSpec, TypeVar
+
+from mien.classroom import tables
+from mien.classroom.frame_line import FrameLine
+from mien.classroom.frames import FrameReading
+from mien.classroom.lessons import LiveLesson, LiveStudent
+from mien.classroom.metrics import Metrics
+from mien.classroom.pace import LoadMeter, Pace
+from mien.classroom.policy import Decision
+from mien.classroom.settings import Settings
+from mien.classroom.signals import ClassSignals, SignalMapping
+from mien.classroom.store import LessonRecord, ParticipantRecord, Store, StoreError
+from mien.classroom.tokens import Tokens, new_code, new_id, new_tag
+from mien.classroom.workers import Workers
+from mien.classroom.writer import Writer
+from mien.errors import InputError
+
+__all__ = ["LESSON_HOURS", "Joining", "LessonFullError", "School", "utc_now"]
+
+logger = logging.getLogger(__name__)
+
+LESSON_HOURS = 12.0
+"""A lesson that nobody ended is ended then."""
+PURGE_EVERY_S = 600.0
+_FLUSH_S = 3.0
+"""How long the last rows are tried for when the server stops."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def utc_now() -> datetime:
+    """Return the time in UTC."""
+    return datetime.now(UTC)
+
+
+class LessonFullError(InputError):
+    """No more students fit into a lesson."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joining:
+    """What a student chose before joining."""
+
+    camera: str
+    consent: str | None
+    research: bool
+
+
+class School:
+    """Opens lessons, lets students in and out, moves everything on once a second."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        decision: Decision,
+        mapping: SignalMapping,
+        store: Store,
+        workers: Workers[FrameReading],
+        now: Callable[[], datetime] = utc_now,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take what lessons share; nothing runs before `start`."""
+        self.settings = settings
+        self.decision = decision
+        self.mapping = mapping
+        self.store = store
+        self.metrics = Metrics()
+        self.pace = Pace(settings.pace_ms)
+        self.tokens = Tokens(store, now)
+        self.lessons: dict[str, LiveLesson] = {}
+        self.frames = FrameLine(workers, self.pace, self.metrics)
+        self.last_tick_s = time.monotonic()
+        self._workers = workers
+        self._load = LoadMeter(workers.busy_s, workers.count)
+        self._now = now
+        self._clock = clock
+        # Requests must not stand in line behind a write that waits for a locked database.
+        self._requests = ThreadPoolExecutor(4, "store-requests")
+        self._writes = ThreadPoolExecutor(1, "store-writes")
+        self.writer = Writer(store, self._write, now, self.metrics)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def ask(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a call to the store in a thread."""
+        bound = functools.partial(call, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._requests, bound)
+
+    async def _write(self, call: Callable[..., Any], *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._writes, call, *args)
+
+    # Start and stop
+
+    async def start(self) -> None:
+        """Start the recognisers, go on with lessons that were running, and begin to tick."""
+        await self._workers.start()
+        for record in await self.ask(self.store.lessons, running=True):
+            await self._restore(record)
+        self.spawn(self.frames.run())
+        self.spawn(self._tick_for_ever())
+        self.spawn(self._purge_for_ever())
+
+    async def stop(self) -> None:
+        """Write what waits and let go; lessons that run go on after the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(TimeoutError):
+            last = (self._store_last(lesson) for lesson in self.lessons.values())
+            await asyncio.wait_for(asyncio.gather(*last), _FLUSH_S)
+        await self._workers.stop()
+        for pool in (self._requests, self._writes):
+            pool.shutdown(wait=False, cancel_futures=True)
+        self.store.close()
+
+    async def _store_last(self, lesson: LiveLesson) -> None:
+        lesson.remember()
+        await self.writer.write(lesson.id, lesson.take_batch())
+
+    def spawn(self, coroutine: Any) -> None:
+        """Run something beside; it ends with the server."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _restore(self, record: LessonRecord) -> None:
+        """Go on with a lesson after a restart; one of other rules is ended instead."""
+        same_rules = record.decision.get("mode") == self.decision.mode.value
+        if not same_rules or record.mapping != self.mapping.id:
+            logger.warning("A lesson ran under other rules than now; it is ended.")
+            await self.ask(self.store.end_lesson, record.id)
+            return
+        snapshot = await self.ask(self.store.snapshot, record.id)
+        memory = snapshot["signals"] if snapshot else None
+        signals = self._new_signals()
+        if memory:
+            signals = ClassSignals.from_dict(memory["signals"], self.mapping)
+        lesson = LiveLesson(record, self.decision, signals, self._now, self._clock)
+        for row in await self.ask(self.store.rows_of, tables.aggregates, record.id):
+            lesson.history.append({"type": row["kind"], **row["aggregate"]})
+        for row in await self.ask(self.store.rows_of, tables.moments, record.id):
+            lesson.history.append({"type": "moment", **row["moment"]})
+        counted = set(memory["counted"]) if memory else set()
+        for participant in await self.ask(self.store.participants, record.id):
+            lesson.add(participant, known=participant.id in counted)
+        self.lessons[record.id] = lesson
+        logger.info("A lesson goes on with %d students.", len(lesson.students))
+
+    def _new_signals(self) -> ClassSignals:
+        return ClassSignals(
+            self.mapping,
+            expressions=self.decision.expressions_allowed,
+            aggregates=self.decision.aggregates_allowed,
+        )
+
+    # Lessons
+
+    async def open_lesson(self, teacher: str, title: str) -> LessonRecord:
+        """Begin a lesson."""
+        record = LessonRecord(
+            id=new_id(),
+            teacher=teacher,
+            title=title,
+            code=new_code(),
+            decision=self.decision.as_dict(),
+            mapping=self.mapping.id,
+            started_at=self._now(),
+        )
+        await self.ask(self.store.add_lesson, record)
+        signals = self._new_signals()
+        self.lessons[record.id] = LiveLesson(record, self.decision, signals, self._now, self._clock)
+        return record
+
+    async def end_lesson(self, lesson: LiveLesson) -> None:
+        """End a lesson; its report stays for as long as aggregates do."""
+        self.lessons.pop(lesson.id, None)
+        lesson.finish()
+        await self.writer.write(lesson.id, lesson.take_batch())
+        await self.ask(self.store.end_lesson, lesson.id)
+        self.writer.close(lesson.id)
+
+    # Students
+
+    async def join(self, code: str, joining: Joining) -> tuple[LiveLesson, LiveStudent, str] | None:
+        """Let somebody into the waiting room; return the token too, or None if no lesson has the code.
+
+        Raises:
+            LessonFullError: If the lesson has no seat left.
+        """
+        lesson = next((one for one in self.lessons.values() if one.record.code == code), None)
+        if lesson is None:
+            return None
+        if len(lesson.students) >= self.settings.max_students:
+            raise LessonFullError("The lesson has no seat left. Ask the teacher.")
+        record = ParticipantRecord(
+            id=new_id(),
+            lesson=lesson.id,
+            tag=new_tag(),
+            camera=joining.camera,
+            consent=joining.consent,
+            research=joining.research and self.decision.export_allowed,
+            joined_at=self._now(),
+        )
+        await self.ask(self.store.add_participant, record)
+        token = await self.ask(self.tokens.for_participant, record.id)
+        return lesson, lesson.add(record), token
+
+    async def admit(self, lesson: LiveLesson, ids: list[str]) -> None:
+        """Let students in who wait; ids that do not wait are passed by."""
+        waiting = [i for i in ids if i in lesson.students and not lesson.students[i].is_admitted]
+        if waiting:
+            await self.ask(self.store.admit, waiting)
+            lesson.admit([i for i in waiting if i in lesson.students], self._now())
+
+    async def change_camera(
+        self, lesson: LiveLesson, student: LiveStudent, camera: str, consent: str | None
+    ) -> None:
+        """Begin or stop to send; stopping works whatever the store does."""
+        lesson.change_camera(student, camera, consent)
+        await self.ask(self.store.set_camera, student.id, camera, consent)
+
+    async def withdraw(self, lesson: LiveLesson, student_id: str) -> bool:
+        """Delete a student; return whether the store has done it already, or will as soon as it answers."""
+        lesson.withdraw(student_id)
+        try:
+            await self.writer.forget(lesson.id, student_id)
+        except StoreError:
+            return False
+        return True
+
+    def find_student(
+        self, student_id: str, lesson_id: str
+    ) -> tuple[LiveLesson, LiveStudent] | None:
+        """Return a student of a running lesson."""
+        lesson = self.lessons.get(lesson_id)
+        student = lesson.students.get(student_id) if lesson else None
+        return (lesson, student) if lesson and student else None
+
+    # Once a second
+
+    async def _tick_for_ever(self) -> None:
+        while True:
+            began = time.monotonic()
+            self.tick()
+            await asyncio.sleep(max(0.05, 1 - (time.monotonic() - began)))
+
+    def tick(self) -> None:
+        """Move all lessons on and hand their rows to the writer."""
+        self.pace.adapt(load := self._load.read())
+        self.metrics.load.set(load)
+        self.metrics.pace.set(self.pace.ms / 1000)
+        self.metrics.lessons.set(len(self.lessons))
+        self.metrics.students.set(sum(len(one.students) for one in self.lessons.values()))
+        for lesson in list(self.lessons.values()):
+            lesson.tick()
+            lesson.tell_store(self.writer.away_since(lesson.id))
+            if not self.writer.is_busy(lesson.id):
+                self.spawn(self.writer.write(lesson.id, lesson.take_batch()))
+        self.last_tick_s = time.monotonic()
+
+    async def _purge_for_ever(self) -> None:
+        while True:
+            for lesson in list(self._forgotten_lessons()):
+                await self.end_lesson(lesson)
+            with suppress(
+                StoreError
+            ):  # it is tried again; the writer has said that the store is away
+                await self.purge()
+            await asyncio.sleep(PURGE_EVERY_S)
+
+    async def purge(self) -> dict[str, Any]:
+        """Delete what has reached its age."""
+        limits = self.settings
+        counts = await self.ask(
+            self.store.purge, limits.window_hours, limits.aggregate_days, limits.audit_days
+        )
+        logger.info("Purged: %s", counts)
+        return counts
+
+    def _forgotten_lessons(self) -> Iterator[LiveLesson]:
+        for lesson in self.lessons.values():
+            if lesson.time_s() > LESSON_HOURS * 3600:
+                yield lesson

@@ -1,0 +1,388 @@
+"""The rows of lessons: SQLite in WAL mode beside the program, or PostgreSQL by URL. The only place with SQL.
+
+Calls block; the server makes them from one thread of its own. Nothing here has ever seen a pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from mien.classroom import tables
+from mien.errors import MienError
+
+__all__ = ["Batch", "LessonRecord", "ParticipantRecord", "Store", "StoreError"]
+
+Row = dict[str, Any]
+
+
+class StoreError(MienError):
+    """The database does not answer, is locked or full; what was to be written is still in memory."""
+
+    def __init__(self, message: str, reason: str = "gone") -> None:
+        """Say what happened; ``reason`` is ``locked``, ``full``, ``gone``, or ``refused``: trying again is no use."""
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LessonRecord:
+    """A lesson, as it is kept."""
+
+    id: str
+    teacher: str
+    title: str
+    code: str | None
+    """What students type to join; None once it has ended."""
+    decision: dict[str, Any]
+    """What the policy gate decided, and why."""
+    mapping: str
+    """Id of the mapping from probabilities to states that was in force."""
+    started_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantRecord:
+    """A student in one lesson, under a random id that means nothing elsewhere."""
+
+    id: str
+    lesson: str
+    tag: str | None
+    """A short random word, shown to student and teacher until admitted."""
+    camera: str
+    """``frames``, ``device`` or ``none``."""
+    consent: str | None
+    research: bool
+    joined_at: datetime
+    admitted_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a lesson has to write since the last time."""
+
+    windows: list[Row] = field(default_factory=list)
+    aggregates: list[Row] = field(default_factory=list)
+    self_reports: list[Row] = field(default_factory=list)
+    moments: list[Row] = field(default_factory=list)
+    gaps: list[Row] = field(default_factory=list)
+    snapshot: Row | None = None
+    """Replaces the lesson's last one."""
+
+    def parts(self) -> list[tuple[sa.Table, list[Row]]]:
+        """Return each table with its rows."""
+        return [
+            (tables.windows, self.windows),
+            (tables.aggregates, self.aggregates),
+            (tables.self_reports, self.self_reports),
+            (tables.gaps, self.gaps),
+        ]
+
+    def __len__(self) -> int:
+        return sum(len(rows) for _, rows in self.parts()) + len(self.moments)
+
+    def add(self, other: Batch) -> None:
+        """Take in what came later."""
+        for (_, target), (_, rows) in zip(self.parts(), other.parts(), strict=True):
+            target += rows
+        self.moments += other.moments
+        self.snapshot = other.snapshot or self.snapshot
+
+    def without(self, participant: str) -> Batch:
+        """Return the batch less all rows of a student, and less the snapshot, which holds them too."""
+        kept = Batch(moments=self.moments)
+        for (_, target), (_, rows) in zip(kept.parts(), self.parts(), strict=True):
+            target += [row for row in rows if row.get("participant") != participant]
+        return kept
+
+
+class Store:
+    """Reads and writes the rows of lessons."""
+
+    def __init__(self, engine: sa.Engine, now: Callable[[], datetime] | None = None) -> None:
+        """Take an engine whose schema is up to date; ``now`` gives the time in UTC."""
+        self._engine = engine
+        self._now = now or (lambda: datetime.now(UTC))
+
+    # Lessons
+
+    def add_lesson(self, lesson: LessonRecord) -> None:
+        """Keep a new lesson."""
+        self._run(sa.insert(tables.lessons).values(**_fields(lesson)))
+
+    def end_lesson(self, lesson: str) -> None:
+        """Mark a lesson as ended: nobody joins it any more, and its students' tokens are void."""
+        students = sa.select(tables.participants.c.id).where(tables.participants.c.lesson == lesson)
+        now = self._now()
+        with self._begin() as connection:
+            connection.execute(
+                sa.update(tables.lessons)
+                .where(tables.lessons.c.id == lesson, tables.lessons.c.ended_at.is_(None))
+                .values(ended_at=now, code=None)
+            )
+            connection.execute(
+                sa.delete(tables.tokens).where(tables.tokens.c.participant.in_(students))
+            )
+            connection.execute(
+                sa.delete(tables.snapshots).where(tables.snapshots.c.lesson == lesson)
+            )
+            connection.execute(
+                sa.update(tables.participants)
+                .where(tables.participants.c.lesson == lesson)
+                .values(tag=None)
+            )
+
+    def delete_lesson(self, lesson: str) -> None:
+        """Delete a lesson with all its rows; that it was looked at stays known."""
+        self._run(sa.delete(tables.lessons).where(tables.lessons.c.id == lesson))
+        self._forget()
+
+    def lesson(self, lesson: str) -> LessonRecord | None:
+        """Return a lesson by its id."""
+        return self._one_lesson(tables.lessons.c.id == lesson)
+
+    def lesson_by_code(self, code: str) -> LessonRecord | None:
+        """Return the running lesson that a code joins."""
+        return self._one_lesson(tables.lessons.c.code == code)
+
+    def lessons(self, teacher: str | None = None, running: bool = False) -> list[LessonRecord]:
+        """Return lessons, the newest first.
+
+        Args:
+            teacher: Only theirs; None for all.
+            running: Only those that have not ended.
+        """
+        query = sa.select(tables.lessons).order_by(tables.lessons.c.started_at.desc())
+        if teacher is not None:
+            query = query.where(tables.lessons.c.teacher == teacher)
+        if running:
+            query = query.where(tables.lessons.c.ended_at.is_(None))
+        return [LessonRecord(**row) for row in self._rows(query)]
+
+    def _one_lesson(self, which: sa.ColumnElement[bool]) -> LessonRecord | None:
+        rows = self._rows(sa.select(tables.lessons).where(which))
+        return LessonRecord(**rows[0]) if rows else None
+
+    # Participants
+
+    def add_participant(self, participant: ParticipantRecord) -> None:
+        """Keep a student who waits."""
+        self._run(sa.insert(tables.participants).values(**_fields(participant)))
+
+    def admit(self, participants: Sequence[str]) -> None:
+        """Let students in; what they were known by while waiting is forgotten."""
+        self._run(
+            sa.update(tables.participants)
+            .where(tables.participants.c.id.in_(participants))
+            .values(admitted_at=self._now(), tag=None)
+        )
+
+    def set_camera(self, participant: str, camera: str, consent: str | None) -> None:
+        """Change what a student sends."""
+        self._run(
+            sa.update(tables.participants)
+            .where(tables.participants.c.id == participant)
+            .values(camera=camera, consent=consent)
+        )
+
+    def delete_participant(self, participant: str) -> None:
+        """Delete a student with all rows and tokens, on the disk too."""
+        own = sa.select(tables.participants.c.lesson).where(tables.participants.c.id == participant)
+        with self._begin() as connection:
+            connection.execute(
+                sa.delete(tables.snapshots).where(tables.snapshots.c.lesson.in_(own))
+            )
+            connection.execute(
+                sa.delete(tables.participants).where(tables.participants.c.id == participant)
+            )
+        self._forget()
+
+    def participants(self, lesson: str) -> list[ParticipantRecord]:
+        """Return the students of a lesson in the order in which they came."""
+        query = (
+            sa.select(tables.participants)
+            .where(tables.participants.c.lesson == lesson)
+            .order_by(tables.participants.c.joined_at, tables.participants.c.id)
+        )
+        return [ParticipantRecord(**row) for row in self._rows(query)]
+
+    # Tokens
+
+    def add_token(
+        self, digest: str, expires_at: datetime, teacher: str | None, participant: str | None
+    ) -> None:
+        """Keep a token's digest."""
+        values = {"teacher": teacher, "participant": participant, "expires_at": expires_at}
+        self._run(sa.insert(tables.tokens).values(digest=digest, **values))
+
+    def token(self, digest: str) -> Row | None:
+        """Return ``teacher``, ``participant``, ``lesson`` (of the participant) and ``expires_at``; None if unknown or over."""
+        joined = tables.tokens.outerjoin(tables.participants)
+        columns = (
+            tables.tokens.c.teacher,
+            tables.tokens.c.participant,
+            tables.participants.c.lesson,
+            tables.tokens.c.expires_at,
+        )
+        query = sa.select(*columns).select_from(joined).where(tables.tokens.c.digest == digest)
+        rows = self._rows(query.where(tables.tokens.c.expires_at > self._now()))
+        return rows[0] if rows else None
+
+    def extend_token(self, digest: str, expires_at: datetime) -> None:
+        """Let a token that is in use live on."""
+        self._run(
+            sa.update(tables.tokens)
+            .where(tables.tokens.c.digest == digest)
+            .values(expires_at=expires_at)
+        )
+
+    def delete_token(self, digest: str) -> None:
+        """Make a token void."""
+        self._run(sa.delete(tables.tokens).where(tables.tokens.c.digest == digest))
+
+    # What lessons leave behind
+
+    def write(self, batch: Batch) -> None:
+        """Write a batch, all of it or nothing."""
+        with self._begin() as connection:
+            for table, rows in batch.parts():
+                if rows:
+                    connection.execute(sa.insert(table), rows)
+            for row in batch.moments:
+                _replace(connection, tables.moments, row, ("lesson", "state", "start_s"))
+            if batch.snapshot is not None:
+                _replace(connection, tables.snapshots, batch.snapshot, ("lesson",))
+
+    def snapshot(self, lesson: str) -> Row | None:
+        """Return the last snapshot of a running lesson."""
+        query = sa.select(tables.snapshots).where(tables.snapshots.c.lesson == lesson)
+        rows = self._rows(query)
+        return rows[0] if rows else None
+
+    def rows_of(self, table: sa.Table, lesson: str, participant: str | None = None) -> list[Row]:
+        """Return the rows of one table for a lesson, or for one student, in the order written."""
+        query = sa.select(table).where(table.c.lesson == lesson).order_by(table.c.id)
+        if participant is not None:
+            query = query.where(table.c.participant == participant)
+        return self._rows(query)
+
+    def note(self, teacher: str, lesson: str, action: str) -> None:
+        """Write down that a teacher looked at something."""
+        values = {"at": self._now(), "teacher": teacher, "lesson": lesson, "action": action}
+        self._run(sa.insert(tables.audit).values(**values))
+
+    def views(self, lesson: str) -> list[Row]:
+        """Return who looked at a lesson, and when: ``at``, ``teacher``, ``action``."""
+        columns = (tables.audit.c.at, tables.audit.c.teacher, tables.audit.c.action)
+        query = sa.select(*columns).where(tables.audit.c.lesson == lesson)
+        return self._rows(query.order_by(tables.audit.c.id))
+
+    # Deleting what is too old
+
+    def purge(self, window_hours: float, aggregate_days: float, audit_days: float) -> Row:
+        """Delete what has reached its age; return how many rows of each kind went."""
+        now = self._now()
+        windows_before = now - timedelta(hours=window_hours)
+        lessons_before = now - timedelta(days=aggregate_days)
+        one_student = [
+            sa.delete(tables.windows).where(tables.windows.c.at < windows_before),
+            sa.delete(tables.self_reports).where(tables.self_reports.c.at < windows_before),
+            sa.delete(tables.participants).where(
+                tables.participants.c.joined_at < windows_before,
+                # A running lesson still writes rows of its students.
+                tables.participants.c.lesson.in_(
+                    sa.select(tables.lessons.c.id).where(tables.lessons.c.ended_at.is_not(None))
+                ),
+            ),
+        ]
+        whole_lessons = sa.delete(tables.lessons).where(
+            tables.lessons.c.started_at < lessons_before
+        )
+        views = sa.delete(tables.audit).where(tables.audit.c.at < now - timedelta(days=audit_days))
+        tokens = sa.delete(tables.tokens).where(tables.tokens.c.expires_at <= now)
+        names = ("windows", "self_reports", "participants", "lessons", "audit", "tokens")
+        with self._begin() as connection:
+            statements = (*one_student, whole_lessons, views, tokens)
+            counts = [connection.execute(statement).rowcount for statement in statements]
+        self._forget()
+        return dict(zip(names, counts, strict=True))
+
+    def check(self) -> None:
+        """Ask the database for an answer.
+
+        Raises:
+            StoreError: If it gives none.
+        """
+        self._rows(sa.select(sa.literal(1)))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def _forget(self) -> None:
+        """Empty SQLite's journal too: until then it still holds what was deleted."""
+        if self._engine.dialect.name == "sqlite":
+            with self._begin() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _begin(self) -> _Transaction:
+        return _Transaction(self._engine)
+
+    def _run(self, statement: sa.Executable) -> None:
+        with self._begin() as connection:
+            connection.execute(statement)
+
+    def _rows(self, query: sa.Select[Any]) -> list[Row]:
+        with self._begin() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+
+class _Transaction:
+    """A transaction whose failures are ours: SQLAlchemy's messages may hold values."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._context = engine.begin()
+
+    def __enter__(self) -> sa.Connection:
+        try:
+            return self._context.__enter__()
+        except (SQLAlchemyError, OSError) as error:
+            raise _as_ours(error) from None
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            self._context.__exit__(kind, error, trace)
+        except (SQLAlchemyError, OSError) as failed:
+            raise _as_ours(failed) from None
+        if isinstance(error, (SQLAlchemyError, OSError)):
+            raise _as_ours(error) from None
+
+
+def _as_ours(error: BaseException) -> StoreError:
+    words = str(getattr(error, "orig", None) or error).splitlines()[0]
+    lowered = words.lower()
+    if isinstance(error, sa.exc.IntegrityError):
+        reason = "refused"
+    elif "lock" in lowered:
+        reason = "locked"
+    elif "full" in lowered or "no space" in lowered:
+        reason = "full"
+    else:
+        reason = "gone"
+    return StoreError(f"The store does not take or give rows: {words}.", reason)
+
+
+def _fields(record: LessonRecord | ParticipantRecord) -> Row:
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
+
+
+def _replace(connection: sa.Connection, table: sa.Table, row: Row, key: Sequence[str]) -> None:
+    """Insert a row in the place of the one with the same key: in every SQL alike, and few rows need it."""
+    connection.execute(sa.delete(table).where(*(table.c[name] == row[name] for name in key)))
+    connection.execute(sa.insert(table).values(**row))

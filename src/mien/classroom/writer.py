@@ -1,0 +1,132 @@
+"""One batched write a second for each lesson; a store that is locked, full or gone stops no lesson.
+
+What could not be written waits in memory, up to a bound; the time without a store is marked as a gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from mien.classroom.metrics import Metrics
+from mien.classroom.store import Batch, Store, StoreError
+
+__all__ = ["MAX_WAITING_ROWS", "Writer"]
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING_ROWS = 5000
+"""For one lesson: two minutes of 200 students."""
+
+InThread = Callable[..., Awaitable[Any]]
+
+
+@dataclass(slots=True)
+class _Lesson:
+    waiting: Batch = field(default_factory=Batch)
+    away_since: datetime | None = None
+    reason: str = ""
+    lost: int = 0
+    forgetting: set[str] = field(default_factory=set)
+    """Students who withdrew while the store was away; they are deleted before anything else is written."""
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Writer:
+    """Keeps what waits to be written, by lesson."""
+
+    def __init__(
+        self, store: Store, in_thread: InThread, now: Callable[[], datetime], metrics: Metrics
+    ) -> None:
+        """Write to ``store`` by ``in_thread``, which runs a blocking call elsewhere."""
+        self._store = store
+        self._in_thread = in_thread
+        self._now = now
+        self._metrics = metrics
+        self._lessons: dict[str, _Lesson] = {}
+
+    def away_since(self, lesson: str) -> datetime | None:
+        """Return since when the store has taken nothing of a lesson; None if all is well."""
+        return self._lessons[lesson].away_since if lesson in self._lessons else None
+
+    def is_busy(self, lesson: str) -> bool:
+        """Whether a write of the lesson is going on; then the next one waits for its turn."""
+        return lesson in self._lessons and self._lessons[lesson].lock.locked()
+
+    async def write(self, lesson: str, batch: Batch) -> bool:
+        """Write a batch and what waited before it; return whether the store took it."""
+        state = self._lessons.setdefault(lesson, _Lesson())
+        async with state.lock:
+            state.waiting.add(batch)
+            if not len(state.waiting) and not state.waiting.snapshot and not state.forgetting:
+                return state.away_since is None
+            return await self._try(lesson, state)
+
+    async def _try(self, lesson: str, state: _Lesson) -> bool:
+        batch = state.waiting
+        if state.away_since is not None:
+            batch = Batch(gaps=[self._gap(lesson, state)])
+            batch.add(state.waiting)
+        try:
+            for participant in list(state.forgetting):
+                await self._in_thread(self._store.delete_participant, participant)
+                state.forgetting.discard(participant)
+            await self._in_thread(self._store.write, batch)
+        except StoreError as error:
+            self._keep(state, error)
+            return False
+        if state.away_since is not None:
+            logger.warning("The store is back; %d rows were lost.", state.lost)
+        self._metrics.batches.labels("written").inc()
+        state.waiting, state.away_since, state.lost = Batch(), None, 0
+        return True
+
+    def _gap(self, lesson: str, state: _Lesson) -> dict[str, Any]:
+        return {
+            "lesson": lesson,
+            "start_at": state.away_since,
+            "end_at": self._now(),
+            "reason": state.reason,
+            "lost_rows": state.lost,
+        }
+
+    def _keep(self, state: _Lesson, error: StoreError) -> None:
+        self._metrics.batches.labels(error.reason).inc()
+        if state.away_since is None:
+            logger.warning("%s The lesson goes on; a gap is marked.", error)
+            state.away_since, state.reason = self._now(), error.reason
+        if error.reason == "refused":  # it would be refused again
+            self._lose(state, len(state.waiting))
+            state.waiting = Batch()
+        for _, rows in state.waiting.parts():
+            over = len(state.waiting) - MAX_WAITING_ROWS
+            if over > 0:
+                self._lose(state, min(over, len(rows)))
+                del rows[:over]
+
+    def _lose(self, state: _Lesson, rows: int) -> None:
+        state.lost += rows
+        self._metrics.lost_rows.inc(rows)
+
+    async def forget(self, lesson: str, participant: str) -> None:
+        """Delete a student's rows: those that wait, and those that are kept.
+
+        Raises:
+            StoreError: If the store does not answer; it is told again until it does.
+        """
+        state = self._lessons.setdefault(lesson, _Lesson())
+        async with state.lock:  # a write that is going on would put rows back, or fail for them
+            state.waiting = state.waiting.without(participant)
+            try:
+                await self._in_thread(self._store.delete_participant, participant)
+            except StoreError:
+                state.forgetting.add(participant)
+                raise
+
+    def close(self, lesson: str) -> None:
+        """Forget a lesson that has ended and is written."""
+        self._lessons.pop(lesson, None)

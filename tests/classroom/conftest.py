@@ -1,0 +1,235 @@
+"""A running server with a recogniser that needs no camera, and the stores that it may have."""
+
+import contextlib
+import io
+import json
+import logging
+import socket
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra classroom is not installed")
+
+import httpx
+import numpy as np
+import PIL.Image
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from mien.classroom import protocol
+from mien.classroom.app import create_app
+from mien.classroom.database import open_engine
+from mien.classroom.frames import FrameReading
+from mien.classroom.protocol import Kind
+from mien.classroom.schema import migrate
+from mien.classroom.schemas import CONSENT_VERSION
+from mien.classroom.server import make_server
+from mien.classroom.settings import load_settings
+from mien.classroom.signals import Observation
+from mien.classroom.store import Store
+from mien.errors import ImageError
+
+KEY = "key-of-kim-0123456789"
+OTHER_KEY = "key-of-lee-0123456789"
+PROBS = (0.9, 0.05, 0.05, 0, 0, 0, 0, 0)
+FACE = {"faces": 1, "score": 0.9, "face_px": 90, "brightness": 100, "sharpness": 500}
+SIGNALS = json.dumps({**FACE, "probs": PROBS, "yaw_deg": 0}).encode()
+
+
+def jpeg(pixels=128, size=(320, 240)) -> bytes:
+    file = io.BytesIO()
+    whole = np.broadcast_to(np.asarray(pixels, np.uint8), size[::-1])
+    PIL.Image.fromarray(np.ascontiguousarray(whole)).save(file, "JPEG", quality=95)
+    return file.getvalue()
+
+
+def read_nothing():
+    """A reader for tests: every picture that is a JPEG shows one calm face."""
+
+    def read(data: bytes) -> FrameReading:
+        if data[:3] != b"\xff\xd8\xff":
+            raise ImageError("A frame is no JPEG.")
+        seen = Observation(time_s=0, **FACE, probs=PROBS, yaw_deg=0)
+        crop = ((10, 10), (60, 10), (60, 60), (10, 60))
+        return FrameReading(observation=seen, width_px=320, height_px=240, crop=crop)
+
+    return read
+
+
+class FakeTime:
+    """A clock that stands still until it is told."""
+
+    def __init__(self):
+        self.s = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 3, 2, 9, tzinfo=UTC) + timedelta(seconds=self.s)
+
+    def clock(self) -> float:
+        return self.s
+
+
+@pytest.fixture
+def fake_time():
+    return FakeTime()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request, tmp_path):
+    """The same tests run on both."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'classroom.sqlite'}"
+    return request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+def store(store_url, fake_time):
+    engine = open_engine(store_url)
+    migrate(engine)
+    opened = Store(engine, fake_time.now)
+    yield opened
+    opened.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Live:
+    """A server in a thread, and short words for what callers do."""
+
+    KEY, OTHER_KEY, SIGNALS = KEY, OTHER_KEY, SIGNALS
+    read_nothing, jpeg = staticmethod(read_nothing), staticmethod(jpeg)
+
+    def __init__(self, settings, **parts):
+        self.settings = settings
+        self.base = f"http://127.0.0.1:{settings.port}"
+        self.app = create_app(settings, **parts)
+        self.school = self.app.state.school
+        self.server = make_server(self.app, settings)
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+        while not self.server.started:
+            assert self.thread.is_alive(), "the server did not start"
+            time.sleep(0.01)
+        self.http = httpx.Client(base_url=self.base, headers={"origin": self.base}, timeout=10)
+        self.sockets = contextlib.ExitStack()
+
+    def stop(self):
+        self.sockets.close()
+        self.http.close()
+        self.server.should_exit = True
+        self.thread.join(15)
+        assert not self.thread.is_alive()
+
+    def ask(self, method, path, token=None, body=None, **more):
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return self.http.request(method, path, headers=headers, json=body, **more)
+
+    def teacher(self, key=KEY):
+        return self.ask("POST", "/api/sign-in", body={"key": key}).json()["token"]
+
+    def open_lesson(self, token, title="Fractions"):
+        return self.ask("POST", "/api/lessons", token, {"title": title}).json()
+
+    def join(self, code, camera="device"):
+        consent = None if camera == "none" else CONSENT_VERSION
+        body = {"code": code, "camera": camera, "consent": consent}
+        return self.ask("POST", "/api/join", body=body).json()
+
+    def admit(self, token, lesson, *participants):
+        path = f"/api/lessons/{lesson['id']}/admit"
+        done = self.ask("POST", path, token, {"participants": list(participants)})
+        assert done.status_code == 204, done.text
+
+    def socket(self, path, hello=None, **options):
+        options = {"origin": self.base, "compression": None, **options}
+        opening = connect(self.base.replace("http", "ws") + path, **options)
+        opened = self.sockets.enter_context(opening)
+        if hello is not None:
+            opened.send(protocol.encode(Kind.HELLO, 0, 0, hello.encode()))
+        return opened
+
+    def student_inside(self, camera="device"):
+        """A lesson with one student who has been let in: teacher's token, lesson, student, socket."""
+        teacher = self.teacher()
+        lesson = self.open_lesson(teacher)
+        student = self.join(lesson["code"], camera)
+        self.admit(teacher, lesson, student["participant"])
+        opened = self.socket("/ws/student", student["token"])
+        assert receive(opened)["admitted"]
+        return teacher, lesson, student, opened
+
+
+@pytest.fixture(scope="session")
+def live_class():
+    """For servers that several tests of a module share; `start` makes one a test."""
+    return Live
+
+
+def receive(opened, kind=None, timeout=5):
+    """The next message, or the next of one kind."""
+    while True:
+        message = json.loads(opened.recv(timeout=timeout))
+        if kind in (None, message["type"]):
+            return message
+
+
+def send(opened, kind, sequence, payload=b""):
+    opened.send(protocol.encode(kind, sequence, 0, payload))
+
+
+def closing(opened, timeout=5):
+    """The code with which the server closes a socket, after whatever it still says."""
+    try:
+        while True:
+            opened.recv(timeout=timeout)
+    except ConnectionClosed as closed:
+        return closed.rcvd.code
+
+
+Live.closing = staticmethod(closing)
+Live.receive, Live.send = staticmethod(receive), staticmethod(send)
+
+
+def settings_for(folder, **changes):
+    given = {
+        "jurisdiction": "KR",
+        "context": "education",
+        "mode": "class",
+        "port": free_port(),
+        "data_dir": folder,
+        "teacher_keys": f"kim:{KEY},lee:{OTHER_KEY}",
+        "workers": 1,
+    }
+    return load_settings(**{**given, **changes})
+
+
+Live.settings_for = staticmethod(settings_for)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Return a function that starts a server; all are stopped at the end."""
+    running = []
+
+    def start_one(folder=None, parts=None, **changes):
+        parts = {"build_reader": read_nothing, **(parts or {})}
+        running.append(Live(settings_for(folder or tmp_path / "data", **changes), **parts))
+        return running[-1]
+
+    yield start_one
+    for live in running:
+        if live.thread.is_alive():
+            live.stop()
+    logging.getLogger("uvicorn.error").handlers.clear()
+
+
+@pytest.fixture
+def live(start):
+    return start()

@@ -1,0 +1,127 @@
+import csv
+import io
+import json
+import re
+
+import pytest
+
+from mien.classroom import reports
+from mien.classroom.store import Batch, LessonRecord, ParticipantRecord
+from mien.classroom.wording import CAVEATS, WORDS
+from mien.errors import InputError
+
+
+def aggregate(time_s, percent):
+    shown = percent is not None
+    return {
+        "time_s": time_s, "published_s": time_s + 30, "mapping_id": "m-1", "num_present": 8,
+        "num_valid": 7 if shown else None, "percent": percent, "withheld": None if shown else "few_members",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def report(store, fake_time):
+    record = LessonRecord(
+        id="l", teacher="kim", title="=HYPERLINK(\"x\") <b>", code=None, mapping="m-1",
+        decision={"mode": "class", "reason": "r"}, started_at=fake_time.now(),
+    )  # fmt: skip
+    store.add_lesson(record)
+    for number, research in (("a", True), ("b", False)):
+        store.add_participant(
+            ParticipantRecord(
+                id=number,
+                lesson="l",
+                tag=None,
+                camera="device",
+                consent="c",
+                research=research,
+                joined_at=fake_time.now(),
+            )
+        )
+    at = {"lesson": "l", "at": fake_time.now()}
+    window = {
+        "time_s": 5.0, "state": "steady", "reason": None, "num_frames": 10, "num_valid": 9,
+        "z": {"strained": -0.5, "positive": 0.1, "surprised": 0.0}, "valence": -0.1, "arousal": 0.2,
+    }  # fmt: skip
+    shares = [
+        aggregate(5.0, {"away": 20, "steady": 80}),
+        aggregate(10.0, None),
+        aggregate(15.0, {"away": 0, "steady": 100}),
+    ]
+    answers = {"start_s": 0, "end_s": 60, "published_s": 90, "num_present": 8, "mapping_id": "m-1"}
+    store.write(
+        Batch(
+            windows=[{**at, "participant": p, "state": "steady", "window": window} for p in "ab"],
+            aggregates=[
+                *({**at, "kind": "aggregate", "aggregate": one} for one in shares),
+                {**at, "kind": "answers", "aggregate": {**answers, "counts": {"lost": 1, "ok": 4, "too_fast": 0}}},
+            ],
+            moments=[
+                {"lesson": "l", "state": "away", "start_s": 5.0, "moment": {
+                    "state": "away", "start_s": 5.0, "end_s": None, "before_percent": 0, "peak_percent": 60}}
+            ],
+            gaps=[{"lesson": "l", "start_at": fake_time.now(), "end_at": fake_time.now(), "reason": "full", "lost_rows": 3}],
+        )
+    )  # fmt: skip
+    return reports.collect(store, record)
+
+
+def test_json_holds_what_the_class_was_told_with_its_caveats(report):
+    text, kind = reports.render(report, "json", "ko")
+    read = json.loads(text)
+    assert kind == "application/json"
+    assert [one["percent"] for one in read["aggregates"]] == [
+        {"away": 20, "steady": 80},
+        None,
+        {"away": 0, "steady": 100},
+    ]
+    assert read["mapping"] == "m-1"
+    assert read["caveats"] == list(CAVEATS["ko"])
+    assert read["gaps"][0]["lost_rows"] == 3
+    assert read["moments"][0]["peak_percent"] == 60
+
+
+def test_csv_is_no_formula_and_numbers_stay_numbers(report):
+    rows = list(csv.reader(io.StringIO(reports.render(report, "csv")[0])))
+    assert rows[0] == ["time_s", "kind", "what", "value", "num_valid", "num_present"]
+    assert ["5.0", "percent", "away", "20", "7", "8"] in rows
+    assert ["10.0", "withheld", "few_members", "", "", "8"] in rows
+    assert ["60", "answers", "lost", "1", "", "8"] in rows
+    assert any(row[3] == '\'=HYPERLINK("x") <b>' for row in rows)
+
+
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t=1", "\r=1", "  =1", "\n=1"])
+def test_every_beginning_of_a_formula_is_guarded(text):
+    assert reports._cell(text) == "'" + text
+    assert reports._cell(-1.5) == -1.5
+
+
+def test_html_is_whole_escaped_and_in_both_languages(report):
+    for lang, word in (("en", "strained"), ("ko", "보고서")):
+        text, _ = reports.render(report, "html", lang)
+        assert "&lt;b&gt;" in text
+        assert "<b>" not in text
+        assert CAVEATS[lang][0].split(".")[0] in text
+        assert word in text or lang == "en"
+        assert "http" not in text
+        assert (
+            len(re.findall("<polyline", text)) == 4
+        )  # two states, broken where shares are withheld
+
+
+@pytest.mark.usefixtures("report")
+def test_only_who_agreed_is_exported_and_under_a_number(store):
+    rows = list(csv.reader(io.StringIO(reports.export_windows(store, "l"))))
+    assert len(rows) == 2
+    assert rows[1][:3] == ["1", "5.0", "steady"]
+    assert rows[1][-3:] == ["-0.5", "0.1", "0.0"]
+
+
+def test_other_formats_are_unknown(report):
+    with pytest.raises(InputError, match="no format 'pdf'; expected html, csv, json"):
+        reports.render(report, "pdf")
+
+
+def test_every_word_is_there_in_both_languages():
+    assert all(english and korean for english, korean in WORDS.values())
+    assert len(CAVEATS["en"]) == len(CAVEATS["ko"])

@@ -1,0 +1,167 @@
+"""The program killed in the middle of a lesson, and told to stop: what is lost, and how soon it is back."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from mien.classroom import protocol, tables
+from mien.classroom.database import open_engine
+from mien.classroom.protocol import Kind
+from mien.classroom.store import Store
+
+pytestmark = pytest.mark.slow
+
+POLICY = ["--jurisdiction", "KR", "--context", "education", "--mode"]
+
+
+class Program:
+    """`mien classroom serve` as people start it."""
+
+    def __init__(self, live_class, folder, mode="class", port=None):
+        settings = live_class.settings_for(folder)
+        self.port, self.folder, self.key = port or settings.port, folder, live_class.KEY
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            **os.environ,
+            "MIEN_CLASSROOM_TEACHER_KEYS": f"kim:{live_class.KEY}",
+            "MIEN_CLASSROOM_DATA_DIR": str(folder),
+            "MIEN_CLASSROOM_WORKERS": "1",
+        }
+        self.arguments = [*POLICY, mode, "--port", str(self.port)]
+
+    def start(self):
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "mien", "classroom", "serve", *self.arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        while True:
+            try:
+                if httpx.get(self.base + "/readyz").status_code == 200:
+                    return time.monotonic() - self.began
+            except httpx.TransportError:
+                assert self.process.poll() is None, self.process.stdout.read()
+                time.sleep(0.05)
+
+    def ask(self, method, path, token=None, body=None):
+        headers = {"origin": self.base, "authorization": f"Bearer {token}"}
+        answer = httpx.request(method, self.base + path, headers=headers, json=body)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def socket(self, token):
+        opened = connect(f"ws://127.0.0.1:{self.port}/ws/student", origin=self.base)
+        return opened, protocol.encode(Kind.HELLO, 0, 0, token.encode())
+
+
+@pytest.fixture
+def program(live_class, tmp_path):
+    made = Program(live_class, tmp_path / "data", "presence")
+    yield made
+    if made.process.poll() is None:
+        made.process.kill()
+    made.process.communicate()
+
+
+def join(program):
+    teacher = program.ask("POST", "/api/sign-in", body={"key": program.key})["token"]
+    lesson = program.ask("POST", "/api/lessons", teacher, {"title": "t"})
+    body = {"code": lesson["code"], "camera": "device", "consent": "2026-11"}
+    student = program.ask("POST", "/api/join", body=body)
+    admitted = {"participants": [student["participant"]]}
+    program.ask("POST", f"/api/lessons/{lesson['id']}/admit", teacher, admitted)
+    return teacher, lesson, student
+
+
+def until_closed(opened):
+    """Read until the end; return how it came."""
+    try:
+        while True:
+            opened.recv(timeout=10)
+    except ConnectionClosed as closed:
+        return closed
+
+
+def send_for(opened, first, seconds):
+    number = first
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        opened.send(protocol.encode(Kind.SIGNALS, number, 0, b'{"faces": 1}'))
+        number += 1
+        time.sleep(0.25)
+    return number
+
+
+def test_a_killed_server_goes_on_where_it_was(program, live_class):
+    program.start()
+    teacher, lesson, student = join(program)
+    opening, hello = program.socket(student["token"])
+    with opening as opened:
+        opened.send(hello)
+        send_for(opened, 1, 13)
+        program.process.send_signal(signal.SIGKILL)
+        killed = time.time()
+        until_closed(opened)
+    program.process.communicate()
+    file = program.folder / "classroom.sqlite"
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    engine = open_engine(f"sqlite:///{file}")
+    store = Store(engine)
+    kept = store.rows_of(tables.windows, lesson["id"])
+    snapshot = store.snapshot(lesson["id"])
+    store.close()
+    assert len(kept) >= 1
+    assert killed - snapshot["at"].timestamp() < 5 + 1  # at most so much of the memory is lost
+    seconds = program.start()
+    assert seconds < 5 * (1 + os.getloadavg()[0]), "back within 5 s of a quiet machine"
+    opening, hello = program.socket(student["token"])
+    with opening as opened:
+        opened.send(hello)
+        welcome = live_class.receive(opened, "welcome")
+        assert (welcome["admitted"], welcome["sequence"]) == (True, 0)
+        send_for(opened, 1, 7)
+        assert live_class.receive(opened, "reading")["state"] in ("present", "no_data")
+    assert program.ask("GET", f"/api/lessons/{lesson['id']}", teacher)["room"]["admitted"] == 1
+
+
+def test_sigterm_drains_within_ten_seconds_and_loses_nothing(program):
+    program.start()
+    _, lesson, student = join(program)
+    opening, hello = program.socket(student["token"])
+    with opening as opened:
+        opened.send(hello)
+        opened.recv(timeout=5)
+        opened.send(protocol.encode(Kind.TAP, 1, 0, b"lost"))
+        opened.recv(timeout=5)
+        began = time.monotonic()
+        program.process.send_signal(signal.SIGTERM)
+        closed = until_closed(opened)
+        program.process.wait(10)
+    assert time.monotonic() - began < 10
+    assert closed.rcvd.code == 1012
+    store = Store(open_engine(f"sqlite:///{program.folder / 'classroom.sqlite'}"))
+    assert [row["answer"] for row in store.rows_of(tables.self_reports, lesson["id"])] == ["lost"]
+    store.close()
+    assert "Traceback" not in program.process.stdout.read()
+
+
+def test_a_lesson_under_other_rules_is_ended(start, tmp_path):
+    first = start(tmp_path / "data", mode="class")
+    lesson = first.open_lesson(first.teacher())
+    first.stop()
+    second = start(tmp_path / "data", mode="presence")
+    told = second.ask("GET", f"/api/lessons/{lesson['id']}", second.teacher()).json()
+    assert told["ended_at"] is not None
+    assert second.school.lessons == {}

@@ -1,0 +1,356 @@
+"""Who may ask what. The matrix is made from the routes, so that a new one cannot be forgotten."""
+
+import contextlib
+import json
+import time
+
+import httpx
+import pytest
+from starlette.routing import Mount, WebSocketRoute
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from mien.classroom import protocol
+from mien.classroom.protocol import Kind
+from mien.classroom.routes import health, pages, sockets, students, teachers
+
+pytestmark = pytest.mark.slow
+
+OPEN = {  # what strangers may ask
+    ("GET", "/"), ("GET", "/teach"), ("GET", "/privacy"), ("GET", "/healthz"), ("GET", "/readyz"),
+    ("GET", "/metrics"), ("GET", "/api/policy"), ("POST", "/api/join"), ("POST", "/api/sign-in"),
+}  # fmt: skip
+FOR_STUDENTS = "/api/me"
+ROUTES = sorted(
+    (method, route.path)
+    for part in (pages, teachers, students, health)
+    for route in part.router.routes
+    for method in route.methods
+)
+GUARDED = [route for route in ROUTES if route not in OPEN]
+BODIES = {
+    "/api/lessons": {"title": "x"},
+    "/api/lessons/{lesson_id}/admit": {"participants": ["0" * 24]},
+    "/api/lessons/{lesson_id}/refuse": {"participants": ["0" * 24]},
+    "/api/me/camera": {"camera": "none"},
+}
+
+
+@pytest.fixture(scope="module")
+def school(tmp_path_factory, live_class):
+    """One server for the whole matrix, with two teachers and a student each."""
+    settings = live_class.settings_for(tmp_path_factory.mktemp("data"))
+    live = live_class(settings, build_reader=live_class.read_nothing)
+    live.app.state.limits.requests._rate = type(live.app.state.limits.requests._rate)(1e6, 1e6)
+    kim, lee = live.teacher(live.KEY), live.teacher(live.OTHER_KEY)
+    lesson, other = live.open_lesson(kim), live.open_lesson(lee)
+    student, stranger = live.join(lesson["code"]), live.join(other["code"])
+    yield live, {
+        "kim": kim, "lee": lee, "lesson": lesson["id"], "student": student["token"],
+        "stranger": stranger["token"], "participant": student["participant"],
+    }  # fmt: skip
+    live.stop()
+
+
+def call(live, method, path, lesson, token):
+    return live.ask(method, path.format(lesson_id=lesson), token, BODIES.get(path))
+
+
+def test_every_route_is_either_open_or_guarded():
+    assert {path for _, path in ROUTES} >= {path for _, path in OPEN}
+    assert len(GUARDED) >= 14
+    assert {route.path for route in sockets.router.routes} == {"/ws/student", "/ws/teacher"}
+
+
+def test_the_matrix_knows_everything_that_is_served(school):
+    live, _ = school
+    served = set()
+    for route in live.app.routes:
+        if isinstance(route, (Mount, WebSocketRoute)):
+            continue
+        inner = getattr(route, "routes", None) or [route]
+        served |= {getattr(one, "path", None) for one in inner}
+    assert {p for p in served if p} <= {path for _, path in ROUTES} | {
+        "/ws/student",
+        "/ws/teacher",
+        "",
+    }
+    for path in ("/docs", "/redoc", "/openapi.json"):
+        assert live.http.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+def test_strangers_and_wrong_tokens_are_refused(school, method, path):
+    live, known = school
+    for token in (None, "wrong", "x" * 300, known["kim"][:-1]):
+        answer = call(live, method, path, known["lesson"], token)
+        assert answer.status_code == 401, (token, answer.text)
+        assert answer.json()["error"]["code"] == "token"
+
+
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+def test_students_are_no_teachers_and_teachers_no_students(school, method, path):
+    live, known = school
+    is_for_students = path.startswith(FOR_STUDENTS)
+    wrong = (known["kim"],) if is_for_students else (known["student"], known["stranger"])
+    if path == "/api/sign-out":
+        wrong = (known["student"],)
+    for token in wrong:
+        answer = call(live, method, path, known["lesson"], token)
+        assert answer.status_code == 403, answer.text
+        assert answer.json()["error"]["code"] in ("students_only", "teachers_only")
+
+
+@pytest.mark.parametrize(("method", "path"), [r for r in GUARDED if "{lesson_id}" in r[1]])
+def test_another_teacher_s_lesson_does_not_exist(school, method, path):
+    live, known = school
+    answer = call(live, method, path, known["lesson"], known["lee"])
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_lesson")
+    nowhere = call(live, method, path, "nowhere", known["lee"])
+    assert nowhere.json() == answer.json()
+
+
+def test_tokens_that_are_over_are_refused(start, fake_time):
+    live = start(parts={"now": fake_time.now})
+    teacher = live.teacher()
+    lesson = live.open_lesson(teacher)
+    student = live.join(lesson["code"])
+    fake_time.s = 16 * 60
+    assert live.ask("GET", "/api/me", student["token"]).status_code == 401
+    assert live.ask("GET", "/api/lessons", teacher).status_code == 200  # still, and longer now
+    fake_time.s = 75 * 60
+    assert live.ask("GET", "/api/lessons", teacher).status_code == 401
+
+
+def test_signing_out_voids_the_token(live):
+    token = live.teacher()
+    assert live.ask("POST", "/api/sign-out", token).status_code == 204
+    assert live.ask("GET", "/api/lessons", token).status_code == 401
+
+
+ORIGINS = [
+    "https://evil.kr",
+    "{base}.evil.kr",
+    "{base}0",
+    "http://127.0.0.1",
+    "null",
+    "",
+    "HTTPS{base}",
+]
+
+
+@pytest.mark.parametrize("origin", [None, *ORIGINS])
+def test_foreign_missing_and_look_alike_origins_are_refused(school, origin):
+    live, _ = school
+    base = f"127.0.0.1:{live.settings.port}"
+    text = None if origin is None else origin.format(base="http://" + base)
+    headers = {} if text is None else {"origin": text}
+    with httpx.Client(base_url=live.base) as client:
+        answer = client.post("/api/sign-in", json={"key": live.KEY}, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "origin")
+    with pytest.raises(InvalidStatus) as told, connect(f"ws://{base}/ws/student", origin=text):
+        pass
+    assert told.value.response.status_code == 403
+
+
+@pytest.mark.parametrize("host", ["evil.kr", "127.0.0.1.evil.kr", "evil.kr:{port}", ""])
+def test_other_host_names_are_refused(school, host):
+    live, _ = school
+    headers = {"host": host.format(port=live.settings.port)}
+    answer = live.http.get("/", headers=headers)
+    assert answer.status_code in (400, 421)
+
+
+def test_every_answer_carries_the_headers(school):
+    live, _ = school
+    for path in ("/", "/teach", "/static/student.js", "/api/lessons", "/nowhere"):
+        headers = live.http.get(path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+        assert "server" not in headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../templates/student.html", "/static/%2e%2e/templates/student.html",
+        "/static/..%2f..%2fapp.py", "/static//etc/passwd", "/static/....//app.py", "/static/%00",
+        "/static/..\\templates\\student.html",
+    ],
+)  # fmt: skip
+def test_nothing_outside_the_folder_is_served(school, path):
+    live, _ = school
+    answer = live.http.get(path)
+    assert answer.status_code in (400, 404), answer.text
+    assert "root:" not in answer.text
+    assert "{%" not in answer.text
+
+
+def test_bodies_are_small_and_never_repeated(school):
+    live, _ = school
+    answer = live.http.post("/api/sign-in", content=b"x" * 20_000)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+    for body in ({"key": 7}, {"key": "a", "SECRET": "b"}, {}, []):
+        answer = live.ask("POST", "/api/sign-in", body=body)
+        assert answer.status_code == 422
+        assert "SECRET-VALUE" not in answer.text
+    answer = live.ask("POST", "/api/join", body={"code": "SECRET-VALUE", "camera": "spy"})
+    assert answer.status_code == 422
+    assert "SECRET-VALUE" not in answer.text
+
+
+def test_a_body_of_unknown_length_is_cut_off(school):
+    live, _ = school
+
+    def endless():
+        for _ in range(40):
+            yield b"x" * 1024
+
+    answer = live.http.post("/api/sign-in", content=endless())
+    assert answer.status_code >= 400
+
+
+def test_a_camera_needs_consent_to_the_words_that_are_shown(school):
+    live, known = school
+    for consent in (None, "2020-01"):
+        body = {"code": "ABCDEFGH", "camera": "frames", "consent": consent}
+        answer = live.ask("POST", "/api/join", body=body)
+        assert answer.status_code == 422
+        assert "needs consent" in answer.json()["error"]["message"]
+        body = {"camera": "frames", "consent": consent}
+        assert live.ask("PUT", "/api/me/camera", known["student"], body).status_code == 422
+
+
+def test_keys_and_codes_are_not_guessed(start):
+    live = start()
+    answers = [live.ask("POST", "/api/sign-in", body={"key": f"guess-{n}"}) for n in range(14)]
+    assert [a.status_code for a in answers] == [401] * 10 + [429] * 4
+    body = {"camera": "none", "code": "ABCDEFGH"}
+    answers = [live.ask("POST", "/api/join", body=body).status_code for _ in range(50)]
+    assert answers[:40] == [404] * 40
+    assert answers[-1] == 429
+
+
+def test_a_message_of_64_kib_and_one_byte_closes_with_1009_and_text_with_1003(live):
+    _, _, student, opened = live.student_inside("frames")
+    live.send(opened, Kind.FRAME, 1, live.jpeg() + bytes(64 * 1024 - len(live.jpeg())))
+    assert live.receive(opened, "ack")["outcome"] == "seen"
+    live.send(opened, Kind.FRAME, 2, bytes(64 * 1024 + 1))
+    assert live.closing(opened) == 1009
+    for path, token in (("/ws/student", student["token"]), ("/ws/teacher", "any")):
+        opened = live.socket(path)
+        opened.send(token)
+        assert live.closing(opened) == 1003
+    opened = live.socket("/ws/student", student["token"])
+    opened.send("text after the token")
+    assert live.closing(opened) == 1003
+
+
+def test_a_message_in_many_fragments_is_measured_as_a_whole(live):
+    _, _, _, opened = live.student_inside("frames")
+    with contextlib.suppress(ConnectionClosed):  # it may be closed before the last fragment
+        opened.send(bytes(8 * 1024) for _ in range(10))
+    assert live.closing(opened) == 1009
+
+
+def test_compression_is_not_offered(live):
+    opened = live.socket("/ws/student", compression="deflate")
+    assert opened.protocol.extensions == []
+
+
+@pytest.mark.parametrize("path", ["/ws/student", "/ws/teacher"])
+def test_sockets_take_the_right_token_first(live, path, monkeypatch):
+    teacher, lesson, student, _ = live.student_inside()
+    wrong = {
+        "/ws/student": ["wrong", f"{teacher} {lesson['id']}"],
+        "/ws/teacher": ["wrong", student["token"], f"{student['token']} {lesson['id']}"],
+    }
+    for token in wrong[path]:
+        assert live.closing(live.socket(path, token)) == 4003
+    opened = live.socket(path)
+    opened.send(protocol.encode(Kind.FRAME, 1, 0, b"x"))
+    assert live.closing(opened) == 1008
+    other = live.teacher(live.OTHER_KEY)
+    if path == "/ws/teacher":
+        assert live.closing(live.socket(path, f"{other} {lesson['id']}")) == 4004
+        assert live.closing(live.socket(path, teacher)) == 4004
+    monkeypatch.setattr(sockets, "HELLO_TIMEOUT_S", 0.1)
+    assert live.closing(live.socket(path)) == 1008
+
+
+def test_who_has_not_been_let_in_may_only_wait(live):
+    lesson = live.open_lesson(live.teacher())
+    student = live.join(lesson["code"])
+    opened = live.socket("/ws/student", student["token"])
+    assert not live.receive(opened, "welcome")["admitted"]
+    live.send(opened, Kind.SIGNALS, 1, live.SIGNALS)
+    assert live.closing(opened) == 1008
+
+
+def test_replayed_old_and_future_numbers_are_refused_over_connections_too(live):
+    _, _, student, opened = live.student_inside()
+    for number in (1, 2):
+        live.send(opened, Kind.SIGNALS, number, live.SIGNALS)
+        assert live.receive(opened, "ack")["sequence"] == number
+    for wrong in (2, 1, 0, 67 + protocol.MAX_AHEAD, 2**32 - 1):
+        again = live.socket("/ws/student", student["token"])
+        assert live.receive(again, "welcome")["sequence"] == 2
+        live.send(again, Kind.SIGNALS, wrong, live.SIGNALS)
+        assert live.closing(again) == 1008
+        time.sleep(0.05)
+
+
+def test_a_thousand_messages_a_second_close_the_connection_and_nobody_else_s(live):
+    teacher, lesson, _, opened = live.student_inside()
+    other = live.join(lesson["code"])
+    live.admit(teacher, lesson, other["participant"])
+    calm = live.socket("/ws/student", other["token"])
+    with contextlib.suppress(ConnectionClosed):
+        for number in range(1, 1001):
+            live.send(opened, Kind.SIGNALS, number, live.SIGNALS)
+    assert live.closing(opened) == 1008
+    began = time.perf_counter()
+    live.send(calm, Kind.SIGNALS, 1, live.SIGNALS)
+    assert live.receive(calm, "ack")["outcome"] == "seen"
+    assert time.perf_counter() - began < 1
+
+
+def test_a_page_that_connects_all_the_time_is_told_to_wait(live):
+    _, _, student, _ = live.student_inside()
+    codes = []
+    for _ in range(12):
+        opened = live.socket("/ws/student", student["token"])
+        try:
+            live.receive(opened)
+        except ConnectionClosed as closed:
+            codes.append(closed.rcvd.code)
+    assert codes
+    assert set(codes) == {4029}
+
+
+def test_sockets_are_limited(start):
+    live = start(max_sockets=2)
+    held = [live.socket("/ws/student") for _ in range(2)]
+    assert live.closing(live.socket("/ws/student")) == 1013
+    assert len(held) == 2
+
+
+def test_metrics_are_for_this_machine_or_for_who_has_the_key(start):
+    assert start().http.get("/metrics").status_code == 200
+    guarded = start(metrics_key="a-metrics-key")
+    assert guarded.http.get("/metrics").status_code == 403
+    answer = guarded.ask("GET", "/metrics", "a-metrics-key")
+    assert answer.status_code == 200
+    assert "mien_lessons 0.0" in answer.text
+    assert start(behind_proxy=True).http.get("/metrics").status_code == 403
+
+
+def test_a_refusal_has_one_shape(school):
+    live, _ = school
+    for answer in (live.http.get("/api/lessons"), live.http.get("/nowhere"), live.http.put("/")):
+        error = json.loads(answer.text)["error"]
+        assert set(error) == {"code", "message"}

@@ -1,0 +1,289 @@
+"""Lessons over a real server: frames and answers, withdrawal, reports, a store that goes away."""
+
+import sqlite3
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from mien.classroom import tables
+from mien.classroom.protocol import Kind
+from mien.errors import ConfigError
+
+pytestmark = pytest.mark.slow
+
+
+def test_frames_are_answered_and_counted(live):
+    _, _, _, opened = live.student_inside("frames")
+    for number in range(1, 6):
+        live.send(opened, Kind.FRAME, number, live.jpeg())
+        ack = live.receive(opened, "ack")
+        assert (ack["sequence"], ack["outcome"], ack["faces"]) == (number, "seen", 1)
+        assert ack["size"] == [320, 240]
+        assert len(ack["crop"]) == 4
+        assert ack["pace_ms"] >= 500
+    live.send(opened, Kind.FRAME, 6, b"\xff\xd8\xff" + bytes(10))
+    live.send(opened, Kind.FRAME, 7, b"GIF89a")
+    outcomes = {
+        m["sequence"]: m["outcome"]
+        for m in (live.receive(opened, "ack"), live.receive(opened, "ack"))
+    }
+    assert outcomes[7] == "refused"
+    text = live.http.get("/metrics").text
+    assert 'mien_messages_received_total{kind="frame"} 7.0' in text
+    answered = [
+        float(line.split()[-1])
+        for line in text.splitlines()
+        if line.startswith("mien_messages_answered_total")
+    ]
+    assert sum(answered) == 7
+
+
+def slow_reader(seconds):
+    from mien.classroom.frames import FrameReading
+    from mien.classroom.signals import Observation
+
+    def read(_):
+        time.sleep(seconds)
+        seen = Observation(time_s=0, faces=0)
+        return FrameReading(observation=seen, width_px=320, height_px=240, crop=None)
+
+    return lambda: read
+
+
+def test_the_newest_frame_wins_and_every_frame_is_answered(start):
+    live = start(parts={"build_reader": slow_reader(0.3)})
+    _, _, _, opened = live.student_inside("frames")
+    for number in range(1, 9):  # a page that does not wait for answers
+        live.send(opened, Kind.FRAME, number, live.jpeg())
+        time.sleep(0.02)
+    acks = [live.receive(opened, "ack") for _ in range(8)]
+    by_number = {ack["sequence"]: ack["outcome"] for ack in acks}
+    assert set(by_number) == set(range(1, 9))
+    assert by_number[1] == by_number[8] == "seen"
+    assert [by_number[n] for n in range(2, 8)] == ["replaced"] * 6
+
+
+def test_the_pace_falls_when_the_recognisers_are_full(start):
+    live = start(parts={"build_reader": slow_reader(0.2)})
+    _, _, _, opened = live.student_inside("frames")
+    paces, number, end = [], 0, time.monotonic() + 4
+    while time.monotonic() < end:
+        number += 1
+        live.send(opened, Kind.FRAME, number, live.jpeg())
+        paces.append(live.receive(opened, "ack")["pace_ms"])
+    assert paces[-1] > paces[0] >= 500
+
+
+def test_withdrawing_takes_less_than_a_second_and_leaves_no_row(live):
+    teacher, lesson, student, opened = live.student_inside()
+    live.send(opened, Kind.TAP, 1, b"lost")
+    assert live.receive(opened, "tapped")["answer"] == "lost"
+    time.sleep(1.2)  # written by now
+    rows = lambda: live.school.store.rows_of(tables.self_reports, lesson["id"])  # noqa: E731
+    assert len(rows()) == 1
+    assert (
+        live.ask("GET", "/api/me/data", student["token"]).json()["self_reports"][0]["answer"]
+        == "lost"
+    )
+    began = time.perf_counter()
+    assert live.ask("DELETE", "/api/me", student["token"]).json() == {"deleted": True}
+    assert time.perf_counter() - began < 1
+    assert rows() == []
+    assert live.school.store.participants(lesson["id"]) == []
+    assert live.closing(opened) == 4002
+    assert live.ask("GET", "/api/me", student["token"]).status_code == 401
+    room = live.ask("GET", f"/api/lessons/{lesson['id']}", teacher).json()["room"]
+    assert room == {"type": "room", "waiting": [], "admitted": 0, "connected": 0}
+
+
+def test_withdrawing_while_the_store_is_locked_is_kept_for_later(live, tmp_path):
+    _, lesson, student, opened = live.student_inside()
+    live.send(opened, Kind.TAP, 1, b"lost")
+    time.sleep(1.3)
+    other = sqlite3.connect(tmp_path / "data" / "classroom.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    answer = live.ask("DELETE", "/api/me", student["token"])
+    assert (answer.status_code, answer.json()) == (202, {"deleted": False})
+    assert lesson["id"] in live.school.lessons
+    assert live.school.lessons[lesson["id"]].students == {}
+    other.execute("ROLLBACK")
+    other.close()
+    deadline = time.monotonic() + 10
+    while live.school.store.participants(lesson["id"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_locked_store_stops_no_lesson_and_the_gap_is_marked(live, tmp_path):
+    teacher, lesson, student, opened = live.student_inside()
+    watching = live.socket("/ws/teacher", f"{teacher} {lesson['id']}")
+    live.receive(watching, "room")
+    other = sqlite3.connect(tmp_path / "data" / "classroom.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    number, end = 0, time.monotonic() + 4
+    while time.monotonic() < end:
+        number += 1
+        live.send(opened, Kind.TAP, number, b"ok")
+        assert live.receive(opened, "tapped")["sequence"] == number
+        time.sleep(0.4)
+    assert live.receive(watching, "store", timeout=5)["away_since"] is not None
+    assert live.ask("POST", "/api/lessons", teacher, {"title": "x"}).status_code == 503
+    assert live.http.get("/healthz").status_code == 200
+    other.execute("ROLLBACK")
+    other.close()
+    assert live.receive(watching, "store", timeout=10)["away_since"] is None
+    report = live.ask("GET", f"/api/lessons/{lesson['id']}/report?format=json", teacher).json()
+    (gap,) = report["gaps"]
+    assert (gap["reason"], gap["lost_rows"]) == ("locked", 0)
+    assert student["participant"] not in str(report)
+
+
+def test_teacher_views_are_written_down(live):
+    teacher, lesson, _, _ = live.student_inside()
+    live.receive(live.socket("/ws/teacher", f"{teacher} {lesson['id']}"))
+    for form in ("html", "csv", "json"):
+        answer = live.ask(
+            "GET", f"/api/lessons/{lesson['id']}/report?format={form}&lang=ko", teacher
+        )
+        assert answer.status_code == 200
+        assert "attachment" in answer.headers["content-disposition"]
+    assert live.ask("GET", f"/api/lessons/{lesson['id']}/export", teacher).status_code == 403
+    views = live.ask("GET", f"/api/lessons/{lesson['id']}/views", teacher).json()["views"]
+    actions = ["watch", "report html", "report csv", "report json"]
+    assert [(view["teacher"], view["action"]) for view in views] == [("kim", a) for a in actions]
+
+
+def test_a_poison_image_has_its_worker_replaced_and_the_lesson_goes_on(start):
+    from mien.classroom.frames import FrameReading
+    from mien.classroom.signals import Observation
+
+    def build():
+        def read(data):
+            if b"POISON" in data:
+                raise ZeroDivisionError("POISON")
+            seen = Observation(time_s=0, faces=0)
+            return FrameReading(observation=seen, width_px=1, height_px=1, crop=None)
+
+        return read
+
+    live = start(parts={"build_reader": build})
+    _, _, _, opened = live.student_inside("frames")
+    for number, (data, outcome) in enumerate(
+        [(b"", "seen"), (b"POISON", "refused"), (b"", "seen")], 1
+    ):
+        live.send(opened, Kind.FRAME, number, live.jpeg() + data)
+        assert live.receive(opened, "ack")["outcome"] == outcome
+    assert "mien_workers_replaced_total 1.0" in live.http.get("/metrics").text
+
+
+@pytest.mark.parametrize("where", ["DE", "FR,KR", "IS"])
+def test_in_eu_education_the_model_is_not_even_opened(start, monkeypatch, where):
+    opened = []
+    real = open
+
+    def watched(event, arguments):
+        if event == "open" and str(arguments[0]).endswith(".onnx"):
+            opened.append(arguments[0])
+
+    sys.addaudithook(watched)
+    monkeypatch.setattr("mien.modelfile.load_model", lambda *_: pytest.fail("a model was loaded"))
+    live = start(
+        parts={"build_reader": None}, jurisdiction=where, mode="class", model="no-such-model"
+    )
+    assert live.school.decision.mode == "presence"
+    _, _, _, socket = live.student_inside("frames")
+    live.send(socket, Kind.FRAME, 1, live.jpeg())
+    assert live.receive(socket, "ack", timeout=20)["outcome"] == "seen"
+    assert opened == []
+    assert real is open
+    for lang, words in (("en", "AI Act, Art. 5(1)(f)"), ("ko", "제5조")):
+        assert words in live.http.get(f"/?lang={lang}").text
+
+
+def test_without_a_policy_nothing_starts(live_class, tmp_path):
+    from mien.classroom.app import create_app
+
+    for missing in ("jurisdiction", "context", "mode"):
+        settings = live_class.settings_for(tmp_path, **{missing: None})
+        with pytest.raises(ConfigError, match=rf"does not start before it is told: {missing} \("):
+            create_app(settings)
+    with pytest.raises(ConfigError, match="No teacher can sign in"):
+        create_app(live_class.settings_for(tmp_path, teacher_keys=""))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_privacy_no_pixel_is_left_anywhere_and_no_socket_leaves_this_machine(
+    start, tmp_path, caplog
+):
+    """A picture with a mark in its pixels and in its bytes goes through the real recogniser; then everything is searched."""
+    mark = b"WATERMARK-7f3a91"
+    places = []
+
+    def watched(event, arguments):
+        if event == "socket.connect" and isinstance(arguments[1], tuple):
+            places.append(str(arguments[1][0]))
+        elif event == "socket.getaddrinfo":
+            places.append(str(arguments[0]))
+
+    sys.addaudithook(watched)
+    caplog.set_level("DEBUG")
+    live = start(parts={"build_reader": None})
+    teacher, lesson, student, opened = live.student_inside("frames")
+    pixels = np.random.default_rng(5).integers(100, 120, (240, 320), np.uint8)
+    picture = live.jpeg(pixels) + mark
+    for number in range(1, 5):
+        live.send(opened, Kind.FRAME, number, picture)
+        live.receive(opened, "ack", timeout=30)
+    live.send(opened, Kind.FRAME, 5, b"\xff\xd8\xff" + mark)
+    live.receive(opened, "ack")
+    time.sleep(1.5)
+    remote = {one.raddr.ip for one in psutil.Process().net_connections("inet") if one.raddr}
+    report = live.ask("GET", f"/api/lessons/{lesson['id']}/report?format=html", teacher).content
+    live.stop()
+    row = pixels[100, :32].tobytes()
+    scan = picture[600:632]
+    left = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    assert student["participant"].encode() in left  # the search does find what is there
+    for needle in (mark, row, scan, b"\xff\xd8\xff\xe0"):
+        assert needle not in left
+        assert needle not in report
+        assert needle.decode("latin-1") not in caplog.text
+    assert repr(mark)[2:-1] not in caplog.text
+    assert {
+        p for p in places if not p.startswith("127.") and p not in ("::1", "localhost", "None")
+    } == set()
+    assert all(address.startswith("127.") or address == "::1" for address in remote)
+
+
+def test_half_open_and_slow_sockets_hold_up_nobody(live):
+    teacher, lesson, _, opened = live.student_inside()
+    others = []
+    for _ in range(10):  # they never read
+        joined = live.join(lesson["code"])
+        live.admit(teacher, lesson, joined["participant"])
+        others.append(live.socket("/ws/student", joined["token"]))
+    times = []
+    for number in range(1, 16):
+        began = time.perf_counter()
+        live.send(opened, Kind.SIGNALS, number, live.SIGNALS)
+        live.receive(opened, "ack")
+        times.append(time.perf_counter() - began)
+        for other in others:
+            live.send(other, Kind.SIGNALS, number, live.SIGNALS)
+        time.sleep(0.1)
+    assert float(np.median(times)) < 0.1
+    assert threading.active_count() < 100
+
+
+def test_pages_and_scripts_name_no_other_machine():
+    import mien.classroom.routes.pages as pages
+
+    for file in Path(pages.WEB).rglob("*.*"):
+        text = file.read_text("utf-8")
+        assert "https://" not in text, file
+        assert "http://" not in text.replace("http://www.w3.org/", ""), file

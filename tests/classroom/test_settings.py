@@ -1,0 +1,88 @@
+import pytest
+
+from mien.classroom.settings import Settings, host_name, is_loopback, load_settings
+from mien.errors import ConfigError
+
+KEYS = "kim:0123456789abcdef"
+
+
+def test_nothing_that_the_law_or_safety_asks_has_a_default():
+    settings = load_settings()
+    assert (settings.jurisdiction, settings.context, settings.mode) == (None, None, None)
+    assert settings.keys() == {}
+    assert settings.metrics_key is None
+    assert settings.database_url is None
+    assert is_loopback(settings.host)
+
+
+def test_the_environment_sets_and_the_command_line_goes_first(monkeypatch):
+    monkeypatch.setenv("MIEN_CLASSROOM_MODE", "presence")
+    monkeypatch.setenv("MIEN_CLASSROOM_TEACHER_KEYS", "kim:0123456789abcdef, lee:fedcba9876543210")
+    monkeypatch.setenv("MIEN_CLASSROOM_ORIGINS", "https://Class.school.kr")
+    settings = load_settings(mode="class", port=None)
+    assert settings.mode == "class"
+    assert settings.keys() == {"kim": "0123456789abcdef", "lee": "fedcba9876543210"}
+    assert "https://class.school.kr" in settings.all_origins()
+    assert "class.school.kr" in settings.hosts()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "longest"),
+    [("window_hours", 24.1, 24), ("aggregate_days", 31, 30), ("audit_days", 91, 90)],
+)
+def test_what_is_kept_can_only_be_kept_shorter(name, value, longest):
+    assert getattr(load_settings(**{name: longest / 2}), name) == longest / 2
+    with pytest.raises(
+        ConfigError, match=rf"MIEN_CLASSROOM_{name.upper()}.*less than or equal to {longest}"
+    ):
+        load_settings(**{name: value})
+    with pytest.raises(ConfigError, match="greater than 0"):
+        load_settings(**{name: 0})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"host": "0.0.0.0"}, "host 0.0.0.0 can be reached from other machines, so teacher_keys"),
+        (
+            {"host": "192.168.0.4", "teacher_keys": KEYS},
+            "frames must travel encrypted: set tls_certificate and tls_key, or behind_proxy",
+        ),
+        ({"teacher_keys": "kim:short"}, "at least 16 characters; make one with: openssl rand"),
+        ({"teacher_keys": ":0123456789abcdef"}, "each of teacher_keys is name:key"),
+        ({"teacher_keys": f"{KEYS},{KEYS}"}, "names a teacher twice"),
+        ({"tls_key": "k.pem"}, "tls_certificate and tls_key belong together"),
+        ({"origins": "*"}, "'\\*' is no origin; expected for example https://"),
+        ({"origins": "https://a.kr/path"}, "is no origin"),
+        ({"port": 0}, "MIEN_CLASSROOM_PORT"),
+    ],
+)
+def test_mistakes_are_told_without_secrets(given, message):
+    with pytest.raises(ConfigError, match=message) as told:
+        load_settings(**given)
+    assert "0123456789abcdef" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "given", [{"behind_proxy": True}, {"tls_certificate": "c.pem", "tls_key": "k.pem"}]
+)
+def test_other_machines_are_served_with_a_key_and_encryption(given):
+    settings = load_settings(host="0.0.0.0", teacher_keys=KEYS, **given)
+    assert settings.is_encrypted
+
+
+def test_no_secret_is_ever_shown():
+    settings = Settings(teacher_keys=KEYS, metrics_key="metrics-secret", database_url="x://u:pw@h")
+    for secret in ("0123456789abcdef", "metrics-secret", "pw@h"):
+        assert secret not in repr(settings)
+
+
+def test_host_names_lose_their_port():
+    assert [host_name(h) for h in ("A.kr:80", "[::1]:8432", "[::1]", "a")] == [
+        "a.kr", "[::1]", "[::1]", "a",
+    ]  # fmt: skip
+
+
+def test_loopback():
+    assert [is_loopback(h) for h in ("127.0.0.1", "127.8.8.8", "::1", "localhost")] == [True] * 4
+    assert not any(is_loopback(h) for h in ("0.0.0.0", "::", "10.0.0.1", "localhost.evil.kr"))

@@ -1,0 +1,258 @@
+"""The same tests on SQLite and on a real PostgreSQL."""
+
+import sqlite3
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from mien.classroom import tables
+from mien.classroom.database import open_engine
+from mien.classroom.store import Batch, LessonRecord, ParticipantRecord, Store, StoreError
+from mien.errors import ConfigError
+
+
+def lesson(fake_time, number=1, **changes):
+    fields = {
+        "id": f"lesson{number}",
+        "teacher": "kim",
+        "title": "분수 =1+1",
+        "code": f"CODE{number}",
+        "decision": {"mode": "class"},
+        "mapping": "m-1",
+        "started_at": fake_time.now(),
+    }
+    return LessonRecord(**{**fields, **changes})
+
+
+def participant(fake_time, number=1, **changes):
+    fields = {
+        "id": f"student{number}",
+        "lesson": "lesson1",
+        "tag": "ABC",
+        "camera": "frames",
+        "consent": "2026-11",
+        "research": False,
+        "joined_at": fake_time.now(),
+    }
+    return ParticipantRecord(**{**fields, **changes})
+
+
+def window(fake_time, student="student1"):
+    row = {"lesson": "lesson1", "participant": student, "at": fake_time.now()}
+    return {**row, "state": "steady", "window": {"z": None, "time_s": 5.0}}
+
+
+def fill(store, fake_time):
+    store.add_lesson(lesson(fake_time))
+    for number in (1, 2):
+        store.add_participant(participant(fake_time, number))
+        store.add_token(
+            f"digest{number}", fake_time.now() + timedelta(hours=1), None, f"student{number}"
+        )
+    tap = {"lesson": "lesson1", "participant": "student1", "at": fake_time.now(), "answer": "lost"}
+    store.write(
+        Batch(
+            windows=[window(fake_time), window(fake_time, "student2")],
+            aggregates=[
+                {
+                    "lesson": "lesson1",
+                    "at": fake_time.now(),
+                    "kind": "aggregate",
+                    "aggregate": {"n": 5},
+                }
+            ],
+            self_reports=[tap],
+            moments=[
+                {"lesson": "lesson1", "state": "away", "start_s": 5.0, "moment": {"end_s": None}}
+            ],
+            snapshot={
+                "lesson": "lesson1",
+                "at": fake_time.now(),
+                "signals": {"seats": ["student1"]},
+            },
+        )
+    )
+
+
+def count(store, table):
+    return len(store._rows(table.select()))
+
+
+def test_lessons_come_back_as_they_were_kept(store, fake_time):
+    first = lesson(fake_time)
+    store.add_lesson(first)
+    fake_time.s = 60
+    second = lesson(fake_time, 2, teacher="lee")
+    store.add_lesson(second)
+    assert store.lesson("lesson1") == first
+    assert store.lesson("lesson1").started_at.utcoffset() == timedelta(0)
+    assert store.lessons() == [second, first]
+    assert store.lessons("kim") == [first]
+    assert store.lesson_by_code("CODE2") == second
+    store.end_lesson("lesson2")
+    assert store.lessons(running=True) == [first]
+    assert store.lesson("lesson2") == replace(second, code=None, ended_at=fake_time.now())
+    assert store.lesson_by_code("CODE2") is None
+    assert store.lesson("none") is None
+
+
+def test_students_are_admitted_and_their_tag_forgotten(store, fake_time):
+    store.add_lesson(lesson(fake_time))
+    store.add_participant(participant(fake_time, 1))
+    store.add_participant(participant(fake_time, 2, camera="none", consent=None))
+    fake_time.s = 5
+    store.admit(["student1"])
+    store.set_camera("student1", "none", None)
+    first, second = store.participants("lesson1")
+    assert (first.admitted_at, first.tag, first.camera) == (fake_time.now(), None, "none")
+    assert (second.admitted_at, second.tag) == (None, "ABC")
+
+
+def test_withdrawing_deletes_every_row_of_the_student_and_no_other(store, fake_time):
+    fill(store, fake_time)
+    store.delete_participant("student1")
+    assert [row["participant"] for row in store.rows_of(tables.windows, "lesson1")] == ["student2"]
+    assert store.rows_of(tables.self_reports, "lesson1") == []
+    assert [one.id for one in store.participants("lesson1")] == ["student2"]
+    assert store.token("digest1") is None
+    assert store.token("digest2")["participant"] == "student2"
+    assert store.snapshot("lesson1") is None  # it held the student too
+    assert len(store.rows_of(tables.aggregates, "lesson1")) == 1
+
+
+def test_ending_a_lesson_voids_its_students_tokens(store, fake_time):
+    fill(store, fake_time)
+    store.add_token("teacher", fake_time.now() + timedelta(hours=1), "kim", None)
+    store.end_lesson("lesson1")
+    assert store.token("digest1") is None
+    assert store.token("teacher")["teacher"] == "kim"
+    assert store.snapshot("lesson1") is None
+    assert all(one.tag is None for one in store.participants("lesson1"))
+
+
+def test_deleting_a_lesson_leaves_only_who_looked_at_it(store, fake_time):
+    fill(store, fake_time)
+    store.note("kim", "lesson1", "report html")
+    store.delete_lesson("lesson1")
+    for table in tables.METADATA.sorted_tables:
+        assert count(store, table) == (1 if table is tables.audit else 0), table.name
+    assert store.views("lesson1") == [
+        {"at": fake_time.now(), "teacher": "kim", "action": "report html"}
+    ]
+
+
+def test_tokens_end(store, fake_time):
+    store.add_token("d", fake_time.now() + timedelta(minutes=10), "kim", None)
+    fake_time.s = 9 * 60
+    store.extend_token("d", fake_time.now() + timedelta(minutes=10))
+    fake_time.s = 18 * 60
+    assert store.token("d")["teacher"] == "kim"
+    fake_time.s = 19 * 60
+    assert store.token("d") is None
+
+
+def test_a_batch_is_written_as_a_whole_or_not_at_all(store, fake_time):
+    fill(store, fake_time)
+    batch = Batch(windows=[window(fake_time), window(fake_time, "nobody")])
+    with pytest.raises(StoreError) as told:
+        store.write(batch)
+    assert told.value.reason == "refused"
+    assert len(store.rows_of(tables.windows, "lesson1")) == 2
+
+
+def test_moments_and_snapshots_are_replaced_by_their_later_form(store, fake_time):
+    fill(store, fake_time)
+    key = {"lesson": "lesson1", "state": "away", "start_s": 5.0}
+    later = Batch(moments=[{**key, "moment": {"end_s": 90.0}}])
+    later.snapshot = {"lesson": "lesson1", "at": fake_time.now(), "signals": {"seats": []}}
+    store.write(later)
+    assert [row["moment"] for row in store.rows_of(tables.moments, "lesson1")] == [{"end_s": 90.0}]
+    assert store.snapshot("lesson1")["signals"] == {"seats": []}
+
+
+def test_purging_keeps_to_the_hours_and_days(store, fake_time):
+    fill(store, fake_time)
+    store.end_lesson("lesson1")
+    store.note("kim", "lesson1", "report json")
+    nothing = dict.fromkeys(
+        ("windows", "self_reports", "participants", "lessons", "audit", "tokens"), 0
+    )
+    fake_time.s = 24 * 3600
+    assert store.purge(24, 30, 90) == nothing
+    fake_time.s = 24 * 3600 + 1
+    gone = {"windows": 2, "self_reports": 1, "participants": 2}
+    assert store.purge(24, 30, 90) == {**nothing, **gone}
+    assert len(store.rows_of(tables.aggregates, "lesson1")) == 1
+    fake_time.s = 30 * 86400 + 1
+    assert store.purge(24, 30, 90) == {**nothing, "lessons": 1}
+    assert count(store, tables.aggregates) == count(store, tables.moments) == 0
+    fake_time.s = 90 * 86400 + 1
+    assert store.purge(24, 30, 90) == {**nothing, "audit": 1}
+
+
+def test_purging_leaves_a_running_lesson_its_students(store, fake_time):
+    fill(store, fake_time)
+    fake_time.s = 2 * 3600
+    gone = store.purge(1, 30, 90)
+    assert (gone["windows"], gone["participants"], gone["tokens"]) == (2, 0, 2)
+    store.write(Batch(windows=[window(fake_time)]))
+
+
+def test_batches_join_and_forget():
+    batch = Batch(windows=[{"participant": "a"}, {"participant": "b"}], aggregates=[{"n": 1}])
+    batch.add(Batch(self_reports=[{"participant": "a"}], moments=[{"m": 1}], snapshot={"s": 1}))
+    assert (len(batch), batch.snapshot) == (5, {"s": 1})
+    kept = batch.without("a")
+    assert (kept.windows, kept.self_reports) == ([{"participant": "b"}], [])
+    assert (kept.aggregates, kept.moments, kept.snapshot) == ([{"n": 1}], [{"m": 1}], None)
+
+
+def test_sqlite_is_private_keeps_a_journal_and_overwrites_what_is_deleted(tmp_path):
+    path = tmp_path / "deep" / "classroom.sqlite"
+    engine = open_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        asked = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "foreign_keys", "secure_delete")
+        }
+    engine.dispose()
+    assert asked == {"journal_mode": "wal", "foreign_keys": 1, "secure_delete": 1}
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_withdrawn_student_is_not_found_on_the_disk(tmp_path, fake_time):
+    from mien.classroom.schema import migrate
+
+    path = tmp_path / "classroom.sqlite"
+    engine = open_engine(f"sqlite:///{path}")
+    migrate(engine)
+    store = Store(engine, fake_time.now)
+    fill(store, fake_time)
+    files = [path, path.with_name("classroom.sqlite-wal")]
+    assert any(b"student1" in file.read_bytes() for file in files if file.exists())
+    store.delete_participant("student1")
+    for file in files:
+        assert not file.exists() or b"student1" not in file.read_bytes()
+    store.close()
+    assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("mysql://h/x", "names a mysql database; expected postgresql or a SQLite file"),
+        ("sqlite://", "names a sqlite database"),
+        ("nonsense", "cannot be read; expected postgresql"),
+    ],
+)
+def test_other_databases_are_refused(url, message):
+    with pytest.raises(ConfigError, match=message):
+        open_engine(url)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"The store .* cannot be opened"):
+        open_engine(f"sqlite:///{tmp_path / 'file' / 'x.sqlite'}")

@@ -1,0 +1,100 @@
+import asyncio
+import threading
+import time
+
+import pytest
+
+from mien.classroom.workers import FrameRefusedError, Workers
+from mien.errors import ImageError, ModelFileError
+
+
+def build():
+    """A reader that a certain picture stops, and another one breaks."""
+    seen = []
+
+    def read(data):
+        if data == b"no picture":
+            raise ImageError("A frame is no JPEG.")
+        if data == b"poison":
+            raise MemoryError("POISON-PIXELS")
+        if data == b"endless":
+            time.sleep(0.6)
+        seen.append(data)
+        return len(seen)
+
+    return read
+
+
+async def ask(workers, data):
+    return await workers.answer(await workers.free(), data)
+
+
+def run(scenario, **options):
+    async def whole():
+        workers = Workers(build, 1, **options)
+        await workers.start()
+        try:
+            return await scenario(workers)
+        finally:
+            await workers.stop()
+
+    return asyncio.run(whole())
+
+
+def test_one_reader_answers_one_after_the_other():
+    async def scenario(workers):
+        return [await ask(workers, b"a"), await ask(workers, b"b"), workers.replaced]
+
+    assert run(scenario) == [1, 2, 0]
+
+
+def test_what_is_no_picture_leaves_the_worker_alone():
+    async def scenario(workers):
+        await ask(workers, b"a")
+        with pytest.raises(FrameRefusedError, match="A frame is no JPEG"):
+            await ask(workers, b"no picture")
+        return [await ask(workers, b"b"), workers.replaced]
+
+    assert run(scenario) == [2, 0]
+
+
+def test_a_poison_image_has_its_worker_replaced_and_is_not_quoted(caplog):
+    told = []
+
+    async def scenario(workers):
+        workers.on_replaced = lambda: told.append(1)
+        await ask(workers, b"a")
+        with pytest.raises(FrameRefusedError, match="could not be looked at"):
+            await ask(workers, b"poison")
+        return [await ask(workers, b"b"), workers.replaced]
+
+    assert run(scenario) == [1, 1]  # a fresh reader has seen only one
+    assert told == [1]
+    assert "A frame stopped its worker (MemoryError)" in caplog.text
+    assert "POISON" not in caplog.text
+
+
+def test_a_hanging_worker_is_given_up_after_a_while():
+    async def scenario(workers):
+        began = time.monotonic()
+        with pytest.raises(FrameRefusedError):
+            await ask(workers, b"endless")
+        return [await ask(workers, b"b"), workers.replaced, time.monotonic() - began < 0.5]
+
+    assert run(scenario, timeout_s=0.1) == [1, 1, True]
+
+
+def test_threads_end_with_the_server():
+    run(lambda workers: ask(workers, b"a"))
+    deadline = time.monotonic() + 5
+    while any(thread.name == "recognise" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_model_that_cannot_be_opened_is_an_error_at_the_start():
+    def broken():
+        raise ModelFileError("There is no model file x.")
+
+    with pytest.raises(ModelFileError, match="no model file x"):
+        asyncio.run(Workers(broken, 1).start())

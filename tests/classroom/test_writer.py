@@ -1,0 +1,181 @@
+"""A store that is locked, full or gone for a while: the lesson goes on, the gap is marked, withdrawals are kept."""
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from mien.classroom import tables
+from mien.classroom.metrics import Metrics
+from mien.classroom.store import Batch, StoreError
+from mien.classroom.writer import MAX_WAITING_ROWS, Writer
+
+TAP = {"lesson": "l", "participant": "a", "answer": "ok"}
+
+
+class FlakyStore:
+    """A store that fails as it is told, and remembers what it was given."""
+
+    def __init__(self):
+        self.fails = None
+        self.written = []
+        self.deleted = []
+
+    def write(self, batch):
+        if self.fails:
+            raise StoreError("The store does not take rows.", self.fails)
+        self.written.append(batch)
+
+    def delete_participant(self, participant):
+        if self.fails:
+            raise StoreError("The store does not take rows.", self.fails)
+        self.deleted.append(participant)
+
+
+async def here(call, *arguments):
+    return call(*arguments)
+
+
+@pytest.fixture
+def flaky():
+    return FlakyStore()
+
+
+@pytest.fixture
+def writer(flaky, fake_time):
+    return Writer(flaky, here, fake_time.now, Metrics())
+
+
+def write(writer, batch):
+    return asyncio.run(writer.write("l", batch))
+
+
+def rows(number):
+    return [{"participant": "a", "number": n} for n in range(number)]
+
+
+@pytest.mark.parametrize("reason", ["locked", "full", "gone"])
+def test_thirty_seconds_without_a_store_are_marked_and_nothing_is_lost(
+    writer, flaky, fake_time, reason
+):
+    assert write(writer, Batch(windows=rows(1)))
+    flaky.fails = reason
+    for second in range(1, 31):
+        fake_time.s = second
+        assert not write(writer, Batch(windows=rows(2)))
+    assert (writer.away_since("l") - fake_time.now()).total_seconds() == -29
+    flaky.fails = None
+    fake_time.s = 31
+    assert write(writer, Batch(windows=rows(1)))
+    last = flaky.written[-1]
+    assert len(last.windows) == 61
+    (gap,) = last.gaps
+    assert (gap["reason"], gap["lost_rows"]) == (reason, 0)
+    assert (gap["end_at"] - gap["start_at"]).total_seconds() == 30
+    assert writer.away_since("l") is None
+    assert write(writer, Batch(windows=rows(1)))
+    assert flaky.written[-1].gaps == []
+
+
+def test_what_waits_is_bounded_and_what_is_lost_is_counted(writer, flaky):
+    flaky.fails = "gone"
+    for _ in range(13):
+        write(writer, Batch(windows=rows(500)))
+    flaky.fails = None
+    write(writer, Batch(windows=[{"participant": "a", "number": "newest"}]))
+    (batch,) = flaky.written
+    assert batch.gaps[0]["lost_rows"] == 13 * 500 - MAX_WAITING_ROWS
+    assert len(batch.windows) == MAX_WAITING_ROWS + 1
+    assert batch.windows[-1]["number"] == "newest"  # the oldest go first
+
+
+def test_rows_that_are_refused_are_not_tried_for_ever(writer, flaky):
+    flaky.fails = "refused"
+    write(writer, Batch(windows=rows(3)))
+    flaky.fails = None
+    assert write(writer, Batch(windows=rows(1)))
+    assert len(flaky.written[-1].windows) == 1
+    assert flaky.written[-1].gaps[0]["lost_rows"] == 3
+
+
+def test_nothing_to_write_asks_the_store_nothing(writer, flaky):
+    assert write(writer, Batch())
+    assert flaky.written == []
+
+
+def test_a_withdrawal_takes_waiting_rows_along(writer, flaky):
+    flaky.fails = "gone"
+    write(writer, Batch(windows=rows(3), self_reports=[TAP], aggregates=[{"n": 5}]))
+    with pytest.raises(StoreError):
+        asyncio.run(writer.forget("l", "a"))
+    flaky.fails = None
+    write(writer, Batch(windows=[{"participant": "b"}]))
+    assert flaky.deleted == ["a"]  # before anything was written
+    assert flaky.written[0].windows == [{"participant": "b"}]
+    assert flaky.written[0].self_reports == []
+    assert flaky.written[0].aggregates == [{"n": 5}]
+
+
+def test_a_withdrawal_waits_for_a_write_that_is_going_on(flaky, fake_time):
+    order = []
+
+    async def slowly(call, *arguments):
+        order.append(call.__name__)
+        await asyncio.sleep(0.05)
+        return call(*arguments)
+
+    async def scenario():
+        writer = Writer(flaky, slowly, fake_time.now, Metrics())
+        writing = asyncio.create_task(writer.write("l", Batch(windows=rows(1))))
+        await asyncio.sleep(0.01)
+        assert writer.is_busy("l")
+        await writer.forget("l", "a")
+        await writing
+
+    asyncio.run(scenario())
+    assert order == ["write", "delete_participant"]
+
+
+def test_a_database_that_another_program_locks(tmp_path, fake_time):
+    from mien.classroom.database import open_engine
+    from mien.classroom.schema import migrate
+    from mien.classroom.store import LessonRecord, Store
+
+    path = tmp_path / "classroom.sqlite"
+    engine = open_engine(f"sqlite:///{path}")
+    migrate(engine)
+    store = Store(engine, fake_time.now)
+    started = fake_time.now()
+    facts = {"teacher": "k", "title": "t", "decision": {}, "mapping": "m", "started_at": started}
+    store.add_lesson(LessonRecord(id="l", code="C", **facts))
+    aggregate = {"lesson": "l", "at": started, "kind": "aggregate", "aggregate": {}}
+    writer = Writer(store, here, fake_time.now, Metrics())
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert not write(writer, Batch(aggregates=[aggregate]))
+    other.execute("ROLLBACK")
+    fake_time.s = 3
+    assert write(writer, Batch())
+    (gap,) = store.rows_of(tables.gaps, "l")
+    assert gap["reason"] == "locked"
+    assert len(store.rows_of(tables.aggregates, "l")) == 1
+    store.close()
+
+
+def test_a_database_that_is_full(tmp_path, fake_time):
+    from mien.classroom.database import open_engine
+    from mien.classroom.schema import migrate
+    from mien.classroom.store import LessonRecord, Store
+
+    engine = open_engine(f"sqlite:///{tmp_path / 'classroom.sqlite'}")
+    migrate(engine)
+    store = Store(engine, fake_time.now)
+    with engine.connect() as connection:  # SQLite refuses as it does on a full disk
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    started = fake_time.now()
+    facts = {"teacher": "k", "decision": {}, "mapping": "m", "started_at": started}
+    with pytest.raises(StoreError, match="database or disk is full") as told:
+        store.add_lesson(LessonRecord(id="l", code="C", title="t" * 100_000, **facts))
+    assert told.value.reason == "full"
+    store.close()
