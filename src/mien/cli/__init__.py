@@ -9,25 +9,14 @@ from typing import Annotated
 import typer
 
 from mien import __version__
-from mien.cli import (
-    bench,
-    data,
-    doctor,
-    evaluate,
-    export,
-    fetch,
-    models,
-    predict,
-    timeline,
-    train,
-    watch,
-)
+from mien.cli.commands import Commands
 from mien.errors import MienError
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="mien",
+    cls=Commands,
     help="Facial expressions, recognised: train on FER2013 and FER+, measure honestly, read faces offline.",
     no_args_is_help=True,
     add_completion=False,
@@ -52,19 +41,6 @@ def _options(
     ] = False,
 ) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
-
-
-app.command("predict")(predict.predict)
-app.command("watch")(watch.watch)
-app.command("timeline")(timeline.timeline)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("export")(export.export)
-app.command("models")(models.models)
-app.command("bench")(bench.bench)
-app.command("doctor")(doctor.doctor)
-app.command("fetch")(fetch.fetch)
-app.add_typer(data.app, name="data")
 
 
 def main() -> None:

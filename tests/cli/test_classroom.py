@@ -1,0 +1,97 @@
+import json
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra classroom is not installed")
+
+from mien import cli
+from mien.classroom.app import open_store
+from mien.classroom.settings import load_settings
+from mien.classroom.store import Batch, LessonRecord
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("MIEN_CLASSROOM_DATA_DIR", str(tmp_path))
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["mien", "classroom", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        shown = capsys.readouterr()
+        return ended.value.code or 0, shown.out, shown.err
+
+    return call
+
+
+@pytest.fixture
+def lesson(tmp_path):
+    store = open_store(load_settings(data_dir=tmp_path))
+    started = datetime.now(UTC)
+    record = LessonRecord(
+        id="abc", teacher="kim", title="분수", code=None, decision={"mode": "class"}, mapping="m-1",
+        started_at=started,
+    )  # fmt: skip
+    store.add_lesson(record)
+    shares = {
+        "time_s": 5.0, "published_s": 35.0, "mapping_id": "m-1", "num_present": 8, "num_valid": 8,
+        "percent": {"away": 30, "steady": 70}, "withheld": None,
+    }  # fmt: skip
+    row = {"lesson": "abc", "at": started, "kind": "aggregate", "aggregate": shares}
+    store.write(Batch(aggregates=[row]))
+    yield store
+    store.close()
+
+
+def test_serving_without_a_policy_is_refused_and_says_what_to_set(run, tmp_path):
+    code, out, err = run("serve")
+    assert (code, out) == (2, "")
+    assert "does not start before it is told: jurisdiction" in err
+    assert "MIEN_CLASSROOM_JURISDICTION" in err
+    assert len(err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_serving_others_without_encryption_is_refused(run):
+    policy = ("--jurisdiction", "KR", "--context", "education", "--mode", "presence")
+    code, _, err = run("serve", *policy, "--host", "0.0.0.0")
+    assert code == 2
+    assert "can be reached from other machines, so teacher_keys must be set" in err
+
+
+def test_a_report_is_written_and_its_reading_noted(run, lesson, tmp_path):
+    code, out, _ = run("report", "abc", "--format", "json")
+    assert code == 0
+    assert json.loads(out)["aggregates"][0]["percent"] == {"away": 30, "steady": 70}
+    assert run("report", "last", "--lang", "ko", "-o", tmp_path / "r.html")[0] == 0
+    assert "분수" in (tmp_path / "r.html").read_text("utf-8")
+    views = [(view["teacher"], view["action"]) for view in lesson.views("abc")]
+    assert views == [("operator", "report json"), ("operator", "report html")]
+
+
+@pytest.mark.usefixtures("lesson")
+def test_an_unknown_lesson_names_the_newest(run):
+    code, _, err = run("report", "xyz")
+    assert code == 2
+    assert "The store has no lesson 'xyz'. The newest are: abc (분수)." in err
+
+
+@pytest.mark.usefixtures("lesson")
+def test_purging_says_what_went(run):
+    code, out, _ = run("purge")
+    assert code == 0
+    assert "windows: 0 deleted" in out
+    assert "lessons: 0 deleted" in out
+
+
+def test_simulating_needs_a_lesson_and_a_server(run, monkeypatch):
+    code, _, err = run("simulate", "--students", 3)
+    assert code == 2
+    assert "Give --code of one that is open, or a teacher's key in MIEN_CLASSROOM_KEY." in err
+    monkeypatch.setenv("MIEN_CLASSROOM_KEY", "0123456789abcdef")
+    code, _, err = run("simulate", "--students", 3, "--url", "http://127.0.0.1:9")
+    assert code == 2
+    assert "http://127.0.0.1:9 does not answer" in err
+    assert "Start it with: mien classroom serve" in err
