@@ -111,8 +111,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "what_happens": ("What happens with a camera", "카메라를 켜면 일어나는 일"),
     "sent_what": (
-        "Sent: one or two small pictures a second (320 × 240), over an encrypted line, to your school's server. No sound.",
-        "보내는 것: 1초에 한두 장의 작은 사진(320 × 240). 암호화된 연결로 학교 서버에 보냅니다. 소리는 보내지 않습니다.",
+        "Sent: one or two small pictures a second (320 × 240), to the server of your school. No sound.",
+        "보내는 것: 1초에 한두 장의 작은 사진(320 × 240). 학교 서버로 보냅니다. 소리는 보내지 않습니다.",
     ),
     "sent_looked": (
         "Looked at: the square around your face, which you see all the time, for how strained, positive or surprised it looks beside your own usual.",

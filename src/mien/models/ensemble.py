@@ -38,7 +38,7 @@ class Ensemble(nn.Module):
         """
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.head_sizes = tuple(head_sizes)
+        self.head_sizes = list(head_sizes)
         first = specs[0]
         self.rescalings = [
             (first.std / spec.std, (first.mean - spec.mean) / spec.std) for spec in specs

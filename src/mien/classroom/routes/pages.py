@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mien.classroom.routes.access import school_of
 from mien.classroom.schemas import CONSENT_VERSION
-from mien.classroom.wording import words
+from mien.classroom.wording import CAVEATS, words
 
 __all__ = ["WEB", "router"]
 
@@ -32,6 +32,7 @@ def _page(request: Request, name: str) -> HTMLResponse:
         "decision": school.decision,
         "reason": school.decision.reason(lang),
         "settings": school.settings,
+        "caveats": CAVEATS[lang],
         "consent": CONSENT_VERSION,
         "mapping": school.mapping,
     }

@@ -3,6 +3,8 @@
 
 const KIND = { hello: 0, frame: 1, signals: 2, tap: 3 };
 const WORDS = JSON.parse(document.getElementById("words").textContent);
+const STAY_SIGNED_IN_MS = 4 * 60 * 1000; // a student's token lives 15 minutes after its last use, and sockets do not use it
+const byId = (id) => document.getElementById(id);
 
 function encode(kind, sequence, payload) {
   const message = new Uint8Array(16 + payload.length);
@@ -25,19 +27,63 @@ function openSocket(path) {
   return socket;
 }
 
-// Ask the server; on a refusal throw its own words.
+// Ask the server; on a refusal throw in the reader's language, or in the server's own words.
 async function ask(method, path, token, body) {
   const headers = { "content-type": "application/json" };
   if (token) headers.authorization = `Bearer ${token}`;
   const text = body === undefined ? undefined : JSON.stringify(body);
-  const answer = await fetch(path, { method, headers, body: text });
+  const answer = await fetch(path, { method, headers, body: text }).catch(() => {
+    throw new Error(WORDS.error_network);
+  });
   if (!answer.ok) {
-    const told = await answer.json().catch(() => null);
-    throw new Error(told && told.error ? told.error.message : `${answer.status}`);
+    const told = (await answer.json().catch(() => null))?.error;
+    throw Object.assign(new Error(WORDS[`error_${told?.code}`] || told?.message || `${answer.status}`), { status: answer.status });
   }
   return answer;
 }
 
 function show(id, visible) {
-  document.getElementById(id).hidden = !visible;
+  byId(id).hidden = !visible;
 }
+
+function fill(text, values) {
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+function make(tag, content, attributes = {}) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...[content].flat());
+  return element;
+}
+
+function button(text, action, attributes = {}) {
+  const made = make("button", text, { type: "button", ...attributes });
+  made.addEventListener("click", action);
+  return made;
+}
+
+// Minutes and seconds of the lesson.
+function clock(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+// Whether somebody says yes in a dialog.
+function confirmed(id) {
+  const dialog = byId(id);
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((done) => dialog.addEventListener("close", () => done(dialog.returnValue === "yes"), { once: true }));
+}
+
+async function save(answer, name) {
+  const link = make("a", "", { href: URL.createObjectURL(await answer.blob()), download: name });
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+function explain(error) {
+  byId("problem").textContent = error ? error.message : "";
+}
+

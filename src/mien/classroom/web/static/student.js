@@ -1,34 +1,33 @@
 // A student's page: join, wait, send one frame at a time, see one's own state, tap, stop, withdraw.
 "use strict";
 
-const WIDTH = 320, HEIGHT = 240, MAX_JPEG = 64 * 1024;
-const page = { token: sessionStorage.getItem("token"), socket: null, sequence: 0, admitted: false,
-  camera: "none", stream: null, pace: 500, sentAt: 0, inFlight: false, timer: null, over: false, wait: 500 };
-const byId = (id) => document.getElementById(id);
+const page = { token: sessionStorage.getItem("token"), socket: null, sequence: 0, admitted: false, camera: "none", over: false, wait: 500 };
 const consent = byId("joining").dataset.consent;
-const preview = byId("preview").getContext("2d");
+const camera = new Camera(sendFrame, light);
 
 for (const choice of document.querySelectorAll("input[name=camera]")) {
-  choice.addEventListener("change", () => {
-    byId("agree").hidden = choice.value === "none";
-    byId("join").elements.agreed.required = choice.value !== "none";
-  });
+  choice.addEventListener("change", arrangeTerms);
+}
+
+function arrangeTerms() {
+  const form = byId("join").elements, withCamera = form.camera.value !== "none";
+  show("terms", withCamera);
+  form.agreed.required = withCamera;
 }
 
 byId("join").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const form = event.target.elements;
-  const camera = form.camera.value;
-  const body = { code: form.code.value, camera, consent: camera === "none" ? null : consent,
-    research: Boolean(form.research && form.research.checked) };
+  explain(null);
+  const form = event.target.elements, chosen = form.camera.value;
+  const body = { code: form.code.value, camera: chosen, consent: chosen === "none" ? null : consent,
+    research: Boolean(chosen !== "none" && form.research?.checked) };
   try {
     const joined = await (await ask("POST", "/api/join", null, body)).json();
     page.token = joined.token;
     sessionStorage.setItem("token", page.token); // of this tab only, so that a reload comes back
-    byId("problem").textContent = "";
     connect();
   } catch (error) {
-    byId("problem").textContent = error.message;
+    explain(error);
   }
 });
 
@@ -39,76 +38,84 @@ function connect() {
   socket.onclose = (event) => closed(event.code);
 }
 
+const ENDINGS = { 1000: "ended", 4001: "elsewhere", 4003: "expired", 4004: "ended" };
+
 function closed(code) {
-  page.inFlight = false;
-  clearTimeout(page.timer);
-  if ([1000, 4002, 4003, 4004].includes(code)) return finish(code === 4002 ? "withdrawn" : "ended");
-  if (page.over || code === 4001) return stopCamera();
+  camera.pause();
+  if (page.over) return;
+  if (code === 4002) return finish(page.admitted ? "withdrawn" : "sent_away");
+  if (ENDINGS[code]) return finish(ENDINGS[code]);
   // Wait longer each time, and not as long as everybody else.
+  show("link", true);
   page.wait = Math.min(10000, page.wait * 2);
-  setTimeout(connect, page.wait * (0.5 + Math.random()));
+  setTimeout(() => page.over || connect(), page.wait * (0.5 + Math.random()));
 }
 
 function receive(message) {
+  if (page.over) return;
   if (message.type === "welcome") {
     page.wait = 500;
     page.sequence = message.sequence;
-    page.pace = message.pace_ms;
+    camera.pace = message.pace_ms;
     page.admitted = message.admitted;
     page.camera = message.camera;
     byId("tag").textContent = message.tag || "";
+    show("link", false);
     arrange();
+    who();
   } else if (message.type === "admitted") {
     page.admitted = true;
     arrange();
+    byId("lesson-title").focus();
   } else if (message.type === "ack") {
-    page.pace = message.pace_ms;
-    page.inFlight = false;
-    if (message.crop) outline(message.crop);
-    plan();
+    camera.answered(message);
   } else if (message.type === "reading") {
-    byId("state").textContent = WORDS[message.state];
+    if (page.camera !== "none") tellState(message.state, message.reason);
   } else if (message.type === "tapped") {
-    for (const button of byId("taps").children) {
-      button.setAttribute("aria-pressed", String(button.dataset.answer === message.answer));
-    }
+    press(message.answer);
   } else if (message.type === "camera") {
     page.camera = message.camera;
     arrange();
   }
 }
 
+// The lesson's title; asking also keeps the token alive, without which nobody could withdraw.
+async function who() {
+  try {
+    byId("lesson-title").textContent = (await (await ask("GET", "/api/me", page.token)).json()).title;
+  } catch {
+    // the socket tells what has ended
+  }
+}
+setInterval(() => page.token && !page.over && who(), STAY_SIGNED_IN_MS);
+
 function arrange() {
+  const on = page.camera === "frames";
   show("joining", false);
   show("lobby", !page.admitted);
   show("inside", page.admitted);
   show("leaving", true);
-  const on = page.camera === "frames";
   byId("camera").textContent = on ? byId("camera").dataset.stop : byId("camera").dataset.start;
-  if (page.admitted && on) startCamera(); else stopCamera();
+  byId("camera").classList.toggle("main", !on);
+  if (page.admitted && on) return startCamera();
+  camera.stop();
+  tellState(null);
 }
 
 async function startCamera() {
-  if (!page.stream) {
-    try {
-      page.stream = await navigator.mediaDevices.getUserMedia({ video: { width: WIDTH, height: HEIGHT } });
-    } catch (error) {
-      byId("problem").textContent = error.message;
-      return changeCamera("none");
-    }
-    byId("video").srcObject = page.stream;
-    await byId("video").play();
+  if (!camera.stream) tellState("no_data", "baseline");
+  try {
+    await camera.start();
+    camera.plan();
+  } catch {
+    explain(new Error(WORDS.camera_refused));
+    changeCamera("none");
   }
-  light(true);
-  plan();
 }
 
-function stopCamera() {
-  clearTimeout(page.timer);
-  if (page.stream) page.stream.getTracks().forEach((track) => track.stop());
-  page.stream = null;
-  preview.clearRect(0, 0, WIDTH, HEIGHT);
-  light(false);
+function tellState(state, reason) {
+  byId("state").textContent = state ? WORDS[state] : "–";
+  byId("meaning").textContent = !state ? WORDS.means_no_camera : WORDS[`why_${reason}`] || WORDS[`means_${state}`];
 }
 
 function light(on) {
@@ -116,80 +123,81 @@ function light(on) {
   byId("air").classList.toggle("on", on);
 }
 
-function plan() {
-  clearTimeout(page.timer);
-  if (page.stream && !page.inFlight) {
-    page.timer = setTimeout(sendFrame, Math.max(0, page.sentAt + page.pace - performance.now()));
-  }
+function sendFrame(jpeg) {
+  if (page.socket.readyState !== WebSocket.OPEN || !page.admitted) return false;
+  page.socket.send(encode(KIND.frame, ++page.sequence, jpeg));
+  return true;
 }
 
-function sendFrame() {
-  if (!page.stream || page.inFlight || page.socket.readyState !== WebSocket.OPEN) return;
-  page.inFlight = true;
-  page.sentAt = performance.now();
-  preview.drawImage(byId("video"), 0, 0, WIDTH, HEIGHT); // what is shown is what is sent
-  preview.canvas.toBlob(async (blob) => {
-    const jpeg = new Uint8Array(await blob.arrayBuffer());
-    if (!page.stream || jpeg.length > MAX_JPEG || page.socket.readyState !== WebSocket.OPEN) {
-      page.inFlight = false;
-      return plan();
-    }
-    page.socket.send(encode(KIND.frame, ++page.sequence, jpeg));
-  }, "image/jpeg", 0.8);
-}
-
-function outline(corners) {
-  preview.strokeStyle = "#0a7";
-  preview.lineWidth = 2;
-  preview.beginPath();
-  for (const [x, y] of corners) preview.lineTo(x, y);
-  preview.closePath();
-  preview.stroke();
-}
-
-async function changeCamera(camera) {
-  if (camera === "none") stopCamera(); // at once, whatever the server says
-  page.camera = camera;
-  const body = { camera, consent: camera === "none" ? null : consent };
+async function changeCamera(chosen) {
+  page.camera = chosen;
+  if (chosen === "none") arrange(); // at once, whatever the server says
   try {
-    await ask("PUT", "/api/me/camera", page.token, body);
+    await ask("PUT", "/api/me/camera", page.token, { camera: chosen, consent: chosen === "none" ? null : consent });
   } catch (error) {
-    byId("problem").textContent = error.message;
+    explain(error);
+    page.camera = "none";
+    arrange();
   }
 }
 
-byId("camera").addEventListener("click", () => {
-  const starting = page.camera === "none";
-  if (!starting || confirm(WORDS.consent)) changeCamera(starting ? "frames" : "none");
+byId("camera").addEventListener("click", async () => {
+  explain(null);
+  if (page.camera !== "none") return changeCamera("none");
+  if (await confirmed("start-dialog")) changeCamera("frames");
 });
 
-for (const button of byId("taps").children) {
-  button.addEventListener("click", () => {
+let unpress = null;
+
+function press(answer) {
+  for (const one of byId("taps").children) one.setAttribute("aria-pressed", String(one.dataset.answer === answer));
+  byId("tapped").textContent = answer ? WORDS.tapped : "";
+  clearTimeout(unpress);
+  if (answer) unpress = setTimeout(press, 60000); // it was counted for its minute
+}
+
+for (const one of byId("taps").children) {
+  one.addEventListener("click", () => {
     if (page.socket.readyState === WebSocket.OPEN) {
-      page.socket.send(encodeText(KIND.tap, ++page.sequence, button.dataset.answer));
+      page.socket.send(encodeText(KIND.tap, ++page.sequence, one.dataset.answer));
     }
   });
 }
 
-byId("withdraw").addEventListener("click", async () => {
-  page.over = true;
-  stopCamera();
+byId("take").addEventListener("click", async () => {
+  explain(null);
   try {
-    await ask("DELETE", "/api/me", page.token);
+    await save(await ask("GET", "/api/me/data", page.token), "mien-my-data.json");
   } catch (error) {
-    byId("problem").textContent = error.message;
-    page.over = false;
-    return;
+    explain(error);
   }
-  finish("withdrawn");
+});
+
+byId("withdraw").addEventListener("click", async () => {
+  if (!(await confirmed("withdraw-dialog"))) return;
+  explain(null);
+  page.over = true;
+  camera.stop();
+  try {
+    const { deleted } = await (await ask("DELETE", "/api/me", page.token)).json();
+    finish(deleted ? "withdrawn" : "withdrawn_later");
+  } catch (error) {
+    page.over = false;
+    explain(error);
+    changeCamera("none");
+  }
 });
 
 function finish(how) {
   page.over = true;
-  stopCamera();
-  sessionStorage.removeItem("token");
-  for (const id of ["joining", "lobby", "inside", "leaving"]) show(id, false);
-  byId("over").textContent = byId("over").dataset[how];
+  camera.stop();
+  page.socket.close();
+  if (how !== "elsewhere") sessionStorage.removeItem("token");
+  for (const id of ["joining", "lobby", "inside", "leaving", "link"]) show(id, false);
+  show("over", true);
+  byId("over-text").textContent = WORDS[how];
+  byId("over-text").focus();
 }
 
+arrangeTerms();
 if (page.token) connect();

@@ -1,0 +1,117 @@
+// The camera of a student's page: one small picture at a time. What is shown is what is sent, and what is looked at.
+"use strict";
+
+const WIDTH = 320, HEIGHT = 240, MAX_JPEG = 64 * 1024, LOST_ANSWER_MS = 10000;
+
+class Camera {
+  // `send` takes a JPEG and says whether it could be sent; `told` hears whether the light is on.
+  constructor(send, told) {
+    this.send = send;
+    this.told = told;
+    this.stream = null;
+    this.starting = null;
+    this.pace = 500;
+    this.sentAt = -Infinity;
+    this.inFlight = false;
+    this.timer = null;
+    this.preview = byId("preview").getContext("2d");
+    this.crop = byId("crop").getContext("2d");
+    this.sent = make("canvas", "", { width: WIDTH, height: HEIGHT }).getContext("2d");
+  }
+
+  async start() {
+    if (this.stream || this.starting) return;
+    this.starting = navigator.mediaDevices.getUserMedia({ audio: false, video: { width: WIDTH, height: HEIGHT } });
+    const asked = this.starting;
+    try {
+      const stream = await asked;
+      if (this.starting !== asked) return halt(stream); // stopped while the browser asked for leave
+      this.stream = stream;
+      byId("video").srcObject = stream;
+      await byId("video").play();
+    } finally {
+      if (this.starting === asked) this.starting = null;
+    }
+    show("pictures", true);
+    this.told(true);
+    this.plan();
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    this.starting = null;
+    this.inFlight = false; // the answer to the last picture may never come
+    if (this.stream) halt(this.stream);
+    this.stream = null;
+    byId("video").srcObject = null;
+    this.preview.clearRect(0, 0, WIDTH, HEIGHT);
+    this.clearCrop(WORDS.crop_empty);
+    show("pictures", false);
+    this.told(false);
+  }
+
+  // The connection broke: nothing is in flight any more.
+  pause() {
+    clearTimeout(this.timer);
+    this.inFlight = false;
+  }
+
+  answered(message) {
+    this.pace = message.pace_ms;
+    this.inFlight = false;
+    if (message.outcome === "seen" && this.stream) this.showCrop(message.crop);
+    this.plan();
+  }
+
+  plan() {
+    clearTimeout(this.timer);
+    if (!this.stream) return;
+    const due = this.inFlight ? this.sentAt + LOST_ANSWER_MS : this.sentAt + this.pace;
+    this.timer = setTimeout(() => this.shoot(), Math.max(0, due - performance.now()));
+  }
+
+  shoot() {
+    const stream = this.stream;
+    this.inFlight = true;
+    this.sentAt = performance.now();
+    this.sent.drawImage(byId("video"), 0, 0, WIDTH, HEIGHT);
+    this.preview.drawImage(this.sent.canvas, 0, 0);
+    this.sent.canvas.toBlob(async (blob) => {
+      const jpeg = new Uint8Array(await blob.arrayBuffer());
+      if (this.stream !== stream) return; // stopped in the meantime
+      if (jpeg.length > MAX_JPEG || !this.send(jpeg)) this.inFlight = false;
+      this.plan();
+    }, "image/jpeg", 0.8);
+  }
+
+  // Cut the square that was looked at out of the picture that was sent; it may lean, and reach over the border.
+  showCrop(corners) {
+    if (!corners) return this.clearCrop(WORDS.crop_none);
+    const [[x, y], [right, rightY]] = corners;
+    const side = Math.hypot(right - x, rightY - y), size = this.crop.canvas.width;
+    this.crop.setTransform(1, 0, 0, 1, 0, 0);
+    this.crop.clearRect(0, 0, size, size);
+    this.crop.scale(size / side, size / side);
+    this.crop.rotate(-Math.atan2(rightY - y, right - x));
+    this.crop.translate(-x, -y);
+    this.crop.drawImage(this.sent.canvas, 0, 0);
+    byId("crop-note").textContent = "";
+    this.preview.drawImage(this.sent.canvas, 0, 0);
+    this.preview.strokeStyle = "#f4efe4";
+    this.preview.lineWidth = 3;
+    this.preview.beginPath();
+    for (const corner of corners) this.preview.lineTo(...corner);
+    this.preview.closePath();
+    this.preview.stroke();
+  }
+
+  clearCrop(why) {
+    this.crop.setTransform(1, 0, 0, 1, 0, 0);
+    this.crop.clearRect(0, 0, this.crop.canvas.width, this.crop.canvas.height);
+    byId("crop-note").textContent = why;
+  }
+}
+
+function halt(stream) {
+  stream.getTracks().forEach((track) => track.stop());
+}
