@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mien.classroom import tables
+from mien.classroom.policy import REASONS, Rule
 from mien.classroom.store import LessonRecord, Row, Store
 from mien.classroom.wording import CAVEATS, words
 from mien.errors import InputError
@@ -152,6 +153,8 @@ def _as_html(report: dict[str, Any], lang: str) -> str:
         loader=FileSystemLoader(_WEB), autoescape=True, undefined=StrictUndefined
     )
     facts = {"report": report, "lang": lang, "words": words(lang), "lines": _lines(report)}
+    rule = report["decision"].get("rule")  # the decision is kept in English; its reason is there in both
+    facts["reason"] = REASONS[Rule(rule)][lang] if rule else ""
     size = {"width": _CHART_WIDTH, "height": _CHART_HEIGHT}
     return templates.get_template("report.html").render(**facts, **size)
 

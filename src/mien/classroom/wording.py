@@ -80,6 +80,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Nothing about expressions is recognised here: the computer only sees whether a face is there.",
         "여기서는 표정을 인식하지 않습니다. 컴퓨터는 얼굴이 있는지 없는지만 봅니다.",
     ),
+    "chosen_presence": ("The school has chosen so; no expression model is opened.", "학교가 이렇게 정했으며 표정 모델을 열지 않습니다."),
     "about_self-view": (
         "Expressions are read for each student's own eyes only; the teacher sees none of it, not even in sum.",
         "표정 신호는 학생 본인만 볼 수 있으며, 교사는 합계도 볼 수 없습니다.",

@@ -59,6 +59,7 @@ function receive(message) {
     camera.pace = message.pace_ms;
     page.admitted = message.admitted;
     page.camera = message.camera;
+    page.mode = message.mode;
     byId("tag").textContent = message.tag || "";
     show("link", false);
     arrange();
@@ -103,7 +104,7 @@ function arrange() {
 }
 
 async function startCamera() {
-  if (!camera.stream) tellState("no_data", "baseline");
+  if (!camera.stream) tellState("no_data", page.mode === "presence" ? null : "baseline");
   try {
     await camera.start();
     camera.plan();

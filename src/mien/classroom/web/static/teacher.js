@@ -1,65 +1,64 @@
-// A teacher's page: sign in, open a lesson, let students in, see the class as a whole.
+// A teacher's page: sign in, open a lesson, let students in, see the class as a whole, read the report.
 "use strict";
 
-const COLOURS = { strained: "#c0392b", away: "#7f8c8d", turned: "#b08d57", positive: "#2e86c1",
-  surprised: "#8e44ad", steady: "#229954", present: "#229954", no_data: "#bbbbbb" };
-const page = { token: sessionStorage.getItem("teacher"), lesson: null, socket: null, aggregates: [], wait: 500 };
-const byId = (id) => document.getElementById(id);
+const page = { token: sessionStorage.getItem("teacher"), lesson: null, socket: null, moments: new Map(), ending: false, wait: 500 };
+const chart = byId("chart") && new Chart(byId("chart"), WORDS.class_now);
 
 async function tell(action) {
-  byId("problem").textContent = "";
+  explain(null);
   try {
     return await action();
   } catch (error) {
-    byId("problem").textContent = error.message;
+    if (error.status === 401 && page.token) signOut();
+    explain(error);
     return null;
   }
 }
 
+function signOut() {
+  page.token = page.lesson = null;
+  page.socket?.close();
+  sessionStorage.removeItem("teacher");
+  sessionStorage.removeItem("lesson");
+  only("signing");
+}
+
+function only(id) {
+  for (const one of ["signing", "lessons", "lesson"]) show(one, one === id);
+}
+
 byId("sign-in").addEventListener("submit", (event) => {
   event.preventDefault();
+  const field = event.target.elements.key;
   tell(async () => {
-    const answer = await ask("POST", "/api/sign-in", null, { key: event.target.elements.key.value });
+    const answer = await ask("POST", "/api/sign-in", null, { key: field.value });
+    field.value = "";
     page.token = (await answer.json()).token;
-    sessionStorage.setItem("teacher", page.token);
+    sessionStorage.setItem("teacher", page.token); // of this tab only
     await listLessons();
   });
 });
 
+byId("sign-out").addEventListener("click", () => tell(async () => {
+  await ask("POST", "/api/sign-out", page.token);
+  signOut();
+}));
+
 async function listLessons() {
   const { lessons } = await (await ask("GET", "/api/lessons", page.token)).json();
-  show("signing", false);
-  show("lessons", true);
+  page.lesson = null;
+  sessionStorage.removeItem("lesson");
+  only("lessons");
   byId("list").replaceChildren(...lessons.map(entry));
+  show("list-empty", !lessons.length);
+  return lessons;
 }
 
 function entry(lesson) {
-  const item = document.createElement("li");
-  item.append(`${lesson.title} · ${lesson.started_at.slice(0, 16)} `);
-  if (!lesson.ended_at) item.append(button(WORDS.open, () => enter(lesson)));
-  for (const format of ["html", "csv", "json"]) {
-    item.append(button(`${WORDS.report} ${format}`, () => download(lesson.id, format)));
-  }
-  return item;
-}
-
-function button(text, action) {
-  const made = document.createElement("button");
-  made.textContent = text;
-  made.addEventListener("click", action);
-  return made;
-}
-
-function download(id, format) {
-  return tell(async () => {
-    const lang = document.documentElement.lang;
-    const answer = await ask("GET", `/api/lessons/${id}/report?format=${format}&lang=${lang}`, page.token);
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(await answer.blob());
-    link.download = `lesson-${id}.${format}`;
-    link.click();
-    URL.revokeObjectURL(link.href);
-  });
+  const began = new Date(lesson.started_at).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+  const about = make("span", [make("strong", lesson.title), ` · ${began}${lesson.ended_at ? "" : ` · ${WORDS.running}`}`]);
+  const open = lesson.ended_at ? button(WORDS.report, () => tell(() => showReport(lesson))) : button(WORDS.go_on, () => enter(lesson), { class: "main" });
+  return make("li", [about, open]);
 }
 
 byId("open").addEventListener("submit", (event) => {
@@ -67,96 +66,210 @@ byId("open").addEventListener("submit", (event) => {
   tell(async () => {
     const body = { title: event.target.elements.title.value };
     enter(await (await ask("POST", "/api/lessons", page.token, body)).json());
+    event.target.reset();
   });
 });
 
-function enter(lesson) {
+// A lesson that runs
+
+function arrange(lesson, isRunning) {
   page.lesson = lesson;
-  show("lessons", false);
-  show("lesson", true);
-  byId("title").textContent = lesson.title;
-  byId("code").textContent = lesson.code;
+  only("lesson");
+  byId("title").textContent = isRunning ? lesson.title : `${WORDS.report}: ${lesson.title}`;
+  byId("now-title").textContent = isRunning ? WORDS.class_now : WORDS.report;
+  for (const id of ["door", "counts", "running-tools"]) show(id, isRunning);
+  show("report-tools", !isRunning);
+  for (const id of ["store", "link"]) show(id, false);
+  forget();
+  byId("title").focus();
+}
+
+function forget() {
+  page.moments.clear();
+  drawMoments();
+  byId("answers").replaceChildren(make("p", WORDS.answers_none, { class: "note" }));
+  byId("agreement").textContent = "";
+  if (chart) {
+    chart.points = [];
+    drawClass();
+  }
+}
+
+function enter(lesson) {
+  arrange(lesson, true);
+  sessionStorage.setItem("lesson", lesson.id); // a reload comes back
+  byId("code").textContent = lesson.code.replace(/(.{4})(?=.)/, "$1 ");
+  byId("code").setAttribute("aria-label", lesson.code.split("").join(" "));
+  byId("address").textContent = fill(WORDS.join_at, { address: location.host });
   connect();
 }
 
 function connect() {
+  const lesson = page.lesson;
   const socket = page.socket = openSocket("/ws/teacher");
-  socket.onopen = () => socket.send(encodeText(KIND.hello, 0, `${page.token} ${page.lesson.id}`));
-  socket.onmessage = (event) => receive(JSON.parse(event.data));
+  socket.onopen = () => socket.send(encodeText(KIND.hello, 0, `${page.token} ${lesson.id}`));
+  socket.onmessage = (event) => page.lesson === lesson && receive(JSON.parse(event.data));
   socket.onclose = (event) => {
-    if ([1000, 4003, 4004].includes(event.code)) return leave();
+    if (page.lesson !== lesson) return;
+    if (event.code === 4003) return tell(() => ask("GET", "/api/lessons", page.token)); // signs out if the token is over
+    if (page.ending) return; // whoever pressed the button waits until all is stored
+    if ([1000, 4004].includes(event.code)) return setTimeout(() => page.lesson === lesson && tell(() => showReport(lesson)), 1500);
+    show("link", true);
     page.wait = Math.min(10000, page.wait * 2);
-    setTimeout(connect, page.wait * (0.5 + Math.random()));
+    setTimeout(() => page.lesson === lesson && connect(), page.wait * (0.5 + Math.random()));
   };
 }
 
 function receive(message) {
-  page.wait = 500;
   if (message.type === "history") {
-    page.aggregates = [];
-    byId("moments").replaceChildren();
-    message.messages.forEach(receive);
+    page.wait = 500;
+    show("link", false);
+    forget();
+    message.messages.forEach(take);
+    drawClass();
+    drawMoments();
   } else if (message.type === "room") {
-    byId("count").textContent = `${message.connected} / ${message.admitted}`;
-    byId("waiting").replaceChildren(...message.waiting.map(waiting));
-    byId("admit-all").onclick = () => decide("admit", message.waiting.map((one) => one.id));
-  } else if (message.type === "aggregate") {
-    page.aggregates.push(message);
-    byId("now").textContent = sentence(message);
-    draw();
-  } else if (message.type === "answers") {
-    const counts = message.counts;
-    byId("answers").textContent = counts
-      ? Object.entries(counts).map(([answer, count]) => `${WORDS[answer]}: ${count}`).join(" · ")
-      : WORDS.withheld;
-  } else if (message.type === "moment") {
-    const item = document.createElement("li");
-    item.textContent = `${WORDS[message.state]}: ${message.start_s} s, ${message.before_percent} % → ${message.peak_percent} %`;
-    byId("moments").append(item);
+    drawRoom(message);
+  } else if (message.type === "store") {
+    show("store", message.away_since !== null);
+    const time = message.away_since && new Date(message.away_since).toLocaleTimeString(document.documentElement.lang);
+    byId("store").textContent = time ? fill(WORDS.store_away, { time }) : "";
+  } else {
+    take(message);
+    if (message.type === "aggregate") drawClass();
+    if (message.type === "moment") drawMoments();
   }
+}
+
+// What history, socket and report tell alike.
+function take(message) {
+  if (message.type === "aggregate") chart?.points.push(message);
+  else if (message.type === "answers") drawAnswers(message);
+  else if (message.type === "agreement") drawAgreement(message);
+  else if (message.type === "moment") page.moments.set(`${message.state} ${message.start_s}`, message);
+}
+
+function drawRoom(room) {
+  byId("connected").textContent = room.connected;
+  byId("admitted").textContent = fill(WORDS.count_in_of, { n: room.admitted });
+  const known = [...byId("waiting").children].map((item) => item.dataset.id).join();
+  const ids = room.waiting.map((one) => one.id);
+  show("nobody", !ids.length);
+  show("admit-all", ids.length > 1);
+  byId("admit-all").onclick = () => decide("admit", ids);
+  if (known !== ids.join()) byId("waiting").replaceChildren(...room.waiting.map(waiting)); // focus stays where nothing changed
 }
 
 function waiting(student) {
-  const item = document.createElement("li");
-  item.append(`${student.tag} `, button(WORDS.admit, () => decide("admit", [student.id])),
-    button(WORDS.refuse, () => decide("refuse", [student.id])));
-  return item;
+  return make("li", [make("strong", student.tag), button(WORDS.admit, () => decide("admit", [student.id]), { "aria-label": `${WORDS.admit}: ${student.tag}` }),
+    button(WORDS.refuse, () => decide("refuse", [student.id]), { "aria-label": `${WORDS.refuse}: ${student.tag}` })], { "data-id": student.id });
 }
 
 function decide(verb, participants) {
-  if (participants.length) tell(() => ask("POST", `/api/lessons/${page.lesson.id}/${verb}`, page.token, { participants }));
+  tell(() => ask("POST", `/api/lessons/${page.lesson.id}/${verb}`, page.token, { participants }));
 }
 
-function sentence(aggregate) {
-  if (!aggregate.percent) return WORDS.withheld;
-  const shares = Object.entries(aggregate.percent).map(([state, share]) => `${WORDS[state]} ${share} %`);
-  return `${shares.join(" · ")} (${aggregate.num_valid} / ${aggregate.num_present})`;
+function drawClass() {
+  if (!chart) return;
+  const newest = chart.points[chart.points.length - 1];
+  byId("valid").textContent = newest?.num_valid ?? "–";
+  byId("present").textContent = newest ? fill(WORDS.count_valid_of, { n: newest.num_present }) : "";
+  show("withheld", Boolean(page.lesson) && !newest?.percent);
+  chart.moments = [...page.moments.values()];
+  chart.draw();
+  drawTable();
 }
 
-function draw() {
-  const canvas = byId("chart"), line = canvas.getContext("2d");
-  line.clearRect(0, 0, canvas.width, canvas.height);
-  const shown = page.aggregates.filter((one) => one.percent);
-  if (shown.length < 2) return;
-  const first = shown[0].time_s, span = shown[shown.length - 1].time_s - first;
-  for (const state of Object.keys(shown[0].percent)) {
-    line.strokeStyle = COLOURS[state];
-    line.lineWidth = 2;
-    line.beginPath();
-    for (const one of shown) {
-      line.lineTo(((one.time_s - first) / span) * canvas.width, canvas.height * (1 - one.percent[state] / 100));
-    }
-    line.stroke();
+function drawTable() {
+  const table = byId("table");
+  if (!table.closest("details").open) return;
+  const states = chart.states();
+  const head = make("tr", [WORDS.time, WORDS.valid_of_present, ...states.map((state) => WORDS[state])].map((name) => make("th", name, { scope: "col" })));
+  const rows = chart.points.toReversed().map((one) => make("tr", [
+    make("th", clock(one.time_s), { scope: "row" }), make("td", `${one.num_valid ?? "–"} / ${one.num_present}`),
+    ...(one.percent ? states.map((state) => make("td", `${one.percent[state] ?? 0} %`)) : [make("td", WORDS.withheld, { colspan: states.length || 1 })]),
+  ]));
+  table.replaceChildren(make("thead", head), make("tbody", rows));
+}
+
+function drawMoments() {
+  const moments = [...page.moments.values()];
+  show("moments-none", !moments.length);
+  byId("moments").replaceChildren(...moments.map((one) => {
+    const until = one.end_s === null ? WORDS.going_on : clock(one.end_s);
+    const what = fill(WORDS.moment_line, { state: WORDS[one.state], before: one.before_percent, peak: one.peak_percent });
+    return make("li", [make("span", what), make("span", `${clock(one.start_s)} – ${until}`, { class: "note" })]);
+  }));
+  if (chart && page.lesson) {
+    chart.moments = moments;
+    chart.draw();
   }
 }
 
-byId("end").addEventListener("click", () => tell(() => ask("POST", `/api/lessons/${page.lesson.id}/end`, page.token)));
-
-function leave() {
-  show("lesson", false);
-  tell(listLessons);
+function drawAnswers(message) {
+  const { counts } = message, of = { from: Math.round(message.start_s / 60), to: Math.round(message.end_s / 60), n: message.num_present };
+  byId("trouble").textContent = counts ? counts.lost + counts.too_fast : "–";
+  const bars = Object.entries(counts || {}).flatMap(([answer, count]) => [make("dt", WORDS[answer]),
+    make("dd", make("progress", "", { max: Math.max(1, message.num_present), value: count, "aria-label": WORDS[answer] })), make("dd", `${count}`)]);
+  const told = counts ? [make("dl", bars, { class: "bars" })] : [make("p", WORDS.withheld, { class: "why" })];
+  byId("answers").replaceChildren(...told, make("p", fill(WORDS.answers_of, of), { class: "note" }));
 }
 
-if (page.token) {
-  listLessons().catch(() => sessionStorage.removeItem("teacher"));
+function drawAgreement(message) {
+  const kappa = message.kappa === null ? "" : `, κ = ${message.kappa}`;
+  byId("agreement").textContent = `${WORDS.agreement}: ${message.percent_agreeing} % (n = ${message.num_taps}${kappa})`;
 }
+
+byId("end").addEventListener("click", async () => {
+  if (!(await confirmed("end-dialog"))) return;
+  const lesson = page.lesson;
+  page.ending = true;
+  await tell(async () => {
+    await ask("POST", `/api/lessons/${lesson.id}/end`, page.token);
+    await showReport(lesson);
+  });
+  page.ending = false;
+});
+
+// The report
+
+async function showReport(lesson) {
+  const report = await (await ask("GET", `/api/lessons/${lesson.id}/report?format=json`, page.token)).json();
+  page.socket?.close();
+  sessionStorage.removeItem("lesson");
+  arrange(lesson, false);
+  for (const type of ["aggregate", "moment"]) report[`${type}s`].forEach((one) => take({ type, ...one }));
+  const sums = { lost: 0, ok: 0, too_fast: 0 }, shown = report.answers.filter((one) => one.counts);
+  for (const one of shown) for (const answer in sums) sums[answer] += one.counts[answer];
+  if (shown.length) {
+    const { start_s } = shown[0], { end_s } = shown[shown.length - 1];
+    drawAnswers({ start_s, end_s, counts: sums, num_present: Math.max(...shown.map((one) => one.num_present)) });
+  } else if (report.answers.length) {
+    drawAnswers(report.answers[report.answers.length - 1]);
+  }
+  if (report.agreement) drawAgreement(report.agreement);
+  drawMoments();
+  drawClass();
+}
+
+for (const one of byId("report-tools").querySelectorAll("[data-format]")) {
+  const format = one.dataset.format;
+  one.addEventListener("click", () => tell(async () => {
+    const path = `/api/lessons/${page.lesson.id}/report?format=${format}&lang=${document.documentElement.lang}`;
+    await save(await ask("GET", path, page.token), `lesson-${page.lesson.id}.${format}`);
+  }));
+}
+
+byId("back").addEventListener("click", () => tell(listLessons));
+byId("table")?.closest("details").addEventListener("toggle", drawTable);
+
+async function comeBack() {
+  const id = sessionStorage.getItem("lesson");
+  const lessons = await listLessons();
+  const lesson = lessons.find((one) => one.id === id && !one.ended_at);
+  if (lesson) enter(lesson);
+}
+
+if (page.token) tell(comeBack);
+// A socket does not keep the token alive.
+setInterval(() => page.token && page.lesson && tell(() => ask("GET", `/api/lessons/${page.lesson.id}`, page.token)), STAY_SIGNED_IN_MS);
