@@ -242,7 +242,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "moments": ("Moments", "순간"),
     "moments_lead": ("Times at which strained or away rose by 30 points or more for a minute. A reason to ask, not a verdict.", "긴장이나 자리 비움이 1분 동안 30점 이상 높아진 때입니다. 판단이 아니라 물어볼 계기입니다."),
     "moments_none": ("None so far.", "아직 없습니다."),
-    "moment_line": ("{state} rose from {before} to {peak} %", "{state} {before} % → {peak} %"),
+    "moment_line": ("{state} rose from {before} to {peak} %", "{state}: {before} %에서 {peak} %로 높아짐"),
     "going_on": ("going on", "진행 중"),
     "store_away": (
         "Since {time} nothing can be stored. The lesson goes on; the report will show the gap.",

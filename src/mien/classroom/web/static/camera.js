@@ -59,7 +59,10 @@ class Camera {
   answered(message) {
     this.pace = message.pace_ms;
     this.inFlight = false;
-    if (message.outcome === "seen" && this.stream) this.showCrop(message.crop);
+    if (this.stream) {
+      this.preview.drawImage(this.sent.canvas, 0, 0); // with its answer, so that the frame does not flicker
+      if (message.outcome === "seen") this.showCrop(message.crop);
+    }
     this.plan();
   }
 
@@ -75,7 +78,6 @@ class Camera {
     this.inFlight = true;
     this.sentAt = performance.now();
     this.sent.drawImage(byId("video"), 0, 0, WIDTH, HEIGHT);
-    this.preview.drawImage(this.sent.canvas, 0, 0);
     this.sent.canvas.toBlob(async (blob) => {
       const jpeg = new Uint8Array(await blob.arrayBuffer());
       if (this.stream !== stream) return; // stopped in the meantime
@@ -96,7 +98,6 @@ class Camera {
     this.crop.translate(-x, -y);
     this.crop.drawImage(this.sent.canvas, 0, 0);
     byId("crop-note").textContent = "";
-    this.preview.drawImage(this.sent.canvas, 0, 0);
     this.preview.strokeStyle = "#f4efe4";
     this.preview.lineWidth = 3;
     this.preview.beginPath();

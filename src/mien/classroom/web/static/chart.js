@@ -57,7 +57,7 @@ class Chart {
   }
 
   grid() {
-    const parts = [], room = Math.floor(this.width / 90);
+    const parts = [], room = Math.floor(this.width / 70);
     for (const percent of [0, 50, 100]) {
       parts.push(svg("line", { class: "rule", x1: EDGE.left, x2: this.width - EDGE.right, y1: this.y(percent), y2: this.y(percent) }),
         this.text(`${percent} %`, EDGE.left - 7, this.y(percent) + 4, "end"));
@@ -145,7 +145,7 @@ class Chart {
     this.plot.querySelector(".cursor")?.remove();
     const one = this.points[this.cursor ?? this.points.length - 1];
     const told = one ? tellAggregate(one) : "";
-    this.reading.textContent = told;
+    this.reading.textContent = this.cursor !== null || !one?.percent ? told : tellCounts(one); // the newest shares stand in the legend
     const range = { min: Math.round(this.from), max: Math.round(this.until), now: Math.round(one?.time_s ?? 0), text: told || WORDS.chart_empty };
     for (const [name, value] of Object.entries(range)) this.plot.setAttribute(`aria-value${name}`, value);
     if (this.cursor === null || !one) return;
@@ -155,8 +155,12 @@ class Chart {
 
 function tellAggregate(one) {
   const shares = STATES.filter((state) => one.percent && state in one.percent).map((state) => `${WORDS[state]} ${one.percent[state]} %`);
-  const told = one.percent ? `${shares.join(" · ")} · ${WORDS.valid_of_present} ${one.num_valid} / ${one.num_present}` : WORDS.withheld;
-  return `${clock(one.time_s)}  ${told}`;
+  const told = one.percent ? `${tellCounts(one)}: ${shares.join(" · ")}` : `${clock(one.time_s)} · ${WORDS.withheld}`;
+  return told;
+}
+
+function tellCounts(one) {
+  return `${clock(one.time_s)} · ${WORDS.valid_of_present} ${one.num_valid} / ${one.num_present}`;
 }
 
 function svg(tag, attributes) {

@@ -174,7 +174,8 @@ function drawClass() {
   const newest = chart.points[chart.points.length - 1];
   byId("valid").textContent = newest?.num_valid ?? "–";
   byId("present").textContent = newest ? fill(WORDS.count_valid_of, { n: newest.num_present }) : "";
-  show("withheld", Boolean(page.lesson) && !newest?.percent);
+  const isOver = !byId("report-tools").hidden; // a report says it only of a lesson that never showed anything
+  show("withheld", isOver ? !chart.points.some((one) => one.percent) : !newest?.percent);
   chart.moments = [...page.moments.values()];
   chart.draw();
   drawTable();

@@ -1,0 +1,477 @@
+"""The pages as their users see them: teacher and student in two browsers, both languages, a phone, a keyboard."""
+
+import asyncio
+import contextlib
+import re
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import cv2
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra classroom is not installed")
+
+from mien.classroom import frames, tables
+from mien.classroom.frames import FrameReading
+from mien.classroom.policy import REASONS, Rule
+from mien.classroom.routes.pages import WEB
+from mien.classroom.signals import Answer, Observation, State
+from mien.classroom.signals.observation import Reason
+from mien.classroom.simulate import simulate
+from mien.classroom.simulator import Scenario, Stretch
+from mien.classroom.wording import CAVEATS, WORDS
+from mien.data.synthetic import draw_scene
+
+slow = pytest.mark.slow
+SPEED = 10.0
+"""Lessons here are ten times as fast as clocks, and frames come ten times as often."""
+SCRIPTS = sorted((WEB / "static").glob("*.js"))
+PAGES = ("/", "/teach", "/privacy")
+
+
+# Words
+
+
+def test_every_word_stands_in_english_and_in_korean():
+    for name, (english, korean) in WORDS.items():
+        assert english.strip(), name
+        assert korean.strip(), name
+        if name != "language":
+            assert re.search("[가-힣]", korean), name
+            assert not re.search("[가-힣]", english), name
+        assert set(re.findall(r"{\w+}", english)) == set(re.findall(r"{\w+}", korean)), name
+    assert len(CAVEATS["en"]) == len(CAVEATS["ko"])
+    assert all(set(both) == {"en", "ko"} for both in REASONS.values())
+
+
+def test_everything_that_scripts_and_pages_say_is_a_word():
+    texts = [path.read_text() for path in (*SCRIPTS, *(WEB / "templates").iterdir())]
+    named = {name for text in texts for name in re.findall(r"(?:WORDS|words)\.(\w+)", text)}
+    assert named - {"get"} <= set(WORDS)
+    for state in State:
+        assert {state.value, f"means_{state.value}"} <= set(WORDS)
+    assert {f"why_{reason.value}" for reason in Reason} <= set(WORDS)
+    assert {answer.value for answer in Answer} <= set(WORDS)
+
+
+def test_no_word_lies_unused():
+    source = "\n".join(path.read_text() for path in (*SCRIPTS, *(WEB / "templates").iterdir()))
+    built = ("means_", "why_", "mode_", "about_", "error_", "sent_shown_")
+    of_states = {one.value for one in (*State, *Answer)}
+    unused = [
+        n for n in WORDS if not n.startswith(built) and n not in of_states and n not in source
+    ]
+    assert unused == []
+
+
+# What is sent as a page
+
+
+@slow
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_pages_hold_no_inline_script_or_style_and_name_nothing_outside(start, lang):
+    live = start()
+    place = ("en", "ko").index(lang)
+    for path in PAGES:
+        answer = live.http.get(path, headers={"accept-language": lang})
+        text = answer.text
+        assert f'<html lang="{lang}">' in text
+        assert "style=" not in text
+        assert "<style" not in text
+        assert not re.search(r"\son\w+=", text)
+        inline = re.findall(r"<script(?![^>]*\ssrc=)[^>]*>", text)
+        assert inline == ['<script type="application/json" id="words">']
+        assert not re.search(r"https?://", text)
+        assert WORDS["about_class"][place] in text
+        assert "unsafe" not in answer.headers["content-security-policy"]
+    for script in SCRIPTS:
+        assert not re.search(r"https?://(?!www\.w3\.org/)", script.read_text())
+        assert "innerHTML" not in script.read_text()
+        assert "eval(" not in script.read_text()
+
+
+@slow
+def test_how_long_things_are_kept_is_what_is_set(start):
+    live = start(window_hours=2, aggregate_days=3, audit_days=4)
+    text = live.http.get("/privacy?lang=en").text
+    assert re.findall(r"\d+ (?:hours|days) at most", text) == [
+        "2 hours at most",
+        "3 days at most",
+        "4 days at most",
+    ]
+    assert "for 2 hours at most" in live.http.get("/?lang=en").text
+
+
+# In browsers
+
+
+@pytest.fixture
+def webcam(tmp_path):
+    """A drawn face that smiles."""
+    drawn, _ = draw_scene(["happiness"], 3, 320, 240)
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+    path = tmp_path / "webcam.mjpeg"
+    path.write_bytes(data.tobytes() * 30)
+    return path
+
+
+@pytest.fixture
+def fast(start):
+    """A server whose lessons run at ten times the speed; recognisers and gate are the real ones."""
+    began_s, began = time.monotonic(), datetime.now(UTC)
+
+    def clock():
+        return SPEED * (time.monotonic() - began_s)
+
+    def start_fast(**changes):
+        parts = {
+            "build_reader": None,
+            "clock": clock,
+            "now": lambda: began + timedelta(seconds=clock()),
+        }
+        return start(parts=parts, pace_ms=100, **changes)
+
+    return start_fast
+
+
+class Page:
+    """A browser and short words for what its user does."""
+
+    def __init__(self, browser, live, path):
+        self.browser = browser
+        browser.get(live.base + path)
+
+    def __getitem__(self, selector):
+        return self.browser.find_element("css selector", selector)
+
+    def all(self, selector):
+        return self.browser.find_elements("css selector", selector)
+
+    def text(self, selector):
+        return self[selector].text
+
+    def click(self, selector):
+        self.until(lambda: self[selector].is_displayed() and self[selector].is_enabled())
+        self[selector].click()
+
+    def type(self, selector, words):
+        self[selector].send_keys(words)
+
+    def until(self, holds, seconds=20):
+        deadline = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(LookupError):
+                if holds():
+                    return
+            if time.monotonic() > deadline:
+                seen = self[".top ~ main"].text
+                raise AssertionError(
+                    f"Waited {seconds} s in vain. {self.browser.troubles()}\n{seen}"
+                )
+            time.sleep(0.05)
+
+    def is_shown(self, selector):
+        return self[selector].is_displayed()
+
+    def width_px(self):
+        return self.browser.execute_script("return document.documentElement.scrollWidth")
+
+
+def open_lesson(page, live, title="Fractions"):
+    page.type("[name=key]", live.KEY)
+    page.click("#sign-in button")
+    page.until(lambda: page.is_shown("#open"))
+    page.type("[name=title]", title)
+    page.click("#open button")
+    page.until(lambda: page.text("#code"))
+    return page.text("#code")
+
+
+def join(page, code, camera="frames"):
+    page.type("[name=code]", code)
+    page.click(f"[name=camera][value={camera}]")
+    if camera != "none":
+        page.click("[name=agreed]")
+    page.click("#join button")
+    page.until(lambda: page.text("#tag"))
+
+
+@contextlib.contextmanager
+def simulated(live, code, scenario):
+    """Students who send numbers, in a thread, until the scenario ends."""
+    outcomes = []
+    doing = lambda: outcomes.append(asyncio.run(simulate(live.base, scenario, code=code)))  # noqa: E731
+    thread = threading.Thread(target=doing, daemon=True)
+    thread.start()
+    yield outcomes
+    thread.join(scenario.duration_s + 20)
+    assert outcomes, "the simulated students have not ended"
+
+
+def students(duration_s, *stretches, count=5):
+    return Scenario(
+        name="class",
+        duration_s=duration_s,
+        num_students=count,
+        fps=10,
+        dropped=0,
+        stretches=stretches,
+    )
+
+
+@slow
+def test_a_whole_lesson_in_two_browsers(open_browser, fast, webcam):
+    live = fast()
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    code = open_lesson(teacher, live)
+    student = Page(open_browser(camera=webcam), live, "/?lang=en")
+    strained = Stretch(state=State.STRAINED, from_s=20, to_s=34, students=(0, 1, 2, 3))
+    with simulated(live, code, students(34, strained)):
+        join(student, code)
+        teacher.until(lambda: len(teacher.all("#waiting li")) == 6)
+        assert student.text("#tag") in teacher.text("#waiting")
+        assert not student.is_shown("#pictures")  # nothing is sent before one is let in
+        teacher.click("#admit-all")
+        student.until(lambda: "on" in student["#air"].get_attribute("class").split())
+        assert student.text("#air") == WORDS["on_air"][0]
+        assert teacher.is_shown("#withheld")
+        (lesson,) = live.school.lessons.values()
+        live_students = list(lesson.students.values())
+        (mine,) = [one for one in live_students if one.record.camera == "frames"]
+        student.until(lambda: student.text("#state") == "steady", 30)  # its baseline is learned
+        student.click("[data-answer=lost]")
+        student.until(lambda: student["[data-answer=lost]"].get_attribute("aria-pressed") == "true")
+
+        teacher.until(lambda: teacher.all("polyline.strained"), 30)
+        before = teacher["polyline.strained"].get_attribute("points")
+        assert not teacher.is_shown("#withheld")
+        assert teacher.text("#valid") in ("5", "6")
+        assert "of 6 present" in teacher.text("#present")
+        teacher.until(
+            lambda: "40 %" <= teacher.text(".legend [data-state=strained] b") <= "80 %", 30
+        )
+        assert len(teacher["polyline.strained"].get_attribute("points")) > len(before)
+        teacher.until(lambda: "strained ↑ rose from" in teacher.text("#moments"), 30)
+
+        student.click("#withdraw")
+        student.click("#withdraw-dialog .grave")
+        began = time.perf_counter()
+        student.until(lambda: student.text("#over-text") == WORDS["withdrawn"][0], 1)
+        teacher.until(lambda: teacher.text("#connected") == "5", 1)
+        assert time.perf_counter() - began < 1
+        assert mine.id not in lesson.students
+        for table in (tables.windows, tables.self_reports):
+            assert live.school.store.rows_of(table, lesson.id, mine.id) == []
+        assert mine.id not in {one.id for one in live.school.store.participants(lesson.id)}
+        assert not student.browser.execute_script("return sessionStorage.getItem('token')")
+
+    teacher.click("#end")
+    teacher.click("#end-dialog .grave")
+    teacher.until(lambda: teacher.is_shown("#report-tools"))
+    token = live.teacher()
+    report = live.ask("GET", f"/api/lessons/{lesson.id}/report?format=json", token).json()
+    moments = teacher.text("#moments")
+    for one in report["moments"]:
+        assert f"from {one['before_percent']} to {one['peak_percent']} %" in moments
+    assert any(one["state"] == "strained" for one in report["moments"])
+    shown = [one for one in report["aggregates"] if one["percent"]]
+    teacher.click("summary")
+    rows = teacher.all("#table tbody tr")
+    assert len(rows) == len(report["aggregates"])
+    newest_shown = next(row for row in rows if "withheld" not in row.text)
+    cells = [cell.text for cell in newest_shown.find_elements("css selector", "td")]
+    assert cells[0] == f"{shown[-1]['num_valid']} / {shown[-1]['num_present']}"
+    assert cells[1] == f"{shown[-1]['percent']['strained']} %"
+    lost = sum(one["counts"]["lost"] for one in report["answers"] if one["counts"])
+    assert teacher.all(".bars dd")[1].text == str(lost)
+    for one in (teacher, student):
+        asked = [url for url in one.browser.requests() if not url.startswith(("blob:", "data:"))]
+        assert asked
+        assert all(
+            re.match(rf"(http|ws)://127\.0\.0\.1:{live.settings.port}/", url) for url in asked
+        )
+        assert not [line for line in one.browser.troubles() if "Content Security" in line]
+
+
+@slow
+@pytest.mark.parametrize(
+    ("asked", "lang", "why"),
+    [
+        ({"mode": "presence"}, "en", WORDS["chosen_presence"][0]),
+        ({"jurisdiction": "DE", "mode": "class"}, "ko", REASONS[Rule.EU_PROHIBITED]["ko"]),
+    ],
+)
+def test_presence_opens_no_expression_model_and_says_why(
+    open_browser, fast, webcam, monkeypatch, asked, lang, why
+):
+    def opened(*_, **__):
+        raise AssertionError("an expression model was opened")
+
+    monkeypatch.setattr(frames, "Recognizer", opened)
+    live = fast(**asked)
+    place = ("en", "ko").index(lang)
+    teacher = Page(open_browser(lang=lang), live, "/teach")
+    student = Page(open_browser(lang=lang, camera=webcam), live, "/")
+    for page in (teacher, student):
+        assert page.text("#reason") == why
+        assert WORDS["about_presence"][place] in page.text("#policy")
+    code = open_lesson(teacher, live)
+    away = Stretch(state=State.AWAY, from_s=0, to_s=14, students=(0, 1))
+    with simulated(live, code, students(14, away)):
+        join(student, code)
+        assert WORDS["sent_looked_presence"][place] in student["#terms"].get_attribute(
+            "textContent"
+        )
+        teacher.until(lambda: len(teacher.all("#waiting li")) == 6)
+        teacher.click("#admit-all")
+        student.until(lambda: student.text("#state") == WORDS["present"][place])
+        teacher.until(lambda: teacher.all("polyline.away"))
+        states = {one.get_attribute("data-state") for one in teacher.all(".legend button")}
+        assert states == {"present", "away", "no_data"}
+        teacher.until(lambda: teacher.text(".legend [data-state=away] b") == "30 %")
+    rows = live.school.store.rows_of(tables.windows, next(iter(live.school.lessons)))
+    assert {row["state"] for row in rows} <= {"present", "away", "no_data"}
+    assert all(row["window"]["features"] is None for row in rows)
+
+
+@slow
+def test_nobody_needs_a_camera_and_it_stops_at_once(open_browser, start, webcam):
+    def build():
+        corners = ((40.0, 20.0), (140.0, 20.0), (140.0, 120.0), (40.0, 120.0))
+        seen = Observation(time_s=0, faces=1)
+        return lambda _: FrameReading(observation=seen, width_px=320, height_px=240, crop=corners)
+
+    live = start(parts={"build_reader": build})
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    code = open_lesson(teacher, live)
+    student = Page(open_browser(camera=webcam), live, "/?lang=en")
+    join(student, code, camera="none")
+    teacher.click("#waiting button")
+    student.until(lambda: student.is_shown("#inside"))
+    assert student.text("#meaning") == WORDS["means_no_camera"][0]
+    student.click("[data-answer=ok]")
+    student.until(lambda: student.text("#tapped") == WORDS["tapped"][0])
+    assert student.text("#air") == WORDS["off_air"][0]
+
+    student.click("#camera")
+    assert WORDS["sent_stop"][0] in student.text(
+        "#start-dialog"
+    )  # the same terms, before anything is sent
+    student.click("#start-dialog .main")
+    student.until(lambda: student.text("#air") == WORDS["on_air"][0])
+    student.until(
+        lambda: crop_difference(student.browser) < 3
+    )  # what is shown is what was looked at
+
+    student.click("#camera")
+    student.until(lambda: student.text("#air") == WORDS["off_air"][0], 1)
+    counted = live.http.get("/metrics").text
+    time.sleep(1.2)
+    received = r'received_total{kind="frame"} (\S+)'
+    later = live.http.get("/metrics").text
+    assert re.findall(received, later) == re.findall(received, counted)
+    student.click("#camera")
+    student.click("#start-dialog .main")
+    student.until(lambda: student.text("#air") == WORDS["on_air"][0])
+    student.until(
+        lambda: re.findall(received, live.http.get("/metrics").text) > re.findall(received, counted)
+    )
+    student.browser.refresh()  # a reload comes back, camera and all
+    student.until(lambda: student.text("#air") == WORDS["on_air"][0])
+    assert student.text("#lesson-title") == "Fractions"
+
+
+def crop_difference(browser):
+    """Mean difference between the crop that is shown and the square (40, 20)–(140, 120) of the picture that was sent."""
+    return browser.execute_script("""
+      const draw = (from, x, y, side) => {
+        const to = Object.assign(document.createElement("canvas"), { width: 50, height: 50 }).getContext("2d");
+        to.drawImage(from, x, y, side, side, 0, 0, 50, 50);
+        return to.getImageData(4, 4, 42, 42).data;
+      };
+      const sent = draw(camera.sent.canvas, 40, 20, 100), shown = draw(camera.crop.canvas, 0, 0, 160);
+      return sent.reduce((sum, value, i) => sum + Math.abs(value - shown[i]), 0) / sent.length;
+    """)
+
+
+@slow
+def test_wrong_codes_and_keys_are_answered_in_korean(open_browser, live):
+    student = Page(open_browser(lang="ko"), live, "/")
+    student.type("[name=code]", "ABCDEFGH")
+    student.click("#join button")
+    student.until(lambda: student.text("#problem") == WORDS["error_no_lesson"][1])
+    teacher = Page(student.browser, live, "/teach")
+    teacher.type("[name=key]", "wrong")
+    teacher.click("#sign-in button")
+    teacher.until(lambda: teacher.text("#problem") == WORDS["error_key"][1])
+
+
+@slow
+def test_who_is_sent_away_is_told_so(open_browser, live):
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    student = Page(open_browser(), live, "/?lang=en")
+    join(student, open_lesson(teacher, live), camera="none")
+    teacher.click("#waiting button:last-child")
+    student.until(lambda: student.text("#over-text") == WORDS["sent_away"][0])
+    teacher.until(lambda: teacher.is_shown("#nobody"))
+
+
+@slow
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_pages_fit_a_phone_and_the_keyboard_is_enough(open_browser, live, lang):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    teacher = Page(open_browser(), live, f"/teach?lang={lang}")
+    code = open_lesson(teacher, live)
+    browser = open_browser(360, 740, lang=lang)
+    for path in PAGES:
+        assert Page(browser, live, path).width_px() == 360
+    student = Page(browser, live, "/")
+
+    def press(*keys):
+        ActionChains(browser).send_keys(*keys).perform()
+
+    def focused():
+        return browser.switch_to.active_element
+
+    press(Keys.TAB)
+    assert focused().get_attribute("class") == "skip"
+    while focused().get_attribute("name") != "code":
+        press(Keys.TAB)
+    press(code, Keys.TAB)
+    assert focused().get_attribute("value") == "none"
+    press(Keys.TAB, Keys.ENTER)
+    student.until(lambda: student.text("#tag"))
+    teacher.click("#waiting button")
+    student.until(lambda: student.is_shown("#inside"))
+    assert focused().get_attribute("id") == "lesson-title"
+    press(Keys.TAB, Keys.SPACE)
+    student.until(lambda: student["[data-answer=lost]"].get_attribute("aria-pressed") == "true")
+    assert student.width_px() == 360
+    nameless = browser.execute_script(
+        "return [...document.querySelectorAll('button,input,canvas,a')].filter((one) => "
+        "!(one.textContent.trim() || one.labels?.length || one.getAttribute('aria-label'))).map((one) => one.outerHTML)"
+    )
+    assert nameless == []
+
+
+def test_colours_of_text_have_contrast():
+    style = Path(WEB / "static/classroom.css").read_text()
+    named = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", style))
+
+    def light(colour):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    def contrast(one, other):  # WCAG 2.2, 1.4.3
+        dark, bright = sorted((light(named[one]), light(named[other])))
+        return (bright + 0.05) / (dark + 0.05)
+
+    for text in ("ink", "soft", "green", "red"):
+        assert all(contrast(text, ground) >= 4.5 for ground in ("paper", "card", "wash")), text
+    for line in State:
+        assert contrast(line.value, "card") >= 3, line  # 1.4.11
