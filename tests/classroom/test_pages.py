@@ -25,8 +25,8 @@ from mien.classroom.wording import CAVEATS, WORDS
 from mien.data.synthetic import draw_scene
 
 slow = pytest.mark.slow
-SPEED = 10.0
-"""Lessons here are ten times as fast as clocks, and frames come ten times as often."""
+SPEED = 7.0
+"""Lessons here are so many times as fast as clocks, and frames come so many times as often."""
 SCRIPTS = sorted((WEB / "static").glob("*.js"))
 PAGES = ("/", "/teach", "/privacy")
 
@@ -118,8 +118,8 @@ def webcam(tmp_path):
 
 
 @pytest.fixture
-def fast(start):
-    """A server whose lessons run at ten times the speed; recognisers and gate are the real ones."""
+def fast(start, monkeypatch):
+    """A server whose lessons run at `SPEED`; recognisers and gate are the real ones."""
     began_s, began = time.monotonic(), datetime.now(UTC)
 
     def clock():
@@ -131,7 +131,10 @@ def fast(start):
             "clock": clock,
             "now": lambda: began + timedelta(seconds=clock()),
         }
-        return start(parts=parts, pace_ms=100, **changes)
+        live = start(parts=parts, pace_ms=100, **changes)
+        # On a busy machine it would fall to what is enough for a lesson at the usual speed.
+        monkeypatch.setattr(live.school.pace, "adapt", lambda _: None)
+        return live
 
     return start_fast
 
@@ -160,9 +163,11 @@ class Page:
         self[selector].send_keys(words)
 
     def until(self, holds, seconds=20):
+        from selenium.common.exceptions import StaleElementReferenceException
+
         deadline = time.monotonic() + seconds
         while True:
-            with contextlib.suppress(LookupError):
+            with contextlib.suppress(StaleElementReferenceException):  # drawn anew meanwhile
                 if holds():
                     return
             if time.monotonic() > deadline:
@@ -175,8 +180,18 @@ class Page:
     def is_shown(self, selector):
         return self[selector].is_displayed()
 
-    def width_px(self):
-        return self.browser.execute_script("return document.documentElement.scrollWidth")
+    def note_time(self, selector):
+        """Let the page note when this text changes next, and when its user last clicked."""
+        self.browser.execute_script(
+            "new MutationObserver(() => { window.changedAt = Date.now() })"
+            f".observe(document.querySelector('{selector}'), {{ childList: true }});"
+            "addEventListener('click', () => { window.clickedAt = Date.now() }, true);"
+        )
+
+    def overflow_px(self):
+        """How far the page reaches over the window, beside which a scroll bar may stand."""
+        root = "document.documentElement"
+        return self.browser.execute_script(f"return {root}.scrollWidth - {root}.clientWidth")
 
 
 def open_lesson(page, live, title="Fractions"):
@@ -215,7 +230,7 @@ def students(duration_s, *stretches, count=5):
         name="class",
         duration_s=duration_s,
         num_students=count,
-        fps=10,
+        fps=SPEED,
         dropped=0,
         stretches=stretches,
     )
@@ -227,8 +242,10 @@ def test_a_whole_lesson_in_two_browsers(open_browser, fast, webcam):
     teacher = Page(open_browser(), live, "/teach?lang=en")
     code = open_lesson(teacher, live)
     student = Page(open_browser(camera=webcam), live, "/?lang=en")
-    strained = Stretch(state=State.STRAINED, from_s=20, to_s=34, students=(0, 1, 2, 3))
-    with simulated(live, code, students(34, strained)):
+    strained = Stretch(
+        state=State.STRAINED, from_s=300 / SPEED, to_s=600 / SPEED, students=(0, 1, 2, 3)
+    )
+    with simulated(live, code, students(600 / SPEED, strained)):
         join(student, code)
         teacher.until(lambda: len(teacher.all("#waiting li")) == 6)
         assert student.text("#tag") in teacher.text("#waiting")
@@ -240,14 +257,16 @@ def test_a_whole_lesson_in_two_browsers(open_browser, fast, webcam):
         (lesson,) = live.school.lessons.values()
         live_students = list(lesson.students.values())
         (mine,) = [one for one in live_students if one.record.camera == "frames"]
-        student.until(lambda: student.text("#state") == "steady", 30)  # its baseline is learned
+        said = {WORDS[one.value][0] for one in State} - {"no data", "away", "present"}
+        student.until(lambda: student.text("#state") in said, 60)  # its baseline is learned
         student.click("[data-answer=lost]")
         student.until(lambda: student["[data-answer=lost]"].get_attribute("aria-pressed") == "true")
 
         teacher.until(lambda: teacher.all("polyline.strained"), 30)
         before = teacher["polyline.strained"].get_attribute("points")
-        assert not teacher.is_shown("#withheld")
-        assert teacher.text("#valid") in ("5", "6")
+        teacher.until(
+            lambda: not teacher.is_shown("#withheld") and teacher.text("#valid") in ("5", "6")
+        )
         assert "of 6 present" in teacher.text("#present")
         teacher.until(
             lambda: "40 %" <= teacher.text(".legend [data-state=strained] b") <= "80 %", 30
@@ -255,12 +274,16 @@ def test_a_whole_lesson_in_two_browsers(open_browser, fast, webcam):
         assert len(teacher["polyline.strained"].get_attribute("points")) > len(before)
         teacher.until(lambda: "strained ↑ rose from" in teacher.text("#moments"), 30)
 
+        # Both browsers have this machine's clock, and take the time themselves: the driver is slow.
+        teacher.note_time("#connected")
+        student.note_time("#over-text")
         student.click("#withdraw")
         student.click("#withdraw-dialog .grave")
-        began = time.perf_counter()
-        student.until(lambda: student.text("#over-text") == WORDS["withdrawn"][0], 1)
-        teacher.until(lambda: teacher.text("#connected") == "5", 1)
-        assert time.perf_counter() - began < 1
+        student.until(lambda: student.text("#over-text") == WORDS["withdrawn"][0])
+        teacher.until(lambda: teacher.text("#connected") == "5")
+        clicked_ms = student.browser.execute_script("return window.clickedAt")
+        for page in (student, teacher):
+            assert 0 <= page.browser.execute_script("return window.changedAt") - clicked_ms < 1000
         assert mine.id not in lesson.students
         for table in (tables.windows, tables.self_reports):
             assert live.school.store.rows_of(table, lesson.id, mine.id) == []
@@ -318,8 +341,8 @@ def test_presence_opens_no_expression_model_and_says_why(
         assert page.text("#reason") == why
         assert WORDS["about_presence"][place] in page.text("#policy")
     code = open_lesson(teacher, live)
-    away = Stretch(state=State.AWAY, from_s=0, to_s=14, students=(0, 1))
-    with simulated(live, code, students(14, away)):
+    away = Stretch(state=State.AWAY, from_s=0, to_s=200 / SPEED, students=(0, 1))
+    with simulated(live, code, students(200 / SPEED, away)):
         join(student, code)
         assert WORDS["sent_looked_presence"][place] in student["#terms"].get_attribute(
             "textContent"
@@ -428,7 +451,7 @@ def test_pages_fit_a_phone_and_the_keyboard_is_enough(open_browser, live, lang):
     code = open_lesson(teacher, live)
     browser = open_browser(360, 740, lang=lang)
     for path in PAGES:
-        assert Page(browser, live, path).width_px() == 360
+        assert Page(browser, live, path).overflow_px() == 0
     student = Page(browser, live, "/")
 
     def press(*keys):
@@ -450,7 +473,8 @@ def test_pages_fit_a_phone_and_the_keyboard_is_enough(open_browser, live, lang):
     assert focused().get_attribute("id") == "lesson-title"
     press(Keys.TAB, Keys.SPACE)
     student.until(lambda: student["[data-answer=lost]"].get_attribute("aria-pressed") == "true")
-    assert student.width_px() == 360
+    assert student.overflow_px() == 0
+    assert browser.execute_script("return window.innerWidth") == 360
     nameless = browser.execute_script(
         "return [...document.querySelectorAll('button,input,canvas,a')].filter((one) => "
         "!(one.textContent.trim() || one.labels?.length || one.getAttribute('aria-label'))).map((one) => one.outerHTML)"

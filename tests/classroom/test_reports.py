@@ -6,6 +6,7 @@ import re
 import pytest
 
 from mien.classroom import reports
+from mien.classroom.policy import REASONS, Rule
 from mien.classroom.store import Batch, LessonRecord, ParticipantRecord
 from mien.classroom.wording import CAVEATS, WORDS
 from mien.errors import InputError
@@ -79,6 +80,15 @@ def test_json_holds_what_the_class_was_told_with_its_caveats(report):
     assert read["caveats"] == list(CAVEATS["ko"])
     assert read["gaps"][0]["lost_rows"] == 3
     assert read["moments"][0]["peak_percent"] == 60
+
+
+def test_a_report_of_presence_says_why_and_nothing_of_expressions(report):
+    decision = {**report["decision"], "mode": "presence", "rule": "eu_prohibited"}
+    for lang in ("en", "ko"):
+        text, _ = reports.render({**report, "decision": decision}, "html", lang)
+        assert REASONS[Rule.EU_PROHIBITED][lang] in text
+        assert CAVEATS[lang][0] in text
+        assert CAVEATS[lang][1] not in text
 
 
 def test_csv_is_no_formula_and_numbers_stay_numbers(report):

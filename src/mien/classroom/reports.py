@@ -12,9 +12,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mien.classroom import tables
-from mien.classroom.policy import REASONS, Rule
+from mien.classroom.policy import REASONS, Mode, Rule
 from mien.classroom.store import LessonRecord, Row, Store
-from mien.classroom.wording import CAVEATS, words
+from mien.classroom.wording import caveats, words
 from mien.errors import InputError
 
 __all__ = ["FORMATS", "collect", "export_windows", "render"]
@@ -48,7 +48,6 @@ def collect(store: Store, lesson: LessonRecord) -> dict[str, Any]:
         "answers": by_kind["answers"],
         "agreement": by_kind["agreement"][-1] if by_kind["agreement"] else None,
         "gaps": [_gap(row) for row in store.rows_of(tables.gaps, lesson.id)],
-        "caveats": CAVEATS["en"],
     }
 
 
@@ -79,7 +78,8 @@ def render(report: dict[str, Any], form: str, lang: str = "en") -> tuple[str, st
     Raises:
         InputError: If there is no such format.
     """
-    report = {**report, "caveats": CAVEATS[lang]}
+    reads_expressions = report["decision"]["mode"] != Mode.PRESENCE
+    report = {**report, "caveats": caveats(lang, reads_expressions)}
     if form == "json":
         return json.dumps(report, ensure_ascii=False, indent=2), "application/json"
     if form == "csv":
@@ -153,7 +153,9 @@ def _as_html(report: dict[str, Any], lang: str) -> str:
         loader=FileSystemLoader(_WEB), autoescape=True, undefined=StrictUndefined
     )
     facts = {"report": report, "lang": lang, "words": words(lang), "lines": _lines(report)}
-    rule = report["decision"].get("rule")  # the decision is kept in English; its reason is there in both
+    rule = report["decision"].get(
+        "rule"
+    )  # the decision is kept in English; its reason is there in both
     facts["reason"] = REASONS[Rule(rule)][lang] if rule else ""
     size = {"width": _CHART_WIDTH, "height": _CHART_HEIGHT}
     return templates.get_template("report.html").render(**facts, **size)

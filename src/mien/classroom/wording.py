@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CAVEATS", "WORDS", "words"]
+__all__ = ["CAVEATS", "WORDS", "caveats", "words"]
 
 CAVEATS = {
     "en": (
@@ -22,6 +22,9 @@ CAVEATS = {
         "자료 없음도 하나의 결과이며 채워 넣지 않습니다. 학생이 누른 응답만이 학생이 직접 말한 것입니다.",
     ),
 }
+
+_OF_PRESENCE_TOO = (0, 3, 4)
+"""Places of the caveats that hold where no expression is read."""
 
 WORDS: dict[str, tuple[str, str]] = {
     # states
@@ -241,6 +244,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "answers_of": ("minute {from} to {to}, {n} students", "{from}–{to}분, 학생 {n}명"),
     "moments": ("Moments", "순간"),
     "moments_lead": ("Times at which strained or away rose by 30 points or more for a minute. A reason to ask, not a verdict.", "긴장이나 자리 비움이 1분 동안 30점 이상 높아진 때입니다. 판단이 아니라 물어볼 계기입니다."),
+    "moments_lead_presence": ("Times at which away rose by 30 points or more for a minute. A reason to ask, not a verdict.", "자리 비움이 1분 동안 30점 이상 높아진 때입니다. 판단이 아니라 물어볼 계기입니다."),
     "moments_none": ("None so far.", "아직 없습니다."),
     "moment_line": ("{state} rose from {before} to {peak} %", "{state}: {before} %에서 {peak} %로 높아짐"),
     "going_on": ("going on", "진행 중"),
@@ -296,3 +300,9 @@ def words(lang: str) -> dict[str, str]:
     """Return all words in one language, ``"en"`` or ``"ko"``."""
     place = ("en", "ko").index(lang)
     return {name: both[place] for name, both in WORDS.items()}
+
+
+def caveats(lang: str, expressions: bool) -> tuple[str, ...]:
+    """Return how signals are to be read, in one language; fewer where no expression is read."""
+    every = CAVEATS[lang]
+    return every if expressions else tuple(every[place] for place in _OF_PRESENCE_TOO)

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mien.classroom.routes.access import school_of
 from mien.classroom.schemas import CONSENT_VERSION
-from mien.classroom.wording import CAVEATS, words
+from mien.classroom.wording import caveats, words
 
 __all__ = ["WEB", "router"]
 
@@ -32,7 +32,7 @@ def _page(request: Request, name: str) -> HTMLResponse:
         "decision": school.decision,
         "reason": school.decision.reason(lang),
         "settings": school.settings,
-        "caveats": CAVEATS[lang],
+        "caveats": caveats(lang, school.decision.expressions_allowed),
         "consent": CONSENT_VERSION,
         "mapping": school.mapping,
     }

@@ -111,17 +111,26 @@ class Chart {
     });
   }
 
+  // Buttons are kept, so that the focus stays and a screen reader does not lose its place.
   drawLegend() {
-    const newest = this.points[this.points.length - 1];
-    const focused = document.activeElement?.dataset?.state;
-    this.legend.replaceChildren(...this.states().map((state) => {
-      const sample = svg("svg", { viewBox: "0 0 30 10", "aria-hidden": "true" });
-      sample.append(svg("line", { class: `share ${state}`, x1: 1, x2: 29, y1: 5, y2: 5 }));
-      const share = make("b", newest?.percent ? `${newest.percent[state] ?? 0} %` : "–");
-      const flip = () => { this.shown.delete(state) || this.shown.add(state); this.draw(); };
-      return button([sample, WORDS[state], share], flip, { "aria-pressed": this.shown.has(state), "data-state": state });
-    }));
-    if (focused) this.legend.querySelector(`[data-state=${focused}]`)?.focus();
+    const newest = this.points[this.points.length - 1], states = this.states();
+    if ([...this.legend.children].map((one) => one.dataset.state).join() !== states.join()) {
+      this.legend.replaceChildren(...states.map((state) => this.legendButton(state)));
+    }
+    for (const one of this.legend.children) {
+      one.setAttribute("aria-pressed", this.shown.has(one.dataset.state));
+      one.querySelector("b").textContent = newest?.percent ? `${newest.percent[one.dataset.state] ?? 0} %` : "–";
+    }
+  }
+
+  legendButton(state) {
+    const sample = svg("svg", { viewBox: "0 0 30 10", "aria-hidden": "true" });
+    sample.append(svg("line", { class: `share ${state}`, x1: 1, x2: 29, y1: 5, y2: 5 }));
+    const flip = () => {
+      if (!this.shown.delete(state)) this.shown.add(state);
+      this.draw();
+    };
+    return button([sample, WORDS[state], make("b", "")], flip, { "data-state": state });
   }
 
   key(event) {
