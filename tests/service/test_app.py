@@ -357,7 +357,10 @@ def test_the_cloud_is_asked_only_where_we_see_nobody(open_client):
         "source": "rekognition",
     }
     assert cloud.asked == [(48, 48, 3)] * 2
-    assert 'mien_faces_total{source="rekognition"} 2.0' in client.get("/metrics").text
+    counted = client.get("/metrics").text
+    assert 'mien_faces_total{source="rekognition"} 2.0' in counted
+    assert "mien_fallback_requests_total 2.0" in counted
+    assert "mien_pictures_total 2.0" in counted
 
 
 def test_the_cloud_is_not_asked_where_we_are_sure_nor_about_crops_nor_by_analyze(open_client):

@@ -70,3 +70,16 @@ def test_nginx_takes_what_the_service_takes():
     assert f"client_max_body_size {Settings().max_body_bytes >> 20}m;" in text
     assert re.search(r"location = /metrics \{\s+return 404;", text)
     assert text.count("{") == text.count("}")
+
+
+def test_the_largest_pictures_together_fit_into_the_container():
+    compose = read("compose.yaml")
+    (workers,) = re.findall(r'"--workers", "(\d+)"', compose)
+    (jobs,) = re.findall(r'MIEN_SERVICE_JOBS: "(\d+)"', compose)
+    (waiting,) = re.findall(r'MIEN_SERVICE_MAX_WAITING_BYTES: "(\d+)"', compose)
+    (limit_gb,) = re.findall(r"mem_limit: (\d+)g", compose)
+    bytes_a_pixel = 21  # measured: a PNG with transparency, the most costly of what is read
+    own = 150 << 20  # of a worker that has the model open
+    pixels = Settings.model_fields["max_pixels"].default
+    worker = own + 2 * int(waiting) + int(jobs) * bytes_a_pixel * pixels
+    assert int(workers) * worker < int(limit_gb) << 30

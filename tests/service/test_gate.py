@@ -119,6 +119,31 @@ def test_a_name_that_was_made_to_point_here_is_refused_without_keys(open_client,
     assert predict(named, host="localhost").status_code == 403
 
 
+def test_names_are_compared_as_browsers_write_them(open_client):
+    client = open_client(hosts="Mien.Example, ::1", origins="https://School.example")
+    assert predict(client, host="mien.example").status_code == 200
+    assert predict(client, host="[::1]:8000").status_code == 200
+    answer = predict(client, host="mien.example", origin="https://school.example")
+    assert answer.status_code == 200
+
+
+def test_a_probe_is_answered_under_any_name(open_client):
+    client = open_client(hosts="mien.example")
+    assert client.get("/readyz", headers={"host": "10.0.0.7:8000"}).status_code == 200
+    assert client.get("/v1/models", headers={"host": "10.0.0.7:8000"}).status_code == 403
+
+
+def test_an_allowed_page_can_read_why_it_is_refused(open_client, keys):
+    add_key(keys, "page")
+    client = open_client(keys=keys, origins="https://school.example")
+    refused = predict(client, origin="https://school.example", x_api_key="wrong")
+    assert error_of(refused)[:2] == (401, "unauthorized")
+    assert refused.headers["access-control-allow-origin"] == "https://school.example"
+    assert refused.headers["vary"] == "Origin"
+    elsewhere = predict(client, origin="https://evil.example", x_api_key="wrong")
+    assert "access-control-allow-origin" not in elsewhere.headers
+
+
 def test_oversized_headers_and_paths(client):
     assert error_of(predict(client, x_long="x" * 20_000))[:2] == (431, "headers_too_large")
     assert error_of(client.get("/" + "x" * 5000))[:2] == (414, "path_too_long")

@@ -1,5 +1,6 @@
 """`mien serve` as a process: hostile connections, ends in good order, workers that are killed."""
 
+import contextlib
 import os
 import re
 import signal
@@ -92,6 +93,36 @@ def test_hostile_connections_are_ended_and_others_are_served(serve):
     time.sleep(0.2)
     assert still_answers(served)
     assert served.process.poll() is None
+
+
+def test_who_sends_too_much_is_told_so_once_and_may_ask_again(serve):
+    served = serve(max_body_bytes=100_000)
+    with served.connect() as connection:
+        # Like most clients it reads nothing until all of its body is sent.
+        connection.sendall(post(b"x" * 20_000_000))
+        assert status_of(exchange(connection, b"")) == 413
+        answer = exchange(connection, post(PICTURE))
+    assert status_of(answer) == 200
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("endless", [b"X-Last: " + b"x" * 200_000, b"X-1: 2\r\n" * 20_000])
+def test_what_follows_a_body_without_end_is_ended(serve, endless):
+    served = serve()
+    with served.connect() as connection:
+        connection.sendall(
+            b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+        )
+        time.sleep(0.3)
+        started = time.monotonic()
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            for start in range(0, len(endless), 1000):
+                connection.sendall(endless[start : start + 1000])
+                time.sleep(0.001)
+            assert status_of(exchange(connection, b"")) == 431
+    assert time.monotonic() - started < 10  # the time for a body is 15 s
+    assert still_answers(served)
 
 
 def test_a_client_that_closes_its_own_side_is_answered(serve):

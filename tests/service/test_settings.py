@@ -44,6 +44,13 @@ def test_variables_set_every_field(monkeypatch):
         ),
         ("ORIGINS", "https://a.example/page", r"'https://a\.example/page' is no origin"),
         ("ORIGINS", "null", r"'null' is no origin"),
+        ("HOSTS", "faces.example:8000", r"'faces\.example:8000' is no name; expected one without"),
+        ("HOSTS", "https://faces.example", r"'https://faces\.example' is no name"),
+        (
+            "MAX_BODY_BYTES",
+            "300000000",
+            r"MAX_WAITING_BYTES is 268435456, less than one body of MIEN_SERVICE_MAX_BODY_BYTES",
+        ),
         (
             "MAX_PIXELS",
             "60000000",

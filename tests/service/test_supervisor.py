@@ -3,6 +3,8 @@ import sys
 import threading
 import time
 
+import pytest
+
 from mien.service import supervisor as module
 from mien.service.supervisor import Supervisor
 
@@ -19,11 +21,15 @@ def starting(code):
     return start, started
 
 
-def test_processes_that_cannot_live_are_given_up(caplog):
-    start, started = starting("raise SystemExit(3)")
+@pytest.mark.parametrize(
+    ("code", "how"),
+    [("raise SystemExit(3)", "exit code 3"), ("import os; os.abort()", "by signal 6")],
+)
+def test_processes_that_cannot_live_are_given_up(caplog, code, how):
+    start, started = starting(code)
     assert Supervisor(start, 1, drain_s=1).run() == 1
     assert len(started) == module._MOST_EARLY_DEATHS
-    assert "Workers end as soon as they start, with exit code 3; giving up." in caplog.text
+    assert f"Workers end as soon as they start ({how}); giving up." in caplog.text
 
 
 def test_who_does_not_end_in_time_is_killed(monkeypatch, caplog):

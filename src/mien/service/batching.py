@@ -119,8 +119,8 @@ class Batcher:
         crops = [face for faces, _ in wanted for face in faces]
         if not crops:
             return
-        self._observe(len(crops))
         try:
+            self._observe(len(crops))
             answers = iter(self._classify(crops))
             for faces, future in wanted:
                 future.set_result([next(answers) for _ in faces])

@@ -6,7 +6,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json"})
 """Answered without a key: they tell nothing of anyone."""
+
+_PROBED_PATHS = frozenset({"/healthz", "/readyz"})
+"""Answered under any name: what watches a service calls it by an address, which is seldom one of its names."""
 
 _MAX_HEADER_BYTES = 16 << 10
 _MAX_PATH_BYTES = 4 << 10
@@ -82,7 +85,8 @@ class Gate:
                 added = [(b"x-request-id", request_id.encode()), (b"cache-control", b"no-store")]
                 if self._is_draining():
                     added.append((b"connection", b"close"))
-                message["headers"] = [*message.get("headers", ()), *added]
+                present = message.get("headers", ())
+                message["headers"] = [*present, *added, *self._readable_by(headers, present)]
             await send(message)
 
         facts: dict[str, Any] = {}
@@ -115,7 +119,7 @@ class Gate:
         send: Send,
     ) -> None:
         self._check_size(scope)
-        self._check_names(headers)
+        self._check_names(scope["path"], headers)
         if scope["path"] not in OPEN_PATHS and not _is_preflight(scope, headers):
             self._check_caller(headers, facts)
         if scope["method"] != "POST":
@@ -135,7 +139,7 @@ class Gate:
                 f"The headers have more than {_MAX_HEADER_BYTES} bytes together.",
             )
 
-    def _check_names(self, headers: Mapping[str, str]) -> None:
+    def _check_names(self, path: str, headers: Mapping[str, str]) -> None:
         """Keep out pages of the web that a browser on this machine happens to show.
 
         Without keys a page could otherwise reach what only listens here: by its own name, made to point at 127.0.0.1, or
@@ -143,7 +147,7 @@ class Gate:
         """
         host = _name_of(headers.get("host", ""))
         allowed = self._settings.hosts or (None if self._keys else _OWN_NAMES)
-        if allowed is not None and host not in allowed:
+        if allowed is not None and host not in allowed and path not in _PROBED_PATHS:
             raise Problem(
                 403,
                 "host_not_allowed",
@@ -182,6 +186,17 @@ class Gate:
                 {"retry-after": str(max(1, round(wait_s + 0.5)))},
             )
 
+    def _readable_by(
+        self, headers: Mapping[str, str], present: Iterable[tuple[bytes, bytes]]
+    ) -> list[tuple[bytes, bytes]]:
+        """Let an allowed page read what is refused here, before the answers that CORS is seen to for."""
+        origin = headers.get("origin")
+        if origin not in self._settings.origins or any(
+            name.lower() == b"access-control-allow-origin" for name, _ in present
+        ):
+            return []
+        return [(b"access-control-allow-origin", origin.encode()), (b"vary", b"Origin")]
+
     def _write_down(
         self, scope: Scope, request_id: str, status: int, seconds: float, facts: Mapping[str, Any]
     ) -> None:
@@ -213,7 +228,7 @@ def _headers(scope: Scope) -> dict[str, str]:
 def _name_of(host: str) -> str:
     """Return a Host header without its port."""
     if host.startswith("["):
-        return host[1:].partition("]")[0]
+        return host[1:].partition("]")[0].lower()
     return host.partition(":")[0].lower()
 
 

@@ -11,7 +11,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 __all__ = ["MOST_HEADER_BYTES", "GuardedProtocol", "guarded_protocol"]
 
 MOST_HEADER_BYTES = 64 << 10
-"""A connection that sends more before its headers end is closed: neither httptools nor uvicorn counts."""
+"""A connection that sends more without ending its headers, or without a byte of its body, is closed: neither httptools nor
+uvicorn counts, and what follows the last chunk of a body would be kept without end."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -23,7 +24,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._patience: asyncio.TimerHandle | None = None
-        self._header_bytes: int | None = 0  # None while no headers are awaited
+        self._unheard_bytes = 0  # since headers ended or a body went on
+        self._is_heard = False
+        self._has_body_to_come = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Turn away what is too much."""
@@ -43,18 +46,18 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes before the headers end."""
+        """Count what is neither the end of headers nor a body."""
         if self.transport.is_closing():
             return
+        self._is_heard = False
         super().data_received(data)
-        if self._header_bytes is not None and not self.transport.is_closing():
-            self._header_bytes += len(data)
-            if self._header_bytes > MOST_HEADER_BYTES:
-                self._refuse(
-                    431,
-                    "headers_too_large",
-                    f"The headers have more than {MOST_HEADER_BYTES} bytes.",
-                )
+        self._unheard_bytes = 0 if self._is_heard else self._unheard_bytes + len(data)
+        if self._unheard_bytes > MOST_HEADER_BYTES:
+            self._refuse(
+                431,
+                "headers_too_large",
+                f"The headers have more than {MOST_HEADER_BYTES} bytes.",
+            )
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Answer a client that only closes its own side once it has sent its request."""
@@ -67,11 +70,28 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Hand the request on; its body has a time limit of its own."""
         self._stop_waiting()
-        self._header_bytes = None
+        self._is_heard = self._has_body_to_come = True
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        self._is_heard = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Wait for the next request, if this one was answered before its body had come."""
+        self._is_heard = True
+        self._has_body_to_come = False
+        super().on_message_complete()
+        if self.cycle.response_complete and not self.transport.is_closing():
+            self._wait_for_headers()
+
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Wait for the next request, or for the rest of this one's body.
+
+        The rest is dropped as it comes. Closing instead would reset the connection, and with it take back an answer that
+        the client has not read yet: it would never learn that its body was too large.
+        """
         super().on_response_complete()
         if self.cycle.response_complete and not self.transport.is_closing():
             self._wait_for_headers()
@@ -82,7 +102,6 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _wait_for_headers(self) -> None:
         self._stop_waiting()
-        self._header_bytes = 0
         self._patience = self.loop.call_later(self.patience_s, self._give_up)
 
     def _stop_waiting(self) -> None:
@@ -94,9 +113,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refuse(408, "too_slow", f"No whole request arrived within {self.patience_s:g} s.")
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        """Answer without the application, and close."""
+        """Answer without the application, and close; what was answered already is only closed."""
         self._stop_waiting()
         if self.transport.is_closing():
+            return
+        if self._has_body_to_come and self.cycle.response_started:
+            self.transport.close()
             return
         body = json.dumps({"error": {"code": code, "message": message}}).encode()
         self.transport.write(

@@ -134,7 +134,8 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return (
-            tuple(word.strip() for word in value.split(",") if word.strip())
+            # Browsers write names in small letters, whatever was typed.
+            tuple(word.strip().lower() for word in value.split(",") if word.strip())
             if isinstance(value, str)
             else value
         )
@@ -154,6 +155,16 @@ class Settings(BaseSettings):
                     "Every page of the web at once (*) is not accepted"
                 )
         return origins
+
+    @field_validator("hosts")
+    @classmethod
+    def _only_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not _is_name(host):
+                raise ValueError(
+                    f"'{host}' is no name; expected one without scheme and port, such as faces.example"
+                )
+        return hosts
 
     @field_validator("max_pixels")
     @classmethod
@@ -190,8 +201,14 @@ def check_safe(settings: Settings) -> None:
     """Refuse what would let strangers in.
 
     Raises:
-        ConfigError: If the address is not this machine's own and there are no keys, or others may write the keys.
+        ConfigError: If the address is not this machine's own and there are no keys, or others may write the keys; or if a
+            body that is let in would never find room.
     """
+    if settings.max_waiting_bytes < settings.max_body_bytes:
+        raise ConfigError(
+            f"{PREFIX}MAX_WAITING_BYTES is {settings.max_waiting_bytes}, less than one body of {PREFIX}MAX_BODY_BYTES, "
+            f"{settings.max_body_bytes}: the largest bodies would be refused for ever. Raise the one or lower the other"
+        )
     if settings.keys is not None:
         _check_keys_file(settings.keys)
     if is_loopback(settings.host):
@@ -215,6 +232,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _is_name(host: str) -> bool:
+    if ":" not in host:
+        return "/" not in host
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_keys_file(path: Path) -> None:

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 0.1
 _STABLE_S = 5.0
-"""A worker that ended sooner after its start is started again only after a pause."""
+"""A worker that ended sooner after its start could not live; so many of them, one after the other, and we give up."""
 _MOST_EARLY_DEATHS = 5
 _GRACE_S = 2.0
 """After the drain time, before what is left is killed."""
@@ -84,11 +84,11 @@ class Supervisor:
                 continue
             _close_pipe(worker)
             is_early = time.monotonic() - since < _STABLE_S
-            self._num_early_deaths = self._num_early_deaths + 1 if is_early and code >= 0 else 0
+            self._num_early_deaths = (
+                self._num_early_deaths + 1 if is_early and code != -signal.SIGKILL else 0
+            )
             if self._num_early_deaths >= _MOST_EARLY_DEATHS:
-                logger.error(
-                    "Workers end as soon as they start, with exit code %d; giving up.", code
-                )
+                logger.error("Workers end as soon as they start (%s); giving up.", _how(code))
                 return False
             logger.warning("Worker %d ended (%s); another one starts.", worker.pid, _how(code))
             self._fill(place)

@@ -127,6 +127,7 @@ def compatibility_routes(engine: Engine, settings: Settings, metrics: Metrics) -
             except InputError as error:
                 raise Problem(422, "not_analyzed", str(error)) from None
         request.scope["state"]["facts"]["faces"] = len(records)
+        metrics.pictures.inc()
         metrics.faces.labels("mien").inc(len(records))
         return json_response({"results": records})
 
@@ -141,6 +142,10 @@ def compatibility_routes(engine: Engine, settings: Settings, metrics: Metrics) -
         async with within(settings.timeout_s):
             answer = await engine.answer(data)
         request.scope["state"]["facts"]["faces"] = len(answer.faces)
+        metrics.pictures.inc()
+        if answer.asked:
+            metrics.fallbacks.inc()
+            request.scope["state"]["facts"]["fallback"] = 1
         if not answer.faces:
             return json_response({"emotion": "", "source": "mien"})
         face, source = answer.faces[0]
