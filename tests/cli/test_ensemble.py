@@ -2,7 +2,6 @@ import pytest
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.data.synthetic import draw_faces
 from mien.errors import InputError
 from mien.labels import FER2013
 from mien.modelfile import Head, ModelInfo
@@ -43,7 +42,6 @@ def test_an_ensemble_is_written_and_scored(runs, tmp_path):
     assert "2 networks (run-0, run-1)" in done.output
     _, info = load_network(out)
     assert info.name == "pair"
-    assert len(draw_faces(1, seed=0)) == 1
     scored = runner.invoke(
         app, ["evaluate", str(out), "--data", "synthetic:60", "--json", str(tmp_path / "row.json")]
     )
@@ -58,3 +56,10 @@ def test_out_must_be_a_safetensors_file(runs, tmp_path):
             ["ensemble", *runs, "--out", str(tmp_path / "pair.onnx")],
             catch_exceptions=False,
         )
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(runs, tmp_path):
+    (tmp_path / "file").write_text("")
+    out = str(tmp_path / "file" / "pair.safetensors")
+    with pytest.raises(InputError, match=r"--out .*pair\.safetensors cannot be written: "):
+        runner.invoke(app, ["ensemble", *runs, "--out", out], catch_exceptions=False)

@@ -71,6 +71,15 @@ def test_sound_ones_are_shown_alone(data, tiny_model_path):
     assert "votes: happiness" not in shown
 
 
+def test_without_such_a_mistake_no_sheet_is_written(data, tiny_model_path, tmp_path):
+    # All brighter faces are voted happiness, so every mistake there is has a doubt.
+    arguments = ("--data", data, "--protocol", "ferplus", "--doubtful", "-o", "none.png")
+    done = invoke(tiny_model_path, *arguments)
+    assert done.exit_code == 0, done.output
+    assert "There is no such mistake, so none.png is not written." in done.output
+    assert not (tmp_path / "none.png").exists()
+
+
 def test_what_a_user_can_mend_is_one_line(data, tiny_model_path):
     cases = [
         (("p.npz", "--data", data), "There are no predictions in p.npz"),

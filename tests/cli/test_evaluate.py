@@ -201,6 +201,14 @@ def test_slices_are_shown_in_full_with_columns_of_one_s_own(data, tmp_path):
     assert "by chance" not in in_short.output
 
 
+@pytest.mark.usefixtures("run_folder")
+def test_slices_without_groups_that_are_large_enough_say_so(data):
+    shown = " ".join(invoke("runs/a", "--data", data, "--slices").output.split())
+    assert "none has two groups that are large enough. Lower --min-group" in shown
+    assert "by chance" not in shown
+    assert "(–––)" not in shown  # the interval of a class without faces
+
+
 def test_the_default_of_small_groups_is_that_of_slices():
     import inspect
 
@@ -285,6 +293,10 @@ def test_the_uniform_prior_stands_in_heading_command_and_row(run_folder, data, t
     angry = [sum(line[0] for line in one["scores"]["confusion"]) for one in (plain, row)]
     assert angry[1] <= angry[0]  # the frequent label is answered no more often than before
     assert row["scores"]["calibrated"]["nll"] != plain["scores"]["calibrated"]["nll"]
+    from mien.evaluation.predictions import read_predictions
+
+    invoke(*command[:-2], "--predictions", tmp_path / "p.npz")
+    assert read_predictions(tmp_path / "p.npz")[0].model == "untrained, uniform prior"
 
 
 @pytest.mark.usefixtures("run_folder")

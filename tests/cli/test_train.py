@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -107,3 +108,36 @@ def test_a_user_error_is_one_line_and_exit_2(recipe):
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert "'train.epoch' is no setting. Did you mean epochs?" in done.stderr
+
+
+OWN = {"happy": "smiling", "surprise": "gaping", "angry": "frowning"}
+
+
+@pytest.fixture
+def own_folder(tmp_path):
+    """Drawn faces that no other test has seen, under labels of one's own: 12 each to train, 3 each to test."""
+    from mien.data.synthetic import draw_faces
+    from mien.images import write
+
+    faces = draw_faces(15 * 7, seed=1, size=24)
+    for theirs, ours in OWN.items():
+        rows = [i for i, label in enumerate(faces.labels) if faces.label_names[label] == theirs]
+        for place, row in enumerate(rows):
+            folder = tmp_path / "own" / ("train" if place < 12 else "test") / ours
+            folder.mkdir(parents=True, exist_ok=True)
+            write(folder / f"{row}.png", faces.images[row][:, :, None].repeat(3, axis=2))
+    return tmp_path / "own"
+
+
+@pytest.mark.slow
+def test_the_recipe_for_own_labels_takes_over_the_network_of_its_weights(recipe, own_folder):
+    from mien.models.weights import load_network
+
+    invoke(recipe)
+    shipped = Path(__file__).parents[2] / "recipes/finetune.toml"
+    options = ("-o", "init=runs/tiny", "-o", "data.size=24", "-o", "train.epochs=1")
+    invoke(shipped, *options, "--data", own_folder, "--out", "own-run")
+    _, info = load_network(Path("own-run"))
+    assert info.heads[0].labels == ("frowning", "gaping", "smiling")
+    assert info.options == {"widths": [8], "depths": [1]}  # of the weights: the recipe names none
+    assert json.loads((Path("own-run") / "run.json").read_text())["num_train"] == 30  # of 36

@@ -115,6 +115,22 @@ def test_values_and_seeds_may_be_added(open_again, write_study_file):
     assert states.count("ended") == 1
 
 
+def test_a_label_may_not_come_to_mean_other_settings(open_again, write_study_file):
+    study = write_study_file().read_text().partition("[[factors]]")[0]
+    levels = """[[factors]]
+name = "width"
+[factors.levels]
+"narrow" = { "model.options.width" = 16 }
+"wide" = { "model.options.width" = 32 }
+"""
+    ledger = open_again(load_design(write_study_file(study + levels)))
+    ledger.finish(ledger.claim(ALL), RESULT)
+    ledger.close()
+    changed = load_design(write_study_file(study + levels.replace("32", "64")))
+    with pytest.raises(ConfigError, match=r"runs of the value 'wide' were made with .*32.* .*64"):
+        open_again(changed)
+
+
 CHILD = """
 import sys, time
 from pathlib import Path

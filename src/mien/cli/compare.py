@@ -127,13 +127,15 @@ def _rates(one: Comparison) -> Table:
 
 
 def _recalls(one: Comparison) -> Table:
+    from rich.markup import escape
+
     from mien.cli.result_tables import plain_table
     from mien.evaluation.intervals import percent
 
     table = plain_table("recall, %", "n", "A", "B", "A - B")
     for label, (n, a, b) in one.recalls.items():
         gap = "–" if a is None or b is None else f"{100 * (a - b):+.1f}"
-        table.add_row(label, f"{n:,}", percent(a), percent(b), gap)
+        table.add_row(escape(label), f"{n:,}", percent(a), percent(b), gap)
     return table
 
 

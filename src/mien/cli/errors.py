@@ -72,7 +72,9 @@ def errors(  # noqa: PLR0913 - each option of the command is an argument
     shown = [one for one in mistakes.found if doubtful is None or bool(one.doubts) == doubtful]
     title = f"{answers.model} on {answers.protocol}: mistakes"
     _show(Console(highlight=False), mistakes, shown[:_LISTED], title)
-    if output is not None:
+    if output is not None and not shown:
+        typer.echo(f"There is no such mistake, so {output} is not written.", err=True)
+    elif output is not None:
         _write(output, mistakes, shown[:count], dataset, title)
 
 
@@ -103,14 +105,15 @@ def _show(console: Console, mistakes: Mistakes, listed: list[Mistake], title: st
         f"[bold]{escape(title)}[/]: {total:,} on {mistakes.n:,} pictures ({total / mistakes.n:.1%})"
     )
     confused = [f"{truth} → {answer} {n:,}" for (truth, answer), n in mistakes.confusions.items()]
-    console.print(f"most often: {escape(' · '.join(confused[:6]))}")
     if total:
+        console.print(f"most often: {escape(' · '.join(confused[:6]))}")
         console.print(
             f"labels in doubt: {mistakes.doubtful:,} of the mistakes ({mistakes.doubtful / total:.0%})"
         )
     for doubt, n in sorted(mistakes.counts.items(), key=lambda item: -item[1]):
         console.print(f"  {n:>5,}  {doubt}: {DOUBTS[doubt]}")
-    console.print(_table(listed))
+    if listed:
+        console.print(_table(listed))
 
 
 def _table(listed: list[Mistake]) -> Table:

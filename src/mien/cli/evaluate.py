@@ -129,7 +129,9 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
         write_rows(rows, json)
         typer.echo(f"rows: {json}", err=True)
     if predictions is not None:
-        kept = [keep_predictions(result, dataset, opened.facts) for result in results]
+        # Under another prior they are other answers: `mien compare` must not call them by the same name.
+        facts = {**opened.facts, "name": name}
+        kept = [keep_predictions(result, dataset, facts) for result in results]
         _write_predictions([replace(one, rows=numbers[one.rows]) for one in kept], predictions)
     if report is not None:
         from mien.evaluation.report import write_report

@@ -34,11 +34,11 @@ def show_result(
 
     scores = result.scores
     console.print(
-        f"\n[bold]{name}[/] on [bold]{result.protocol}[/] · {scores.n:,} faces · views: {result.views}"
+        f"\n[bold]{escape(name)}[/] on [bold]{result.protocol}[/] · {scores.n:,} faces · views: {result.views}"
     )
     if scores.collapsed is not None:
         console.print(
-            f"[bold]Collapsed to one class:[/] nearly every face is called {scores.collapsed}. "
+            f"[bold]Collapsed to one class:[/] nearly every face is called {escape(scores.collapsed)}. "
             "Its accuracy is that class's share of the data; the network has learned nothing else."
         )
     if test_runs is not None:
@@ -67,6 +67,11 @@ def show_result(
 def _show_slices_in_full(console: Console, slices: Sequence[Slice]) -> None:
     from mien.evaluation.slices import UNMEASURED
 
+    if not slices:
+        console.print(
+            "No slice is shown: none has two groups that are large enough. Lower --min-group, or score more faces."
+        )
+        return
     console.print(slices_table(slices))
     console.print(
         "by chance: how often groups of these sizes, drawn at random, differ as widely. "
@@ -155,10 +160,10 @@ def _classes_table(scores: Scores) -> Table:
 
     table = plain_table("class", "n", "recall %", "", "precision %", "F1 %")
     for label, one in scores.per_class().items():
-        low, high = one["recall_interval"] or (None, None)
-        interval = f"({percent(low)}–{percent(high)})"
+        ends = one["recall_interval"]
+        interval = "" if ends is None else f"({percent(ends[0])}–{percent(ends[1])})"
         table.add_row(
-            label,
+            escape(label),
             f"{one['n']:,}",
             percent(one["recall"]),
             interval,

@@ -7,6 +7,7 @@ result, then the lease back. A process may die between any two of them.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,7 +189,8 @@ def open_ledger(design: Design, data_hash: str, folder: Path, storage: str = "")
         storage: ``"postgresql://…"`` for several machines; empty for a journal in the folder.
 
     Raises:
-        ConfigError: If the study was begun with something else frozen, or the storage cannot be used.
+        ConfigError: If the study was begun with something else frozen or with other settings under the same label, or
+            the storage cannot be used.
         MissingExtraError: If Optuna or PostgreSQL's driver is not installed.
     """
     opened, leases = open_storage(design.name, folder, storage)
@@ -216,7 +218,24 @@ def open_ledger(design: Design, data_hash: str, folder: Path, storage: str = "")
             f"{', '.join(changed)} (frozen as {frozen_hash(begun)}; this one is {frozen_hash(frozen)}). "
             "Put back what was changed, or choose another --out."
         )
-    return Ledger(study, opened, leases, design)
+    ledger = Ledger(study, opened, leases, design)
+    try:
+        _refuse_changed_values(ledger, design, str(folder))
+    except ConfigError:
+        leases.close()
+        raise
+    return ledger
+
+
+def _refuse_changed_values(ledger: Ledger, design: Design, folder: str) -> None:
+    """Runs are found by the label of their value: a label that now makes other settings would pass off old results as its own."""
+    asked = {point.label: json.loads(json.dumps(point.settings)) for point in design.points()}
+    for run in ledger.runs():
+        if run.point.label in asked and run.point.settings != asked[run.point.label]:
+            raise ConfigError(
+                f"{folder}: runs of the value '{run.point.label}' were made with {dict(run.point.settings)}, and it now "
+                f"stands for {asked[run.point.label]}. Give the new settings a label of their own, or choose another --out."
+            )
 
 
 def _as_run(trial: FrozenTrial) -> Run:

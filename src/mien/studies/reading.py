@@ -60,21 +60,45 @@ def load_design(path: Path, overrides: Sequence[str] = ()) -> Design:
     return design
 
 
-_TOP = (
-    *("name", "question", "base", "design", "factors", "seeds", "score", "num_points", "pruning"),
-    *("note", "published"),
-)
+_TOP = {
+    **dict.fromkeys(("name", "question", "base", "design", "score", "pruning", "note"), str),
+    **dict.fromkeys(("factors", "seeds", "published"), list),
+    "num_points": int,
+}
+_FACTOR = {
+    "name": str,
+    "setting": str,
+    "values": list,
+    "levels": dict,
+    "low": (int, float),
+    "high": (int, float),
+    "log": bool,
+}
+_PUBLISHED = {"label": str, "accuracy": (int, float), "said": str, "source": str}
+_KINDS = {str: "text", list: "a list", dict: "a table", bool: "true or false"}
 _NEEDED = ("question", "base", "design", "factors", "seeds")
 
 
 def _check_keys(
-    table: Mapping[str, Any], known: Sequence[str], needed: Sequence[str], path: Path, inside: str
+    table: Mapping[str, Any],
+    known: Mapping[str, Any],
+    needed: Sequence[str],
+    path: Path,
+    inside: str,
 ) -> None:
-    for key in table:
+    if not isinstance(table, Mapping):
+        raise ConfigError(
+            f"{path}: {inside[:-1]} holds {table!r}; expected [[{inside[:-1]}]] tables."
+        )
+    for key, value in table.items():
         if key not in known:
             raise ConfigError(
-                f"{path}: '{inside}{key}' is nothing that a study has.{suggestion(key, known)} "
+                f"{path}: '{inside}{key}' is nothing that a study has.{suggestion(key, list(known))} "
                 f"Known: {', '.join(known)}."
+            )
+        if not isinstance(value, known[key]):
+            raise ConfigError(
+                f"{path}: '{inside}{key}' is {value!r}; expected {_KINDS.get(known[key], 'a number')}."
             )
     for key in needed:
         if key not in table:
@@ -82,11 +106,15 @@ def _check_keys(
 
 
 def _factor(entry: Mapping[str, Any], sampled: bool, path: Path) -> Factor:
-    known = ("name", "setting", "values", "levels", "low", "high", "log")
-    _check_keys(entry, known, ["name"], path, "factors.")
+    _check_keys(entry, _FACTOR, ["name"], path, "factors.")
     name = entry["name"]
     if "levels" in entry:
         given = entry["levels"]
+        for label, settings in given.items():
+            if not isinstance(settings, Mapping):
+                raise ConfigError(
+                    f"{path}: the level '{label}' of '{name}' is {settings!r}; expected a table of settings."
+                )
         levels = tuple(Level(label=label, settings=dict(given[label])) for label in given)
     elif "setting" in entry:
         setting = entry["setting"]
@@ -118,7 +146,7 @@ def _factor(entry: Mapping[str, Any], sampled: bool, path: Path) -> Factor:
 
 
 def _published(entry: Mapping[str, Any], path: Path) -> Published:
-    _check_keys(entry, ("label", "accuracy", "said", "source"), ["said"], path, "published.")
+    _check_keys(entry, _PUBLISHED, ["said"], path, "published.")
     return Published(**entry)
 
 
@@ -130,6 +158,9 @@ def _check(design: Design) -> None:
         "pruning is " + repr(design.pruning) + "; expected none or median": design.pruning
         not in ("none", "median"),
         "seeds are empty; give at least one, better three": not design.seeds,
+        f"seeds are {list(design.seeds)}; expected whole numbers of 0 or more": not all(
+            type(seed) is int and seed >= 0 for seed in design.seeds
+        ),
         "a seed stands there twice": len(set(design.seeds)) != len(design.seeds),
         "there is no factor to study": not design.factors,
         "num_points is missing: how many combinations is the sampler to draw?": design.is_sampled
