@@ -135,6 +135,12 @@ def opened(browser, page, tab="photo"):
     wait_for(lambda: browser.find_element("id", f"mien-{tab}").is_displayed())
 
 
+def choose_korean(browser):
+    """By script, since one of Gradio's notices may lie over the switch for some seconds."""
+    switch = browser.find_element("css selector", "#mien-language input[value=ko]")
+    browser.execute_script("arguments[0].click()", switch)
+
+
 def upload(browser, tab, path):
     field = f"#mien-{tab} input[type=file]"
     wait_for(lambda: browser.find_elements("css selector", field))[0].send_keys(str(path))
@@ -164,7 +170,7 @@ def test_an_uploaded_photo_gets_its_expression_in_both_languages(browser, page, 
     assert english == display_name(face.answer, "en")
     shown = text_of(browser, "#mien-photo-words .mien-face li.is-best span:last-child")
     assert shown == f"{face.confidence:.0%}".replace("%", " %")
-    browser.find_element("css selector", "#mien-language input[value=ko]").click()
+    choose_korean(browser)
     korean = wait_for(lambda: text_of(browser, answer) != english and text_of(browser, answer))
     assert korean == display_name(face.answer, "ko")
     tabs = [tab.text for tab in browser.find_elements("css selector", "button[role=tab]")]
@@ -253,7 +259,7 @@ def test_a_recording_gives_a_table_a_film_and_a_timeline(browser, page, clip, re
     film = cv2.VideoCapture(str(downloads / "clip-annotated.mp4"))
     assert film.get(cv2.CAP_PROP_FRAME_COUNT) == 20
     film.release()
-    browser.find_element("css selector", "#mien-language input[value=ko]").click()
+    choose_korean(browser)
     wait_for(lambda: "장면 20개 가운데" in text_of(browser, "#mien-video-words"))
     check_quiet(browser)
 
