@@ -170,7 +170,9 @@ def test_every_direct_dependency_has_a_tested_version():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     names = {
-        re.split(r"[<>=\[ ;]", line)[0].lower().replace("_", "-") for group in groups for line in group
+        re.split(r"[<>=\[ ;]", line)[0].lower().replace("_", "-")
+        for group in groups
+        for line in group
     } - {"mien"}
     tested = [
         line.split("==")
@@ -183,7 +185,11 @@ def test_every_direct_dependency_has_a_tested_version():
 
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow"}  # where the two names differ
 ONLY_WHERE_INSTALLED = {"torchvision"}  # used when it is there, never asked for
-PART_OF = {"starlette": "fastapi", "pydantic": "fastapi", "botocore": "boto3"}  # and of its interface
+PART_OF = {
+    "starlette": "fastapi",
+    "pydantic": "fastapi",
+    "botocore": "boto3",
+}  # and of its interface
 
 
 def test_everything_imported_is_declared():
@@ -198,7 +204,9 @@ def test_everything_imported_is_declared():
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.partition(".")[0])
     foreign = imported - set(sys.stdlib_module_names) - {"mien"} - ONLY_WHERE_INSTALLED
-    needed = {PART_OF.get(name, DISTRIBUTIONS.get(name, name)).replace("_", "-") for name in foreign}
+    needed = {
+        PART_OF.get(name, DISTRIBUTIONS.get(name, name)).replace("_", "-") for name in foreign
+    }
     assert needed <= {name.replace("_", "-") for name in declared}
 
 
