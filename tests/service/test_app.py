@@ -172,7 +172,6 @@ def test_the_smallest_faces_beyond_the_limit_are_counted(open_client):
         ({"max_pictures": 1}, {"files": [("file", DARK)] * 2}, (413, "too_many_pictures", "2 pictures")),
         ({}, {"json": {"picture": "http://127.0.0.1/x"}}, (422, "no_picture", "addresses and paths are not followed")),
         ({"timeout_s": 1e-6}, {"content": DARK, "headers": PNG}, (503, "took_too_long", "1e-06 s")),
-        ({"max_waiting_bytes": 1 << 20}, {"content": b"x" * (1 << 21), "headers": PNG}, (503, "busy", "memory")),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/v1/predict", "/v1/predict/faces"])
