@@ -14,13 +14,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import InputError, MissingExtraError
+from mien.errors import InputError
 from mien.evaluation.calibration import softmax
 from mien.evaluation.metrics import reliability, risk_coverage
+from mien.evaluation.plots_canvas import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    VERMILION,
+    column_of,
+    new_figure,
+    plain_axes,
+    save_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = [
     "confusion_picture",
@@ -30,8 +40,6 @@ __all__ = [
     "reliability_picture",
 ]
 
-_BLUE, _VERMILION, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#6b7280"
-_INK, _FAINT = "#1f2933", "#d9dee4"
 _DPI = 150
 
 
@@ -53,7 +61,7 @@ def confusion_picture(
     actual = confusion.sum(axis=1)
     shares = confusion / np.maximum(actual, 1)[:, None]
     side = 2.2 + 0.72 * len(labels)
-    figure = _figure(side + 0.9, side)
+    figure = new_figure(side + 0.9, side, _DPI)
     axes = figure.add_subplot()
     shade = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(*confusion.shape):
@@ -66,7 +74,7 @@ def confusion_picture(
             va="center",
             fontsize=9,
             fontweight="bold" if row == column else "normal",
-            color="white" if share > 0.55 else _INK if confusion[row, column] else _GREY,
+            color="white" if share > 0.55 else INK if confusion[row, column] else GREY,
         )
     axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(
@@ -84,7 +92,7 @@ def confusion_picture(
     bar = figure.colorbar(shade, ax=axes, fraction=0.04, pad=0.03)
     bar.set_label("share of the true class")
     bar.outline.set_visible(False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def reliability_picture(
@@ -107,17 +115,17 @@ def reliability_picture(
         MissingExtraError: If matplotlib is not installed.
         InputError: If the file cannot be written.
     """
-    figure = _figure(5.6, 6.4)
+    figure = new_figure(5.6, 6.4, _DPI)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
     upper.plot(
-        [0, 1], [0, 1], color=_GREY, linewidth=1, linestyle=":", label="confidence = accuracy"
+        [0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="confidence = accuracy"
     )
     stages = [
-        ("before (T = 1)", 1.0, _VERMILION, "s", "--"),
-        (f"after (T = {temperature:.2f})", temperature, _BLUE, "o", "-"),
+        ("before (T = 1)", 1.0, VERMILION, "s", "--"),
+        (f"after (T = {temperature:.2f})", temperature, BLUE, "o", "-"),
     ]
     if temperature == 1:
-        stages = [("not calibrated (T = 1)", 1.0, _BLUE, "o", "-")]
+        stages = [("not calibrated (T = 1)", 1.0, BLUE, "o", "-")]
     for name, value, colour, marker, line in stages:
         probs = softmax(logits, value)
         bins = reliability(probs, targets)
@@ -144,9 +152,9 @@ def reliability_picture(
     upper.legend(frameon=False, loc="upper left")
     lower.set(xlabel="confidence", ylabel="pictures")
     for axes in (upper, lower):
-        _plain(axes)
+        plain_axes(axes)
     _title(upper, title)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def coverage_picture(
@@ -165,25 +173,25 @@ def coverage_picture(
         InputError: If the file cannot be written.
     """
     coverage, risk = risk_coverage(probs.max(axis=1), probs.argmax(axis=1) == targets)
-    figure = _figure(5.6, 3.8)
+    figure = new_figure(5.6, 3.8, _DPI)
     axes = figure.add_subplot()
     axes.axhline(
         100 * (1 - risk[-1]),
-        color=_GREY,
+        color=GREY,
         linewidth=1,
         linestyle=":",
         label="answering every picture",
     )
     axes.plot(
-        100 * coverage, 100 * (1 - risk), color=_BLUE, linewidth=1.7, label="answering the surest"
+        100 * coverage, 100 * (1 - risk), color=BLUE, linewidth=1.7, label="answering the surest"
     )
     axes.set(
         xlim=(0, 100), ylim=(None, 101), xlabel="answered, % of the pictures", ylabel="accuracy, %"
     )
     axes.legend(frameon=False, loc="upper right")
-    _plain(axes)
+    plain_axes(axes)
     _title(axes, f"{title}: AURC {risk.mean():.3f}")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def faces_picture(
@@ -212,21 +220,21 @@ def faces_picture(
         raise InputError("There are no faces to draw; give at least one.")
     columns = min(8, len(faces))
     lines = -(-len(faces) // columns)
-    figure = _figure(1.45 * columns, 1.85 * lines + 0.5)
+    figure = new_figure(1.45 * columns, 1.85 * lines + 0.5, _DPI)
     cells = np.atleast_1d(figure.subplots(lines, columns)).ravel()
     for axes in cells[len(faces) :]:
         axes.set_visible(False)
     for axes, face, target, chances in zip(cells, faces, targets, probs, strict=False):
         guess = int(chances.argmax())
         right = guess == target
-        colour = _BLUE if right else _VERMILION
+        colour = BLUE if right else VERMILION
         axes.imshow(face, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set(
             color=colour, linewidth=1.2 if right else 2.6, linestyle="-" if right else "--"
         )
-        axes.set_title(f"true: {labels[target]}", fontsize=8, color=_INK, pad=3)
+        axes.set_title(f"true: {labels[target]}", fontsize=8, color=INK, pad=3)
         axes.set_xlabel(
             f"{'✓' if right else '✗'} {labels[guess]} {chances[guess]:.0%}",
             fontsize=8,
@@ -235,8 +243,8 @@ def faces_picture(
             labelpad=3,
         )
     figure.get_layout_engine().set(w_pad=0.06, hspace=0.01)  # type: ignore[call-arg, union-attr]
-    figure.suptitle(title, x=0.012, ha="left", fontsize=11, fontweight="bold", color=_INK)
-    _save(figure, path)
+    figure.suptitle(title, x=0.012, ha="left", fontsize=11, fontweight="bold", color=INK)
+    save_figure(figure, path)
 
 
 def curves(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
@@ -255,25 +263,25 @@ def curves(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
     """
     if not rows:
         raise InputError("There are no epochs to draw; expected one row of metrics at least.")
-    epochs = _column(rows, "epoch")
-    figure = _figure(7.6, 6.6)
+    epochs = column_of(rows, "epoch")
+    figure = new_figure(7.6, 6.6, _DPI)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.7, 1))
     score, rate = upper.twinx(), lower.twinx()
-    _line(upper, epochs, _column(rows, "train_loss"), _VERMILION, "--", "training loss")
-    _line(upper, epochs, _column(rows, "valid_loss"), _VERMILION, "-", "validation loss")
-    _line(score, epochs, 100 * _column(rows, "train_accuracy"), _BLUE, "--", "training accuracy")
-    _line(score, epochs, 100 * _column(rows, "valid_accuracy"), _BLUE, "-", "validation accuracy")
-    _line(lower, epochs, 100 * _column(rows, "valid_macro_f1"), _GREEN, "-", "validation macro-F1")
-    _line(rate, epochs, _column(rows, "lr"), _GREY, ":", "learning rate")
+    _line(upper, epochs, column_of(rows, "train_loss"), VERMILION, "--", "training loss")
+    _line(upper, epochs, column_of(rows, "valid_loss"), VERMILION, "-", "validation loss")
+    _line(score, epochs, 100 * column_of(rows, "train_accuracy"), BLUE, "--", "training accuracy")
+    _line(score, epochs, 100 * column_of(rows, "valid_accuracy"), BLUE, "-", "validation accuracy")
+    _line(lower, epochs, 100 * column_of(rows, "valid_macro_f1"), GREEN, "-", "validation macro-F1")
+    _line(rate, epochs, column_of(rows, "lr"), GREY, ":", "learning rate")
     for axes, name, colour in (
-        (upper, "loss", _VERMILION),
-        (score, "accuracy, %", _BLUE),
-        (lower, "macro-F1, %", _GREEN),
-        (rate, "learning rate", _GREY),
+        (upper, "loss", VERMILION),
+        (score, "accuracy, %", BLUE),
+        (lower, "macro-F1, %", GREEN),
+        (rate, "learning rate", GREY),
     ):
         axes.set_ylabel(name, color=colour)
         axes.tick_params(axis="y", colors=colour)
-        _plain(axes)
+        plain_axes(axes)
     for axes in (score, rate):
         axes.grid(visible=False)
     rate.set_ylim(bottom=0)
@@ -291,14 +299,7 @@ def curves(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
             fontsize=8.5,
         )
     _title(upper, title, pad=28)
-    _save(figure, path)
-
-
-def _column(rows: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float64]:
-    values = np.array(
-        [row.get(key, np.nan) if row.get(key) is not None else np.nan for row in rows], np.float64
-    )
-    return np.where(np.isfinite(values), values, np.nan)
+    save_figure(figure, path)
 
 
 def _line(
@@ -317,33 +318,5 @@ def _line(
         )
 
 
-def _figure(width: float, height: float) -> Figure:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("train", "Drawing") from None
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _plain(axes: Axes) -> None:
-    axes.grid(visible=True, color=_FAINT, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_FAINT)
-    axes.tick_params(length=0)
-
-
 def _title(axes: Axes, title: str, pad: float = 12) -> None:
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=_INK, pad=pad)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    try:
-        figure.savefig(path, format="png")
-    except OSError as error:
-        raise InputError(
-            f"Cannot write {path}: {error.strerror}. Is its folder there and the disk not full?"
-        ) from None
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=pad)

@@ -11,18 +11,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mien.errors import InputError, MissingExtraError
+from mien.evaluation.plots_canvas import (
+    BLUE,
+    GREY,
+    INK,
+    VERMILION,
+    column_of,
+    new_figure,
+    plain_axes,
+    save_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["Value", "box_picture", "difference_picture", "dual_axis_picture", "overlaid_picture"]
 
-_BLUE, _VERMILION, _INK, _FAINT, _GREY = "#0072B2", "#D55E00", "#1f2933", "#d9dee4", "#6b7280"
-_COLOURS = (_BLUE, _VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8a7a00", _INK)
+_COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8a7a00", INK)
 _STYLES = ("-", "--", ":", "-.")
 _MARKERS = ("o", "s", "^", "D")
 _DPI = 110
@@ -61,7 +67,7 @@ def overlaid_picture(values: Sequence[Value], score: str, name: str, path: Path)
         MissingExtraError: If matplotlib is not installed.
         InputError: If the file cannot be written.
     """
-    figure = _figure(11.2, 4.6 + 0.13 * max(0, len(values) - 12))
+    figure = new_figure(11.2, 4.6 + 0.13 * max(0, len(values) - 12), _DPI)
     left, right = figure.subplots(1, 2)
     for axes, key, factor, title in (
         (left, score, 100.0, f"validation {name}, %"),
@@ -70,16 +76,16 @@ def overlaid_picture(values: Sequence[Value], score: str, name: str, path: Path)
         for value in values:
             _overlay(axes, value, key, factor)
         axes.set_xlabel("epoch")
-        axes.set_title(title, loc="left", fontsize=10, color=_INK)
+        axes.set_title(title, loc="left", fontsize=10, color=INK)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        _plain(axes)
+        plain_axes(axes)
     figure.legend(
         handles=left.get_legend_handles_labels()[0],
         loc="outside right upper",
         frameon=False,
         fontsize=8.5,
     )
-    _save(figure, path)
+    save_figure(figure, path, tight=True)
 
 
 def dual_axis_picture(values: Sequence[Value], path: Path) -> None:
@@ -96,7 +102,7 @@ def dual_axis_picture(values: Sequence[Value], path: Path) -> None:
     # A grid has a line a family, so that one sees what its members change.
     columns = num_members if 2 <= num_members <= 4 else min(4, max(1, len(shown)))
     lines = max(1, -(-len(shown) // columns))
-    figure = _figure(2.9 * columns + 0.6, 2.25 * lines + 0.5)
+    figure = new_figure(2.9 * columns + 0.6, 2.25 * lines + 0.5, _DPI)
     cells = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
     losses = [
         row[key]
@@ -112,31 +118,31 @@ def dual_axis_picture(values: Sequence[Value], path: Path) -> None:
             axes.set_visible(False)
             continue
         value, rows = shown[index], _middle(shown[index])
-        epochs = _column(rows, "epoch")
+        epochs = column_of(rows, "epoch")
         other = axes.twinx()
         marker = "." if len(epochs) == 1 else None
         for key, style in (("train_loss", "--"), ("valid_loss", "-")):
-            axes.plot(epochs, _column(rows, key), style, color=_VERMILION, lw=1.4, marker=marker)
+            axes.plot(epochs, column_of(rows, key), style, color=VERMILION, lw=1.4, marker=marker)
         for key, style in (("train_accuracy", "--"), ("valid_accuracy", "-")):
-            other.plot(epochs, 100 * _column(rows, key), style, color=_BLUE, lw=1.4, marker=marker)
+            other.plot(epochs, 100 * column_of(rows, key), style, color=BLUE, lw=1.4, marker=marker)
         axes.set_ylim(0, top)
         other.set_ylim(0, 100)
         mark = "…" if value.state == "incomplete" else f"✗ {value.state}"
         failed = "" if value.state == "finished" else f" {mark}"
-        axes.set_title(value.label + failed, loc="left", fontsize=8.5, color=_INK)
-        for one, colour in ((axes, _VERMILION), (other, _BLUE)):
-            _plain(one)
+        axes.set_title(value.label + failed, loc="left", fontsize=8.5, color=INK)
+        for one, colour in ((axes, VERMILION), (other, BLUE)):
+            plain_axes(one)
             one.tick_params(axis="y", colors=colour, labelsize=7.5)
         other.grid(visible=False)
         axes.tick_params(axis="x", labelsize=7.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
         other.tick_params(labelright=(index + 1) % columns == 0 or index == len(shown) - 1)
     figure.supxlabel("epoch", fontsize=9)
-    figure.supylabel("loss: -- training, — validation", fontsize=9, color=_VERMILION)
+    figure.supylabel("loss: -- training, — validation", fontsize=9, color=VERMILION)
     figure.text(
-        1.0, 0.5, "accuracy, %", rotation=270, va="center", ha="left", fontsize=9, color=_BLUE
+        1.0, 0.5, "accuracy, %", rotation=270, va="center", ha="left", fontsize=9, color=BLUE
     )
-    _save(figure, path)
+    save_figure(figure, path, tight=True)
 
 
 def box_picture(values: Sequence[Value], name: str, path: Path) -> None:
@@ -146,11 +152,11 @@ def box_picture(values: Sequence[Value], name: str, path: Path) -> None:
         MissingExtraError: If matplotlib is not installed.
         InputError: If the file cannot be written.
     """
-    figure = _figure(7.4, 1.1 + 0.36 * len(values))
+    figure = new_figure(7.4, 1.1 + 0.36 * len(values), _DPI)
     axes = figure.add_subplot()
     for place, value in enumerate(values):
         fine = value.state == "finished"
-        colour = _COLOURS[value.family % len(_COLOURS)] if fine else _GREY
+        colour = _COLOURS[value.family % len(_COLOURS)] if fine else GREY
         scores = 100 * np.asarray(value.scores, np.float64)
         if len(scores) > 1:
             axes.boxplot(
@@ -169,7 +175,7 @@ def box_picture(values: Sequence[Value], name: str, path: Path) -> None:
         if not fine:
             text = f"  {value.state}: no rank"
             if len(scores):
-                axes.text(scores.max(), place, text, va="center", fontsize=8, color=_GREY)
+                axes.text(scores.max(), place, text, va="center", fontsize=8, color=GREY)
             else:
                 axes.text(
                     0,
@@ -177,15 +183,15 @@ def box_picture(values: Sequence[Value], name: str, path: Path) -> None:
                     text,
                     va="center",
                     fontsize=8,
-                    color=_GREY,
+                    color=GREY,
                     transform=axes.get_yaxis_transform(),
                 )
     axes.set_yticks(range(len(values)), [value.label for value in values], fontsize=8.5)
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.set_xlabel(f"{name}, %; a dot is a seed")
     axes.margins(x=0.12)
-    _plain(axes)
-    _save(figure, path)
+    plain_axes(axes)
+    save_figure(figure, path, tight=True)
 
 
 def difference_picture(values: Sequence[Value], name: str, path: Path) -> bool:
@@ -201,9 +207,9 @@ def difference_picture(values: Sequence[Value], name: str, path: Path) -> bool:
     shown = [value for value in values if value.difference is not None]
     if not shown:
         return False
-    figure = _figure(7.4, 1.1 + 0.34 * len(shown))
+    figure = new_figure(7.4, 1.1 + 0.34 * len(shown), _DPI)
     axes = figure.add_subplot()
-    axes.axvline(0, color=_INK, linewidth=1)
+    axes.axvline(0, color=INK, linewidth=1)
     for place, value in enumerate(shown):
         assert value.difference is not None
         middle, low, high = (100 * part for part in value.difference)
@@ -223,15 +229,15 @@ def difference_picture(values: Sequence[Value], name: str, path: Path) -> bool:
     axes.set_xlabel(
         f"difference in {name} to the base, points (95 % interval; filled: it leaves out 0)"
     )
-    _plain(axes)
-    _save(figure, path)
+    plain_axes(axes)
+    save_figure(figure, path, tight=True)
     return True
 
 
 def _overlay(axes: Axes, value: Value, key: str, factor: float) -> None:
     colour = _COLOURS[value.family % len(_COLOURS)]
     style = _STYLES[value.member % len(_STYLES)]
-    curves = [factor * _column(rows, key) for rows in value.curves if len(rows)]
+    curves = [factor * column_of(rows, key) for rows in value.curves if len(rows)]
     longest = max((len(curve) for curve in curves), default=0)
     if not longest:
         return
@@ -258,36 +264,3 @@ def _middle(value: Value) -> Sequence[Mapping[str, Any]]:
     curves = [rows for rows in value.curves if len(rows)]
     ordered = sorted(curves, key=lambda rows: float(rows[-1].get("valid_loss", np.inf)))
     return ordered[len(ordered) // 2]
-
-
-def _column(rows: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float64]:
-    values = np.array([row.get(key, np.nan) for row in rows], np.float64)
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def _figure(width: float, height: float) -> Figure:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("train", "Drawing") from None
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _plain(axes: Axes) -> None:
-    axes.grid(visible=True, color=_FAINT, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_FAINT)
-    axes.tick_params(length=0)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    try:
-        figure.savefig(path, format="png", bbox_inches="tight")
-    except OSError as error:
-        raise InputError(
-            f"Cannot write {path}: {error.strerror}. Is its folder there and the disk not full?"
-        ) from None
