@@ -39,6 +39,7 @@ def test_every_refused_use_and_every_section_is_in_the_card_of_this_repository()
         "**Unsure**",
         "true ↓ answered →",
         "**Slices**",
+        "**Balanced mode**",
         "**Worse pictures**",
         "## Known weak points",
         "## Cost",

@@ -188,6 +188,27 @@ def test_what_is_not_answered_is_said_in_one_shape(open_client, settings, sent, 
         assert answer.headers["retry-after"] == "1"
 
 
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/predict/faces"])
+def test_a_body_that_finds_no_memory_left_is_told_so(open_client, monkeypatch, path):
+    from mien.service.limits import Admission
+
+    # As if other requests held all but a megabyte.
+    limits = {"max_body_bytes": 1 << 22, "max_waiting_bytes": 1 << 22}
+    begin = Admission.__init__
+
+    def begin_nearly_full(admission, max_requests, max_bytes):
+        begin(admission, max_requests, max_bytes)
+        admission.take(max_bytes - (1 << 20))
+
+    monkeypatch.setattr(Admission, "__init__", begin_nearly_full)
+    answer = open_client(**limits).post(path, content=b"x" * (1 << 21), headers=PNG)
+    ErrorAnswer.model_validate(answer.json())
+    got = error_of(answer)
+    assert got[:2] == (503, "busy")
+    assert "memory" in got[2]
+    assert answer.headers["retry-after"] == "1"
+
+
 def test_an_image_bomb_is_refused_by_its_header(client):
     bomb = bytearray(png(0))
     bomb[16:24] = (60_000).to_bytes(4, "big") * 2  # width and height in IHDR

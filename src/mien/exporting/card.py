@@ -237,6 +237,7 @@ def _balanced(facts: CardFacts) -> Iterator[str]:
         if row["views"] == "none" and (plain := facts.plain(row["protocol"])) is not None
     ]
     if not pairs:
+        yield from ("", "**Balanced mode**, `--prior uniform`: not measured for this file.")
         return
     yield from ("", "**Balanced mode**, `--prior uniform`:", "")
     yield "Calibrated probabilities are divided by how frequent each expression was in training (logit adjustment, Menon"
