@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import socket
 import time
 
 import httpx
@@ -255,6 +256,23 @@ def test_a_message_in_many_fragments_is_measured_as_a_whole(live):
     with contextlib.suppress(ConnectionClosed):  # it may be closed before the last fragment
         opened.send(bytes(8 * 1024) for _ in range(10))
     assert live.closing(opened) == 1009
+
+
+def test_who_sends_too_much_is_told_so_while_still_sending(live):
+    opening = (
+        f"GET /ws/student HTTP/1.1\r\nHost: 127.0.0.1:{live.settings.port}\r\nOrigin: {live.base}\r\n"
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", live.settings.port), timeout=5) as raw:
+        raw.sendall(opening.encode())
+        assert b" 101 " in raw.recv(4096)
+        raw.sendall(b"\x82\xff" + (10 * 1024 * 1024).to_bytes(8, "big") + bytes(4))
+        for _ in range(3):  # a reset would come in the pauses, and end the sending
+            raw.sendall(bytes(64 * 1024))
+            time.sleep(0.1)
+        told = raw.recv(4096)
+    assert (told[0], int.from_bytes(told[2:4], "big")) == (0x88, 1009)  # a closing frame
 
 
 def test_compression_is_not_offered(live):

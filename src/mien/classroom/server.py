@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from mien.classroom.protocol import MAX_MESSAGE_BYTES
 from mien.classroom.settings import Settings
@@ -19,7 +20,38 @@ DRAIN_S = 5
 """How long open connections are waited for when the server is told to stop; the last rows take up to three more."""
 PING_S = 10.0
 """A connection whose other end has gone without a word is noticed after twice this time."""
+LINGER_S = 2.0
+"""How long a connection is still read, and what comes thrown away, after a message was refused."""
 _PR_SET_DUMPABLE = 4
+
+
+class _Socket(WebSocketsSansIOProtocol):
+    """Uvicorn's, but whoever sends too much is told so.
+
+    Uvicorn closes at once while the rest of the message is on its way. The system then answers that rest with a reset, and
+    the sender's end stops with an error of the network instead of code 1009.
+    """
+
+    def data_received(self, data: bytes) -> None:
+        if self.conn.parser_exc is None:
+            super().data_received(data)
+
+    def handle_parser_exception(self) -> None:
+        closed = self.conn.close_sent
+        assert closed is not None
+        self.queue.put_nowait(
+            {"type": "websocket.disconnect", "code": closed.code, "reason": closed.reason}
+        )
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.transport.can_write_eof():  # TLS cannot
+            self.transport.write_eof()
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(LINGER_S, self.transport.close)
 
 
 def make_server(app: Any, settings: Settings) -> uvicorn.Server:
@@ -32,7 +64,7 @@ def make_server(app: Any, settings: Settings) -> uvicorn.Server:
         app,
         host=settings.host,
         port=settings.port,
-        ws="websockets-sansio",
+        ws=_Socket,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         ws_ping_interval=PING_S,
