@@ -23,7 +23,8 @@ def test_the_products_are_torchs_convolution(stride, side):
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("side", [3, 6])
-def test_in_bf16_both_ways_give_the_same_gradients(side, stride):
+@pytest.mark.parametrize(("is_bf16", "tolerance"), [(True, 0.01), (False, 1e-5)])
+def test_both_ways_give_the_same_gradients(side, stride, is_bf16, tolerance):
     torch.manual_seed(0)
     ours, theirs = Conv3x3(16, 32, stride), nn.Conv2d(16, 32, 3, stride, 1, bias=False)
     theirs.load_state_dict(ours.state_dict())
@@ -31,16 +32,16 @@ def test_in_bf16_both_ways_give_the_same_gradients(side, stride):
     results = []
     for conv in (ours, theirs):
         given = x.clone().requires_grad_()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
             y = conv(given)
         y.float().square().mean().backward()
         results.append((y.detach().float(), given.grad, conv.weight.grad))
     for one, other in zip(*results, strict=True):
         assert one.dtype == other.dtype
-        assert float((one - other).norm() / other.norm()) < 0.01
+        assert float((one - other).norm() / other.norm()) < tolerance
 
 
-def test_large_maps_fp32_and_evaluation_take_torchs_own_way(monkeypatch):
+def test_large_maps_and_evaluation_take_torchs_own_way(monkeypatch):
     from mien.models import conv
 
     def refuse(*_):
@@ -48,7 +49,10 @@ def test_large_maps_fp32_and_evaluation_take_torchs_own_way(monkeypatch):
 
     monkeypatch.setattr(conv, "unfold", refuse)
     layer = Conv3x3(4, 4)
-    layer(torch.randn(1, 4, 3, 3)).sum().backward()  # fp32
+    layer(torch.randn(1, 4, 8, 8)).sum().backward()  # fp32, 64 pixels
+    in_fp32 = layer(torch.randn(1, 4, 3, 3)).sum()  # only its gradient is a product
+    with pytest.raises(AssertionError, match="the product was taken"):
+        in_fp32.backward()
     with torch.autocast("cpu", torch.bfloat16):
         layer(torch.randn(1, 4, 8, 8)).sum().backward()  # 64 pixels
         layer.eval()(torch.randn(1, 4, 3, 3)).sum().backward()

@@ -12,17 +12,18 @@ __all__ = ["Conv3x3", "input_gradient", "unfold", "weight_gradient"]
 
 SMALL_MAP = 36
 """Pixels of the result up to which the weight gradient is faster as one matrix product: at 6 x 6 px (192 channels,
-batch 128, one thread) 13 ms against 15, at 12 x 12 px 25 against 8."""
+batch 128, one thread, bf16) 13 ms against 15, at 12 x 12 px 25 against 8; in fp32 with AVX2 at 3 x 3 px (256
+channels, two threads) 11 against 19."""
 
 TINY_MAP = 9
-"""Pixels of the result up to which all three passes are: at 3 x 3 px (384 channels) 31 ms together against 178."""
+"""Pixels of the result up to which all three passes are, in bf16: at 3 x 3 px (384 channels) 31 ms together against 178."""
 
 
 class Conv3x3(nn.Conv2d):
     """`torch.nn.Conv2d` of 3x3 with padding 1 and no bias: same parameters, same results, same names.
 
-    In bf16 on a CPU, torch is slow where few pixels meet many channels, its weight gradient most of all; there the
-    input is unfolded into the windows that the kernel sees, and each pass is a matrix product.
+    On a CPU, torch is slow where few pixels meet many channels, its weight gradient most of all, in bf16 the other passes
+    too; there the input is unfolded into the windows that the kernel sees, and the pass is a matrix product.
     """
 
     def __init__(self, width_in: int, width_out: int, stride: int = 1) -> None:
@@ -34,8 +35,9 @@ class Conv3x3(nn.Conv2d):
         stride = self.stride[0]
         rows, columns = (-(-side // stride) for side in input.shape[2:])
         is_slow = self.training and input.device.type == "cpu" and rows * columns <= SMALL_MAP
-        if is_slow and torch.is_autocast_enabled("cpu"):
-            kind = _TinyMap if rows * columns <= TINY_MAP else _SmallMap
+        if is_slow:
+            is_bf16 = torch.is_autocast_enabled("cpu")
+            kind = _TinyMap if is_bf16 and rows * columns <= TINY_MAP else _SmallMap
             return kind.apply(input, self.weight, stride)  # type: ignore[no-any-return, no-untyped-call]
         return super().forward(input)
 
