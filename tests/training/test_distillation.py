@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -6,8 +8,9 @@ from safetensors.torch import load_file
 from mien.data.synthetic import draw_faces
 from mien.errors import ConfigError, ModelFileError
 from mien.models.weights import load_network, save_network
-from mien.recipe import recipe_from_dict
-from mien.training.distillation import distance
+from mien.preprocess import to_inputs
+from mien.recipe import DistillOptions, recipe_from_dict
+from mien.training.distillation import Teacher, distance
 from mien.training.run import train
 from mien.training.run_folder import RunFolder
 from mien.training.stop import StopRequested
@@ -80,8 +83,6 @@ def test_a_student_follows_its_teacher_and_not_the_labels(faces, teacher, tmp_pa
 
 
 def test_the_record_names_the_teacher_by_its_hash_and_without_its_folder(faces, teacher, tmp_path):
-    import hashlib
-
     folder = RunFolder(tmp_path / "student")
     train(recipe(distill={"teacher": str(teacher)}), faces, folder, Silent())
     _, info = load_network(folder.path)
@@ -104,6 +105,54 @@ def test_a_run_with_a_teacher_resumes_bit_exactly_and_only_with_the_same_teacher
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     with pytest.raises(ConfigError, match="learned from a teacher with other weights"):
         train(recipe(distill={"teacher": str(whole.path)}), faces, cut, Silent(), resume=True)
+
+
+@pytest.fixture(scope="module")
+def model_file(teacher, tmp_path_factory):
+    from mien.exporting.onnx import export_onnx
+
+    network, info = load_network(teacher)
+    path = tmp_path_factory.mktemp("models") / "teacher.onnx"
+    export_onnx(network, info, path)
+    return path
+
+
+@pytest.mark.parametrize("where", ["run", "file"])
+def test_a_teacher_of_originals_answers_each_face_and_its_mirror_once(
+    faces, teacher, model_file, where
+):
+    network, info = load_network(teacher)
+    how = DistillOptions(teacher=str({"run": teacher, "file": model_file}[where]), sees="original")
+    labels = [head.labels for head in info.heads]
+    asked = Teacher.load(how, labels, info.input, faces)
+    rows = torch.tensor([7, 2, 7])
+    got = asked(torch.zeros(3, 1, 24, 24), rows)
+    seen = torch.from_numpy(to_inputs(faces.images[rows.numpy()], info.input))
+    with torch.no_grad():
+        expected = (network.eval()(seen) + network(seen.flip(3))) / 2
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_onnx_teacher_cannot_see_changed_faces(faces, model_file, tmp_path):
+    with pytest.raises(ConfigError, match=r'is an ONNX file.*distill\.sees = "original"'):
+        train(
+            recipe(distill={"teacher": str(model_file)}), faces, RunFolder(tmp_path / "o"), Silent()
+        )
+
+
+def test_answers_to_originals_do_not_go_with_mixed_faces():
+    with pytest.raises(ConfigError, match="mixup mixes faces"):
+        recipe(distill={"teacher": "mien-s", "sees": "original"}, augment={"mixup": 0.2})
+
+
+@pytest.mark.slow
+def test_a_student_learns_from_an_onnx_file(faces, model_file, tmp_path):
+    told = recipe(distill={"teacher": str(model_file), "sees": "original", "weight": 1.0})
+    folder = RunFolder(tmp_path / "student")
+    outcome = train(told, faces, folder, Silent())
+    assert outcome.collapsed is None
+    _, info = load_network(folder.path)
+    assert info.provenance["teacher_sha256"] == hashlib.sha256(model_file.read_bytes()).hexdigest()
 
 
 def test_a_teacher_with_other_answers_or_input_is_refused(faces, teacher, tmp_path):

@@ -22,6 +22,8 @@ class ScoredModel:
 
     predict: Predictor = field(repr=False)
     info: ModelInfo
+    path: Path
+    """The file that was read."""
     facts: dict[str, Any] = field(repr=False)
     """From `row.model_facts`."""
     ledger: Path
@@ -47,6 +49,7 @@ def open_scored_model(name: str) -> ScoredModel:
         return ScoredModel(
             predict=opened.logits,
             info=opened.info,
+            path=opened.path,
             facts=model_facts(opened.info, opened.path),
             ledger=cache_dir() / _LEDGER,
         )
@@ -64,12 +67,14 @@ def _open_network(path: Path) -> ScoredModel:
     from mien.models.weights import WEIGHTS_NAME, load_network
 
     network, info = load_network(path)
+    file = path / WEIGHTS_NAME if path.is_dir() else path
     return ScoredModel(
         predict=network_predictor(network, info),
         info=info,
+        path=file,
         facts=model_facts(
             info,
-            path / WEIGHTS_NAME if path.is_dir() else path,
+            file,
             count_parameters(network),
             count_macs(network, info.input.size, info.input.channels),
         ),

@@ -272,6 +272,9 @@ class DistillOptions:
 
     teacher: str = ""
     """A run folder or .safetensors file, such as `mien ensemble` writes, with the same heads; empty is off."""
+    sees: Literal["same", "original"] = "same"
+    """``same``: the teacher answers each face as changed as the student sees it (Beyer et al. 2022), a forward pass more a
+    step. ``original``: it answers each face and its mirror once, before training; ONNX model files can do that too."""
     temperature: float = 3.0
     """Teacher's and student's logits are divided by it before they are compared."""
     weight: float = 0.7
@@ -308,6 +311,10 @@ class Recipe:
         _check(bool(self.heads), "heads is empty; expected at least one [[heads]] table.")
         names = [head.labels for head in self.heads]
         _check(len(set(names)) == len(names), f"heads repeat their labels: {', '.join(names)}.")
+        _check(
+            not (self.augment.mixup and self.distill.teacher and self.distill.sees == "original"),
+            'augment.mixup mixes faces that the teacher answered one by one. Set distill.sees = "same", or mixup to 0.',
+        )
         _check(0 <= self.seed < 2**32, f"seed is {self.seed}; expected 0 to 2^32 - 1.")
 
     def as_dict(self) -> dict[str, Any]:

@@ -2,64 +2,90 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mien.data.dataset import Dataset
+from mien.download import sha256_of
 from mien.errors import ConfigError
+from mien.evaluation.scored_model import ScoredModel, open_scored_model
+from mien.evaluation.views import averaged
+from mien.modelfile import ModelInfo, list_models
 from mien.models.weights import find_weights, load_network
 from mien.preprocess import InputSpec
+from mien.recipe import DistillOptions
 
 __all__ = ["Teacher", "distance"]
+
+_BATCH = 256
 
 
 class Teacher:
     """A trained network that answers and does not change."""
 
-    def __init__(self, network: nn.Module, file: Path) -> None:
-        """Take a network as `load` found it."""
-        self._network = network.eval().requires_grad_(requires_grad=False)
-        self.sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    def __init__(self, file: Path, network: nn.Module | None, recorded: Tensor | None) -> None:
+        """Take what `load` found; one of network and recorded answers is there."""
+        self.sha256 = sha256_of(file)
+        self._network = network
+        self._recorded = recorded
 
     @classmethod
-    def load(cls, where: str, labels: Sequence[Sequence[str]], spec: InputSpec) -> Teacher:
+    def load(
+        cls, how: DistillOptions, labels: Sequence[Sequence[str]], spec: InputSpec, faces: Dataset
+    ) -> Teacher:
         """Read a teacher and make sure that its answers mean what the student's are to mean.
 
         Args:
-            where: As `recipe.DistillOptions.teacher`.
+            how: Which teacher, and what it sees.
             labels: The student's label names, head by head.
             spec: The student's input.
+            faces: The training faces, which a teacher that sees the originals answers here, once.
 
         Raises:
-            ModelFileError: If there are no such weights.
-            ConfigError: If heads or input differ.
+            ModelFileError: If there is no such teacher.
+            ConfigError: If heads or input differ, or the file cannot see what it is to see.
         """
-        file = find_weights(where)
+        if how.sees == "original":
+            model = open_scored_model(_named(how.teacher))
+            _check_fit(how.teacher, model.info, labels, spec)
+            return cls(model.path, None, _record(model, faces.images))
+        if _is_for_recognising(how.teacher):
+            raise ConfigError(
+                f"distill.teacher: {how.teacher} is an ONNX file, which cannot answer on the changed faces that a student "
+                'sees. Set distill.sees = "original", or give a run folder or a .safetensors file.'
+            )
+        file = find_weights(how.teacher)
         network, info = load_network(file)
-        theirs = [list(head.labels) for head in info.heads]
-        if theirs != [list(names) for names in labels]:
-            raise ConfigError(
-                f"distill.teacher: {file} answers with {_shown(theirs)}, the recipe's heads with {_shown(labels)}. "
-                "Give the recipe the teacher's heads, in its order."
-            )
-        if info.input != spec:
-            raise ConfigError(
-                f"distill.teacher: {file} takes {info.input.as_dict()}, the student {spec.as_dict()}; "
-                "expected the same input."
-            )
-        return cls(network, file)
+        _check_fit(str(file), info, labels, spec)
+        return cls(file, network.eval().requires_grad_(requires_grad=False), None)
 
     def to(self, device: torch.device) -> Teacher:
         """Move to a device."""
-        self._network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self._network is not None:
+            self._network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self._recorded is not None:
+            self._recorded = self._recorded.to(device)
         return self
 
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """Map (N, C, S, S) to (N, total) logits."""
+    def __call__(self, inputs: Tensor, rows: Tensor) -> Tensor:
+        """Answer a batch.
+
+        Args:
+            inputs: (N, C, S, S), the faces as the student sees them.
+            rows: (N,), which training faces they are.
+
+        Returns:
+            (N, total) logits.
+        """
+        if self._recorded is not None:
+            return self._recorded[rows]
+        assert self._network is not None
         with torch.no_grad():
             answers: Tensor = self._network(inputs)
         return answers.float()
@@ -81,6 +107,42 @@ def distance(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     ours = F.log_softmax(student.float() / temperature, dim=1)
     theirs = F.log_softmax(teacher.float() / temperature, dim=1)
     return F.kl_div(ours, theirs, reduction="batchmean", log_target=True) * temperature**2
+
+
+def _named(where: str) -> str:
+    """A run folder or file of trainable weights where the name is one, else a model for recognising."""
+    return where if _is_for_recognising(where) else str(find_weights(where))
+
+
+def _is_for_recognising(where: str) -> bool:
+    """Whether a teacher's name means an ONNX file."""
+    return where in list_models() or Path(where).suffix == ".onnx"
+
+
+def _record(model: ScoredModel, images: NDArray[np.uint8]) -> Tensor:
+    """Logits of all heads, (N, total): the mean over each face and its mirror."""
+    parts = []
+    for start in range(0, len(images), _BATCH):
+        faces = np.ascontiguousarray(images[start : start + _BATCH])
+        answers = averaged(model.predict, faces, "flip")
+        parts.append(np.concatenate([answers[head.name] for head in model.info.heads], axis=1))
+    return torch.from_numpy(np.concatenate(parts))
+
+
+def _check_fit(
+    where: str, info: ModelInfo, labels: Sequence[Sequence[str]], spec: InputSpec
+) -> None:
+    theirs = [list(head.labels) for head in info.heads]
+    if theirs != [list(names) for names in labels]:
+        raise ConfigError(
+            f"distill.teacher: {where} answers with {_shown(theirs)}, the recipe's heads with {_shown(labels)}. "
+            "Give the recipe the teacher's heads, in its order."
+        )
+    if info.input != spec:
+        raise ConfigError(
+            f"distill.teacher: {where} takes {info.input.as_dict()}, the student {spec.as_dict()}; "
+            "expected the same input."
+        )
 
 
 def _shown(labels: Sequence[Sequence[str]]) -> str:

@@ -210,7 +210,7 @@ class Trainer:
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
             logits = self.network(inputs)
-            answers = None if self._teacher is None else self._teacher(inputs)
+            answers = None if self._teacher is None else self._teacher(inputs, picked)
         loss = self._loss(logits, batch_targets, answers)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

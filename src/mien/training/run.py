@@ -103,7 +103,7 @@ def train(
     labels = [head_labels(head, training) for head in recipe.heads]
     network = start_network(recipe, labels)
     how = recipe.distill
-    teacher = Teacher.load(how.teacher, labels, spec) if how.teacher else None
+    teacher = Teacher.load(how, labels, spec, training) if how.teacher else None
     validator = Validator(validation, recipe.heads, spec, chosen, precision == "bf16")
     trainer = Trainer(recipe, network, spec, training, chosen, precision, teacher)
     facts = _facts(recipe, data, training, validation, precision, command)
