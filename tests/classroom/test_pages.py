@@ -28,7 +28,7 @@ slow = pytest.mark.slow
 SPEED = 7.0
 """Lessons here are so many times as fast as clocks, and frames come so many times as often."""
 SCRIPTS = sorted((WEB / "static").glob("*.js"))
-PAGES = ("/", "/teach", "/privacy")
+PAGES = ("/", "/teach", "/privacy", "/mine")
 
 
 # Words
@@ -439,6 +439,53 @@ def test_who_is_sent_away_is_told_so(open_browser, live):
     teacher.click("#waiting button:last-child")
     student.until(lambda: student.text("#over-text") == WORDS["sent_away"][0])
     teacher.until(lambda: teacher.is_shown("#nobody"))
+
+
+@slow
+def test_after_the_end_a_student_sees_and_deletes_what_is_kept(open_browser, live):
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    code = open_lesson(teacher, live)
+    browser = open_browser()
+    student = Page(browser, live, "/?lang=en")
+    join(student, code, camera="none")
+    teacher.click("#waiting button")
+    student.until(lambda: student.is_shown("#inside"))
+    student.click("[data-answer=lost]")
+    student.until(lambda: student.text("#tapped") == WORDS["tapped"][0])
+    receipt = student.text("#receipt")
+    assert re.fullmatch(r"(\w{4} ){2}\w{4}", receipt)
+    teacher.click("#end")
+    teacher.click("#end-dialog .grave")
+    student.until(lambda: student.text("#over-text") == WORDS["ended"][0])
+    student.until(lambda: student.text("#withdraw") == WORDS["delete_data"][0])
+    assert student.text("#until").startswith("You can do so until")
+    browser.refresh()  # it is so after a reload too
+    student.until(lambda: student.is_shown("#withdraw"))
+    assert student.text("#receipt") == receipt
+
+    # Another browser knows nothing but what was written down.
+    later = Page(open_browser(), live, "/mine?lang=en")
+    assert not later.is_shown("#kept")
+    later.type("[name=receipt]", "WRON GREC EIPT")
+    later.click("#come-back button")
+    later.until(lambda: later.text("#problem") == WORDS["error_no_receipt"][0])
+    later["[name=receipt]"].clear()
+    later.type("[name=receipt]", receipt.lower())
+    later.click("#come-back button")
+    later.until(lambda: later.is_shown("#kept"))
+    assert (later.text("#lesson"), later.text("#self_reports")) == ("Fractions", "1")
+    later.click("#withdraw")
+    later.click("#withdraw-dialog .grave")
+    later.until(lambda: later.text("#deleted") == WORDS["deleted"][0])
+    (lesson,) = live.school.store.lessons()
+    assert live.school.store.participants(lesson.id) == []
+    assert live.school.store.rows_of(tables.self_reports, lesson.id) == []
+    student.click("#withdraw")  # the first page learns that it is done
+    student.click("#withdraw-dialog .grave")
+    student.until(lambda: student.text("#problem") == WORDS["error_token"][0])
+    student.click("#again")
+    student.until(lambda: student.is_shown("#joining"))
+    assert browser.execute_script("return sessionStorage.length") == 0
 
 
 @slow

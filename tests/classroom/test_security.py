@@ -18,8 +18,9 @@ from mien.classroom.routes import health, pages, sockets, students, teachers
 pytestmark = pytest.mark.slow
 
 OPEN = {  # what strangers may ask
-    ("GET", "/"), ("GET", "/teach"), ("GET", "/privacy"), ("GET", "/healthz"), ("GET", "/readyz"),
+    ("GET", "/"), ("GET", "/teach"), ("GET", "/privacy"), ("GET", "/mine"), ("GET", "/healthz"), ("GET", "/readyz"),
     ("GET", "/metrics"), ("GET", "/api/policy"), ("POST", "/api/join"), ("POST", "/api/sign-in"),
+    ("POST", "/api/receipt"),
 }  # fmt: skip
 FOR_STUDENTS = "/api/me"
 ROUTES = sorted(
@@ -234,6 +235,7 @@ def test_keys_and_codes_are_not_guessed(start):
     answers = [live.ask("POST", "/api/join", body=body).status_code for _ in range(50)]
     assert answers[:40] == [404] * 40
     assert answers[-1] == 429
+    assert live.ask("POST", "/api/receipt", body={"receipt": "2222"}).status_code == 429
 
 
 def test_a_message_of_64_kib_and_one_byte_closes_with_1009_and_text_with_1003(live):

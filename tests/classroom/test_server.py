@@ -1,5 +1,6 @@
 """Lessons over a real server: frames and answers, withdrawal, reports, a store that goes away."""
 
+import asyncio
 import sqlite3
 import sys
 import threading
@@ -117,6 +118,67 @@ def test_withdrawing_while_the_store_is_locked_is_kept_for_later(live, tmp_path)
     while live.school.store.participants(lesson["id"]):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_after_the_end_a_student_can_still_delete_until_the_rows_go_by_themselves(live):
+    teacher, lesson, student, opened = live.student_inside()
+    other = live.join(lesson["code"])
+    live.send(opened, Kind.TAP, 1, b"lost")
+    live.receive(opened, "tapped")
+    assert live.ask("POST", f"/api/lessons/{lesson['id']}/end", teacher).status_code == 204
+    kept = live.ask("GET", "/api/me/data", student["token"]).json()
+    assert [one["answer"] for one in kept["self_reports"]] == ["lost"]
+    assert kept["participant"]["is_over"]
+    body = {"camera": "none", "consent": None}
+    answer = live.ask("PUT", "/api/me/camera", student["token"], body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "ended")
+    assert live.closing(live.socket("/ws/student", student["token"])) == 4004
+    # The page was closed, but the receipt was written down.
+    again = live.ask("POST", "/api/receipt", body={"receipt": student["receipt"]}).json()["token"]
+    assert live.ask("GET", "/api/me/data", again).json() == kept
+    assert live.ask("DELETE", "/api/me", again).json() == {"deleted": True}
+    assert live.school.store.rows_of(tables.self_reports, lesson["id"]) == []
+    assert [one.id for one in live.school.store.participants(lesson["id"])] == [
+        other["participant"]
+    ]
+    for token in (again, student["token"]):
+        assert live.ask("GET", "/api/me", token).status_code == 401
+    answer = live.ask("POST", "/api/receipt", body={"receipt": student["receipt"]})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_receipt")
+    live.school.store.purge(0, 30, 90)
+    answer = live.ask("POST", "/api/receipt", body={"receipt": other["receipt"]})
+    assert answer.status_code == 404
+    assert live.ask("GET", f"/api/lessons/{lesson['id']}/report", teacher).status_code == 200
+
+
+def test_a_lesson_that_ends_while_the_store_is_locked_is_ended_and_written_later(live, tmp_path):
+    teacher, lesson, student, opened = live.student_inside()
+    other = sqlite3.connect(tmp_path / "data" / "classroom.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    live.send(opened, Kind.TAP, 1, b"lost")
+    live.receive(opened, "tapped")
+    assert live.ask("POST", f"/api/lessons/{lesson['id']}/end", teacher).status_code == 204
+    assert live.closing(opened) == 1000
+    gone = live.ask("GET", "/api/me", student["token"])  # reading goes on
+    assert gone.json()["is_over"]
+    other.execute("ROLLBACK")
+    other.close()
+    deadline = time.monotonic() + 10
+    while live.school.store.lesson(lesson["id"]).ended_at is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    rows = live.school.store.rows_of(tables.self_reports, lesson["id"])
+    assert [row["answer"] for row in rows] == ["lost"]
+    (gap,) = live.school.store.rows_of(tables.gaps, lesson["id"])
+    assert gap["reason"] == "locked"
+
+
+def test_what_would_pass_its_age_before_the_next_round_goes_in_this_one(live, monkeypatch):
+    asked = []
+    monkeypatch.setattr(live.school.store, "purge", lambda *limits: asked.append(limits) or {})
+    asyncio.run(live.school.purge())
+    (limits,) = asked
+    assert limits == pytest.approx((24 - 1 / 6, 30 - 1 / 144, 90 - 1 / 144))
 
 
 def test_a_locked_store_stops_no_lesson_and_the_gap_is_marked(live, tmp_path):

@@ -90,7 +90,7 @@ def test_lessons_come_back_as_they_were_kept(store, fake_time):
     assert store.lessons() == [second, first]
     assert store.lessons("kim") == [first]
     assert store.lesson_by_code("CODE2") == second
-    store.end_lesson("lesson2")
+    store.end_lesson("lesson2", fake_time.now())
     assert store.lessons(running=True) == [first]
     assert store.lesson("lesson2") == replace(second, code=None, ended_at=fake_time.now())
     assert store.lesson_by_code("CODE2") is None
@@ -121,12 +121,19 @@ def test_withdrawing_deletes_every_row_of_the_student_and_no_other(store, fake_t
     assert len(store.rows_of(tables.aggregates, "lesson1")) == 1
 
 
-def test_ending_a_lesson_voids_its_students_tokens(store, fake_time):
+def test_ending_a_lesson_leaves_students_the_time_to_delete(store, fake_time):
     fill(store, fake_time)
+    later = fake_time.now() + timedelta(hours=24)
+    store.add_token("over", fake_time.now(), None, "student1")
     store.add_token("teacher", fake_time.now() + timedelta(hours=1), "kim", None)
-    store.end_lesson("lesson1")
+    store.end_lesson("lesson1", later)
+    assert store.token("digest1")["expires_at"] == later
+    assert store.token("over") is None  # what was void stays void
+    assert store.token("teacher")["expires_at"] < later
+    assert store.participant("student1").id == "student1"
+    store.delete_participant("student1")
+    assert store.participant("student1") is None
     assert store.token("digest1") is None
-    assert store.token("teacher")["teacher"] == "kim"
     assert store.snapshot("lesson1") is None
     assert all(one.tag is None for one in store.participants("lesson1"))
 
@@ -173,13 +180,13 @@ def test_moments_and_snapshots_are_replaced_by_their_later_form(store, fake_time
 
 def test_purging_keeps_to_the_hours_and_days(store, fake_time):
     fill(store, fake_time)
-    store.end_lesson("lesson1")
+    store.end_lesson("lesson1", fake_time.now() + timedelta(hours=1))
     store.note("kim", "lesson1", "report json")
     nothing = dict.fromkeys(
         ("windows", "self_reports", "participants", "lessons", "audit", "tokens"), 0
     )
     fake_time.s = 24 * 3600
-    assert store.purge(24, 30, 90) == nothing
+    assert store.purge(24, 30, 90) == {**nothing, "tokens": 2}
     fake_time.s = 24 * 3600 + 1
     gone = {"windows": 2, "self_reports": 1, "participants": 2}
     assert store.purge(24, 30, 90) == {**nothing, **gone}

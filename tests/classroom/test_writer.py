@@ -179,3 +179,32 @@ def test_a_database_that_is_full(tmp_path, fake_time):
         store.add_lesson(LessonRecord(id="l", code="C", title="t" * 100_000, **facts))
     assert told.value.reason == "full"
     store.close()
+
+
+def test_who_withdraws_before_a_batch_is_begun_is_not_in_it(writer, flaky):
+    """A row of a deleted student is refused by the store, and the others' rows of the batch with it."""
+
+    async def race():
+        tap_of_b = {**TAP, "participant": "b"}
+        write = writer.write("l", Batch(self_reports=[TAP, tap_of_b]))  # handed over, not begun
+        await writer.forget("l", "a")
+        assert await write
+        return tap_of_b
+
+    tap_of_b = asyncio.run(race())
+    assert (flaky.deleted, flaky.written[-1].self_reports) == (["a"], [tap_of_b])
+
+
+def test_the_writer_knows_whose_rows_are_still_to_go(writer, flaky):
+    assert not writer.holds("l")
+    flaky.fails = "locked"
+    with pytest.raises(StoreError):
+        asyncio.run(writer.forget("l", "a"))
+    assert writer.holds("l")
+    assert writer.is_forgotten("l", "a")
+    assert not writer.is_forgotten("l", "b")
+    flaky.fails = None
+    assert write(writer, Batch())
+    assert not writer.is_forgotten("l", "a")
+    writer.close("l")
+    assert not writer.holds("l")

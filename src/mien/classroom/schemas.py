@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-__all__ = ["Admission", "CameraChoice", "JoinRequest", "LessonRequest", "SignIn"]
+__all__ = ["Admission", "CameraChoice", "JoinRequest", "LessonRequest", "Receipt", "SignIn"]
 
 CONSENT_VERSION = "2026-11"
 """Of the words that a student agrees to; a change of them is a new version, and old pages must be loaded again."""
@@ -40,6 +40,12 @@ class Admission(_Request):
     """A teacher lets students in, or sends them away."""
 
     participants: list[Id] = Field(min_length=1, max_length=1000)
+
+
+class Receipt(_Request):
+    """A student comes back with what was written down."""
+
+    receipt: str = Field(min_length=1, max_length=64)
 
 
 class CameraChoice(_Request):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
 from mien.classroom import tables
@@ -22,13 +22,13 @@ from mien.classroom.pace import LoadMeter, Pace
 from mien.classroom.policy import Decision
 from mien.classroom.settings import Settings
 from mien.classroom.signals import ClassSignals, SignalMapping
-from mien.classroom.store import LessonRecord, ParticipantRecord, Store, StoreError
+from mien.classroom.store import Batch, LessonRecord, ParticipantRecord, Store, StoreError
 from mien.classroom.tokens import Tokens, new_code, new_id, new_tag
 from mien.classroom.workers import Workers
 from mien.classroom.writer import Writer
 from mien.errors import InputError
 
-__all__ = ["LESSON_HOURS", "Joining", "LessonFullError", "School", "utc_now"]
+__all__ = ["LESSON_HOURS", "Joined", "Joining", "LessonFullError", "School", "utc_now"]
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,17 @@ class Joining:
     research: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """What a student gets who has joined."""
+
+    lesson: LiveLesson
+    student: LiveStudent
+    token: str
+    receipt: str
+    """To write down: by it the student comes back when the page is closed, to see and to delete what is kept."""
+
+
 class School:
     """Opens lessons, lets students in and out, moves everything on once a second."""
 
@@ -82,6 +93,8 @@ class School:
         self.pace = Pace(settings.pace_ms)
         self.tokens = Tokens(store, now)
         self.lessons: dict[str, LiveLesson] = {}
+        self._ending: set[str] = set()
+        """Lessons that are over but whose end the store does not know yet."""
         self.frames = FrameLine(workers, self.pace, self.metrics)
         self.last_tick_s = time.monotonic()
         self._workers = workers
@@ -119,8 +132,9 @@ class School:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with suppress(TimeoutError):
-            last = (self._store_last(lesson) for lesson in self.lessons.values())
-            await asyncio.wait_for(asyncio.gather(*last), _FLUSH_S)
+            last = [self._store_last(lesson) for lesson in self.lessons.values()]
+            ends = [self._store_end(lesson_id) for lesson_id in self._ending]
+            await asyncio.wait_for(asyncio.gather(*last, *ends), _FLUSH_S)
         await self._workers.stop()
         for pool in (self._requests, self._writes):
             pool.shutdown(wait=False, cancel_futures=True)
@@ -141,7 +155,7 @@ class School:
         same_rules = record.decision.get("mode") == self.decision.mode.value
         if not same_rules or record.mapping != self.mapping.id:
             logger.warning("A lesson ran under other rules than now; it is ended.")
-            await self.ask(self.store.end_lesson, record.id)
+            await self.ask(self.store.end_lesson, record.id, self._tokens_until())
             return
         snapshot = await self.ask(self.store.snapshot, record.id)
         memory = snapshot["signals"] if snapshot else None
@@ -185,17 +199,30 @@ class School:
         return record
 
     async def end_lesson(self, lesson: LiveLesson) -> None:
-        """End a lesson; its report stays for as long as aggregates do."""
+        """End a lesson; its report stays for as long as aggregates do.
+
+        It is over for everybody at once. If the store is away, the last rows and the end are written when it is back.
+        """
         self.lessons.pop(lesson.id, None)
         lesson.finish()
-        await self.writer.write(lesson.id, lesson.take_batch())
-        await self.ask(self.store.end_lesson, lesson.id)
-        self.writer.close(lesson.id)
+        self._ending.add(lesson.id)
+        await self._store_end(lesson.id, lesson.take_batch())
+
+    async def _store_end(self, lesson_id: str, last: Batch | None = None) -> None:
+        if not await self.writer.write(lesson_id, last or Batch()):
+            return
+        with suppress(StoreError):  # the next tick tries again
+            await self.ask(self.store.end_lesson, lesson_id, self._tokens_until())
+            self._ending.discard(lesson_id)
+            self.writer.close(lesson_id)
+
+    def _tokens_until(self) -> datetime:
+        return self._now() + timedelta(hours=self.settings.window_hours)
 
     # Students
 
-    async def join(self, code: str, joining: Joining) -> tuple[LiveLesson, LiveStudent, str] | None:
-        """Let somebody into the waiting room; return the token too, or None if no lesson has the code.
+    async def join(self, code: str, joining: Joining) -> Joined | None:
+        """Let somebody into the waiting room; None if no lesson has the code.
 
         Raises:
             LessonFullError: If the lesson has no seat left.
@@ -216,7 +243,10 @@ class School:
         )
         await self.ask(self.store.add_participant, record)
         token = await self.ask(self.tokens.for_participant, record.id)
-        return lesson, lesson.add(record), token
+        # Until the rows are gone, whenever the lesson ends; with them it goes.
+        hours = LESSON_HOURS + self.settings.window_hours
+        receipt = await self.ask(self.tokens.receipt, record.id, hours)
+        return Joined(lesson=lesson, student=lesson.add(record), token=token, receipt=receipt)
 
     async def admit(self, lesson: LiveLesson, ids: list[str]) -> None:
         """Let students in who wait; ids that do not wait are passed by."""
@@ -232,11 +262,23 @@ class School:
         lesson.change_camera(student, camera, consent)
         await self.ask(self.store.set_camera, student.id, camera, consent)
 
-    async def withdraw(self, lesson: LiveLesson, student_id: str) -> bool:
-        """Delete a student; return whether the store has done it already, or will as soon as it answers."""
-        lesson.withdraw(student_id)
+    async def withdraw(self, lesson_id: str, student_id: str) -> bool:
+        """Delete a student, from a lesson that runs or that is over.
+
+        Returns:
+            Whether the store has done it already; if not, it will as soon as it answers.
+
+        Raises:
+            StoreError: If the lesson is over, all of it is stored, and the store is away: nothing has changed then.
+        """
+        found = self.find_student(student_id, lesson_id)
+        if found:
+            found[0].withdraw(student_id)
+        elif not self.writer.holds(lesson_id):
+            await self.ask(self.store.delete_participant, student_id)
+            return True
         try:
-            await self.writer.forget(lesson.id, student_id)
+            await self.writer.forget(lesson_id, student_id)
         except StoreError:
             return False
         return True
@@ -269,6 +311,9 @@ class School:
             lesson.tell_store(self.writer.away_since(lesson.id))
             if not self.writer.is_busy(lesson.id):
                 self.spawn(self.writer.write(lesson.id, lesson.take_batch()))
+        for lesson_id in self._ending:
+            if not self.writer.is_busy(lesson_id):
+                self.spawn(self._store_end(lesson_id))
         self.last_tick_s = time.monotonic()
 
     async def _purge_for_ever(self) -> None:
@@ -279,16 +324,24 @@ class School:
                 StoreError
             ):  # it is tried again; the writer has said that the store is away
                 await self.purge()
-            await asyncio.sleep(PURGE_EVERY_S)
+            await asyncio.sleep(self._purge_every_s())
 
     async def purge(self) -> dict[str, Any]:
-        """Delete what has reached its age."""
-        limits = self.settings
+        """Delete what has reached its age, or would before the next round: the limits are kept, not passed by a little."""
+        limits, round_h = self.settings, self._purge_every_s() / 3600
         counts = await self.ask(
-            self.store.purge, limits.window_hours, limits.aggregate_days, limits.audit_days
+            self.store.purge,
+            limits.window_hours - round_h,
+            limits.aggregate_days - round_h / 24,
+            limits.audit_days - round_h / 24,
         )
         logger.info("Purged: %s", counts)
         return counts
+
+    def _purge_every_s(self) -> float:
+        limits = self.settings
+        shortest_h = min(limits.window_hours, 24 * limits.aggregate_days, 24 * limits.audit_days)
+        return min(PURGE_EVERY_S, shortest_h * 3600 / 10)
 
     def _forgotten_lessons(self) -> Iterator[LiveLesson]:
         for lesson in self.lessons.values():

@@ -116,8 +116,8 @@ class Store:
         """Keep a new lesson."""
         self._run(sa.insert(tables.lessons).values(**_fields(lesson)))
 
-    def end_lesson(self, lesson: str) -> None:
-        """Mark a lesson as ended: nobody joins it any more, and its students' tokens are void."""
+    def end_lesson(self, lesson: str, tokens_until: datetime) -> None:
+        """Mark a lesson as ended; until ``tokens_until`` its students can see and delete what is kept of them."""
         students = sa.select(tables.participants.c.id).where(tables.participants.c.lesson == lesson)
         now = self._now()
         with self._begin() as connection:
@@ -127,7 +127,9 @@ class Store:
                 .values(ended_at=now, code=None)
             )
             connection.execute(
-                sa.delete(tables.tokens).where(tables.tokens.c.participant.in_(students))
+                sa.update(tables.tokens)
+                .where(tables.tokens.c.participant.in_(students), tables.tokens.c.expires_at > now)
+                .values(expires_at=tokens_until)
             )
             connection.execute(
                 sa.delete(tables.snapshots).where(tables.snapshots.c.lesson == lesson)
@@ -202,6 +204,13 @@ class Store:
                 sa.delete(tables.participants).where(tables.participants.c.id == participant)
             )
         self._forget()
+
+    def participant(self, participant: str) -> ParticipantRecord | None:
+        """Return a student by the id; None if it is unknown or deleted."""
+        rows = self._rows(
+            sa.select(tables.participants).where(tables.participants.c.id == participant)
+        )
+        return ParticipantRecord(**rows[0]) if rows else None
 
     def participants(self, lesson: str) -> list[ParticipantRecord]:
         """Return the students of a lesson in the order in which they came."""

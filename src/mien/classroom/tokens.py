@@ -1,14 +1,15 @@
-"""Join codes and tokens: random, short-lived, kept only as digests. There is no secret that could have a default."""
+"""Join codes, tokens and receipts: random, short-lived, kept only as digests. There is no secret that could have a default."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from mien.classroom.store import Store
+from mien.classroom.store import Store, StoreError
 
 __all__ = [
     "STUDENT_MINUTES",
@@ -30,6 +31,10 @@ _ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Without letters that are read wrongly from a screen: 0 and O, 1, I and L, U and V."""
 _CODE_LENGTH = 8
 _TAG_LENGTH = 3
+_RECEIPT_LENGTH = 12
+_RECEIPT = "receipt:"
+"""Before a receipt when it is digested, so that it is never taken for a token."""
+_MAX_KNOWN = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class Tokens:
         """Keep digests in ``store``; ``now`` gives the time in UTC."""
         self._store = store
         self._now = now
+        self._known: dict[str, tuple[Bearer, datetime]] = {}
+        """Those that were last used: who wants to stop or to withdraw can, though the store is away."""
 
     def for_teacher(self, teacher: str) -> str:
         """Issue a token to a teacher who has shown the key."""
@@ -59,19 +66,52 @@ class Tokens:
         """Issue a token to a student who has joined."""
         return self._issue(STUDENT_MINUTES, teacher=None, participant=participant)
 
+    def receipt(self, participant: str, hours: float) -> str:
+        """Give a student something to write down, by which to come back for so long if the page is closed."""
+        receipt = _random_word(_RECEIPT_LENGTH)
+        until = self._now() + timedelta(hours=hours)
+        self._store.add_token(_digest(_RECEIPT + receipt), until, None, participant)
+        return receipt
+
+    def from_receipt(self, receipt: str) -> str | None:
+        """Return a new token for a receipt as it was typed; None if it is unknown or over."""
+        row = self._store.token(_digest(_RECEIPT + normal_code(receipt)))
+        return self.for_participant(row["participant"]) if row else None
+
     def bearer(self, token: str) -> Bearer | None:
-        """Return who brings a token; None if it is unknown or over. Using it lets it live on."""
+        """Return who brings a token; None if it is unknown or over. Using it lets it live on.
+
+        Raises:
+            StoreError: If the store is away and has not told of this token before.
+        """
         digest = _digest(token)
-        row = self._store.token(digest)
+        try:
+            row = self._store.token(digest)
+        except StoreError:
+            bearer, expires_at = self._known.get(digest, (None, self._now()))
+            if bearer is None or expires_at <= self._now():
+                raise
+            return bearer
         if row is None:
+            self._known.pop(digest, None)
             return None
+        bearer = Bearer(digest, row["teacher"], row["participant"], row["lesson"])
+        self._remember(bearer, row["expires_at"])
         minutes = STUDENT_MINUTES if row["participant"] else TEACHER_MINUTES
-        self._extend(digest, row["expires_at"], minutes)
-        return Bearer(digest, row["teacher"], row["participant"], row["lesson"])
+        with suppress(StoreError):  # locked: it can be read, and lives on for half its time
+            self._extend(digest, row["expires_at"], minutes)
+        return bearer
 
     def revoke(self, bearer: Bearer) -> None:
         """Make a token void."""
+        self._known.pop(bearer.digest, None)
         self._store.delete_token(bearer.digest)
+
+    def _remember(self, bearer: Bearer, expires_at: datetime) -> None:
+        self._known.pop(bearer.digest, None)  # the last used stand last
+        self._known[bearer.digest] = (bearer, expires_at)
+        if len(self._known) > _MAX_KNOWN:
+            self._known.pop(next(iter(self._known)), None)
 
     def _issue(self, minutes: int, teacher: str | None, participant: str | None) -> str:
         token = secrets.token_urlsafe(32)
@@ -98,7 +138,7 @@ def new_id() -> str:
 
 def new_code() -> str:
     """Return what students type to join: 30^8 possibilities."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_LENGTH))
+    return _random_word(_CODE_LENGTH)
 
 
 def normal_code(typed: str) -> str:
@@ -108,7 +148,11 @@ def normal_code(typed: str) -> str:
 
 def new_tag() -> str:
     """Return a short word by which a waiting student can say: that is me."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(_TAG_LENGTH))
+    return _random_word(_TAG_LENGTH)
+
+
+def _random_word(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
 def teacher_of_key(keys: Mapping[str, str], key: str) -> str | None:

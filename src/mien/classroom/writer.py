@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,8 @@ InThread = Callable[..., Awaitable[Any]]
 
 @dataclass(slots=True)
 class _Lesson:
+    incoming: Batch = field(default_factory=Batch)
+    """Handed over since the last try; joined to what waits when the next one begins."""
     waiting: Batch = field(default_factory=Batch)
     away_since: datetime | None = None
     reason: str = ""
@@ -57,11 +59,20 @@ class Writer:
         """Whether a write of the lesson is going on; then the next one waits for its turn."""
         return lesson in self._lessons and self._lessons[lesson].lock.locked()
 
-    async def write(self, lesson: str, batch: Batch) -> bool:
-        """Write a batch and what waited before it; return whether the store took it."""
+    def write(self, lesson: str, batch: Batch) -> Coroutine[Any, Any, bool]:
+        """Write a batch and what waited before it; return whether the store took it.
+
+        The batch is in the writer's hands from the call on, not from the first await: a student who withdraws in between
+        is taken out of it.
+        """
         state = self._lessons.setdefault(lesson, _Lesson())
+        state.incoming.add(batch)
+        return self._write(lesson, state)
+
+    async def _write(self, lesson: str, state: _Lesson) -> bool:
         async with state.lock:
-            state.waiting.add(batch)
+            state.waiting.add(state.incoming)
+            state.incoming = Batch()
             if not len(state.waiting) and not state.waiting.snapshot and not state.forgetting:
                 return state.away_since is None
             return await self._try(lesson, state)
@@ -120,12 +131,21 @@ class Writer:
         """
         state = self._lessons.setdefault(lesson, _Lesson())
         async with state.lock:  # a write that is going on would put rows back, or fail for them
+            state.incoming = state.incoming.without(participant)
             state.waiting = state.waiting.without(participant)
             try:
                 await self._in_thread(self._store.delete_participant, participant)
             except StoreError:
                 state.forgetting.add(participant)
                 raise
+
+    def holds(self, lesson: str) -> bool:
+        """Whether rows of a lesson may still be on their way."""
+        return lesson in self._lessons
+
+    def is_forgotten(self, lesson: str, participant: str) -> bool:
+        """Whether a student has withdrawn whose rows the store could not delete yet."""
+        return lesson in self._lessons and participant in self._lessons[lesson].forgetting
 
     def close(self, lesson: str) -> None:
         """Forget a lesson that has ended and is written."""

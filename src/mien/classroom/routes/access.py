@@ -11,11 +11,13 @@ from starlette.requests import HTTPConnection
 from mien.classroom.lessons import LiveLesson, LiveStudent
 from mien.classroom.limits import Buckets, Rate
 from mien.classroom.school import School
-from mien.classroom.store import LessonRecord
+from mien.classroom.store import LessonRecord, ParticipantRecord
 from mien.classroom.tokens import Bearer
 from mien.errors import MienError
 
 __all__ = [
+    "Kept",
+    "KeptOf",
     "Limits",
     "OwnLesson",
     "RefusedError",
@@ -122,13 +124,45 @@ class Seat:
     student: LiveStudent
 
 
-async def _seat(request: Request, bearer: Annotated[Bearer, Depends(_bearer)]) -> Seat:
+async def _student(bearer: Annotated[Bearer, Depends(_bearer)]) -> tuple[str, str]:
     if bearer.participant is None or bearer.lesson is None:
         raise RefusedError(403, "students_only", "Only students may ask this.")
-    found = school_of(request).find_student(bearer.participant, bearer.lesson)
+    return bearer.participant, bearer.lesson
+
+
+_Student = Annotated[tuple[str, str], Depends(_student)]
+
+
+async def _seat(request: Request, student: _Student) -> Seat:
+    found = school_of(request).find_student(*student)
     if found is None:
         raise RefusedError(409, "ended", "The lesson has ended.")
     return Seat(*found)
 
 
 SeatOf = Annotated[Seat, Depends(_seat)]
+"""Of a lesson that runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A student of whom something is kept, in a lesson that runs or that is over."""
+
+    record: ParticipantRecord
+    title: str
+    is_over: bool
+
+
+async def _kept(request: Request, student: _Student) -> Kept:
+    school, (participant, lesson_id) = school_of(request), student
+    found = school.find_student(participant, lesson_id)
+    if found is not None:
+        return Kept(found[1].record, found[0].record.title, is_over=False)
+    record = await school.ask(school.store.participant, participant)
+    lesson = await school.ask(school.store.lesson, lesson_id)
+    if record is None or lesson is None or school.writer.is_forgotten(lesson_id, participant):
+        raise RefusedError(401, "token", "The token is missing, wrong or too old. Sign in again.")
+    return Kept(record, lesson.title, is_over=True)
+
+
+KeptOf = Annotated[Kept, Depends(_kept)]

@@ -1,4 +1,4 @@
-"""The pages: join, teach, what is kept. They hold no data; scripts ask for it."""
+"""The pages: join, teach, own data, what is kept. They hold no data; scripts ask for it."""
 
 from __future__ import annotations
 
@@ -58,6 +58,12 @@ async def student_page(request: Request) -> HTMLResponse:
 async def teacher_page(request: Request) -> HTMLResponse:
     """Open a lesson, let students in, see how the class goes."""
     return _page(request, "teacher.html")
+
+
+@router.get("/mine")
+async def mine_page(request: Request) -> HTMLResponse:
+    """Come back with a receipt: see, take and delete what is kept of oneself."""
+    return _page(request, "mine.html")
 
 
 @router.get("/privacy")

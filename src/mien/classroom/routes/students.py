@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from mien.classroom import tables
-from mien.classroom.routes.access import RefusedError, SeatOf, address_of, limits_of, school_of
-from mien.classroom.schemas import CONSENT_VERSION, CameraChoice, JoinRequest
+from mien.classroom.routes.access import (
+    KeptOf,
+    RefusedError,
+    SeatOf,
+    address_of,
+    limits_of,
+    school_of,
+)
+from mien.classroom.schemas import CONSENT_VERSION, CameraChoice, JoinRequest, Receipt
 from mien.classroom.school import Joining, LessonFullError
 from mien.classroom.tokens import normal_code
 
@@ -53,27 +61,49 @@ async def join(body: JoinRequest, request: Request) -> dict[str, Any]:
     if joined is None:
         limit.take(address)
         raise RefusedError(404, "no_lesson", "No lesson has this code. Check it with your teacher.")
-    lesson, student, token = joined
+    lesson = joined.lesson
     return {
-        "token": token,
-        "participant": student.id,
-        "tag": student.record.tag,
+        "token": joined.token,
+        "receipt": joined.receipt,
+        "participant": joined.student.id,
+        "tag": joined.student.record.tag,
         "lesson": {"title": lesson.record.title, "mode": lesson.decision.mode.value},
     }
 
 
+@router.post("/receipt")
+async def come_back(body: Receipt, request: Request) -> dict[str, Any]:
+    """Exchange a student's receipt for a token, during the lesson and as long as anything of the student is kept."""
+    school, limit = school_of(request), limits_of(request).wrong_codes
+    address = address_of(request)
+    if not limit.has(address):
+        raise RefusedError(
+            429, "too_many", "Too many wrong receipts from this address. Wait a minute."
+        )
+    token = await school.ask(school.tokens.from_receipt, body.receipt)
+    if token is None:
+        limit.take(address)
+        raise RefusedError(
+            404, "no_receipt", "Nothing is kept under this receipt; it is wrong, or all is deleted."
+        )
+    return {"token": token}
+
+
 @router.get("/me")
-async def show_me(seat: SeatOf) -> dict[str, Any]:
-    """Tell a student how the seat stands."""
-    record = seat.student.record
+async def show_me(kept: KeptOf, request: Request) -> dict[str, Any]:
+    """Tell a student how the seat stands, or what it was if the lesson is over."""
+    record, hours = kept.record, school_of(request).settings.window_hours
     return {
         "participant": record.id,
         "tag": record.tag,
-        "admitted": seat.student.is_admitted,
+        "admitted": record.admitted_at is not None,
         "camera": record.camera,
         "consent": record.consent,
         "research": record.research,
-        "title": seat.lesson.record.title,
+        "title": kept.title,
+        "is_over": kept.is_over,
+        "joined_at": record.joined_at.isoformat(),
+        "kept_until": (record.joined_at + timedelta(hours=hours)).isoformat(),
     }
 
 
@@ -84,22 +114,24 @@ async def change_camera(body: CameraChoice, seat: SeatOf, request: Request) -> N
 
 
 @router.get("/me/data")
-async def show_data(seat: SeatOf, request: Request) -> dict[str, Any]:
+async def show_data(kept: KeptOf, request: Request) -> dict[str, Any]:
     """Return all that is kept of the student."""
-    school, record = school_of(request), seat.student.record
+    school, record = school_of(request), kept.record
     windows = await school.ask(school.store.rows_of, tables.windows, record.lesson, record.id)
     taps = await school.ask(school.store.rows_of, tables.self_reports, record.lesson, record.id)
     return {
-        "participant": await show_me(seat),
-        "joined_at": record.joined_at.isoformat(),
+        "participant": await show_me(kept, request),
         "windows": [{"at": row["at"].isoformat(), **row["window"]} for row in windows],
         "self_reports": [{"at": row["at"].isoformat(), "answer": row["answer"]} for row in taps],
     }
 
 
 @router.delete("/me")
-async def withdraw(seat: SeatOf, request: Request, response: Response) -> dict[str, Any]:
-    """Leave and delete everything. 202 if the store is away: memory has forgotten, the rows go as soon as it is back."""
-    is_done = await school_of(request).withdraw(seat.lesson, seat.student.id)
+async def withdraw(kept: KeptOf, request: Request, response: Response) -> dict[str, Any]:
+    """Leave and delete everything, after the lesson too.
+
+    202 if the store is away: memory has forgotten, the rows go as soon as it is back.
+    """
+    is_done = await school_of(request).withdraw(kept.record.lesson, kept.record.id)
     response.status_code = 200 if is_done else 202
     return {"deleted": is_done}

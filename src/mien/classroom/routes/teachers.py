@@ -81,7 +81,7 @@ async def refuse(body: Admission, lesson: RunningLesson, request: Request) -> No
     for participant in body.participants:
         student = lesson.students.get(participant)
         if student is not None and not student.is_admitted:
-            await school_of(request).withdraw(lesson, participant)
+            await school_of(request).withdraw(lesson.id, participant)
 
 
 @router.post("/lessons/{lesson_id}/end", status_code=204)

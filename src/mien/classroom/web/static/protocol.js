@@ -69,6 +69,11 @@ function clock(seconds) {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
+// A time of the server's in the reader's words.
+function when(iso) {
+  return new Date(iso).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+}
+
 // Whether somebody says yes in a dialog.
 function confirmed(id) {
   const dialog = byId(id);

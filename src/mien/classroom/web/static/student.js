@@ -25,6 +25,8 @@ byId("join").addEventListener("submit", async (event) => {
     const joined = await (await ask("POST", "/api/join", null, body)).json();
     page.token = joined.token;
     sessionStorage.setItem("token", page.token); // of this tab only, so that a reload comes back
+    sessionStorage.setItem("receipt", joined.receipt);
+    sessionStorage.removeItem("stopped");
     connect();
   } catch (error) {
     explain(error);
@@ -62,6 +64,8 @@ function receive(message) {
     page.mode = message.mode;
     byId("tag").textContent = message.tag || "";
     show("link", false);
+    // Stopped while the server could not write it down, which has been started again since: it stays stopped.
+    if (page.camera !== "none" && sessionStorage.getItem("stopped")) changeCamera("none");
     arrange();
     who();
   } else if (message.type === "admitted") {
@@ -95,12 +99,19 @@ function arrange() {
   show("joining", false);
   show("lobby", !page.admitted);
   show("inside", page.admitted);
-  show("leaving", true);
+  showLeaving();
   byId("camera").textContent = on ? byId("camera").dataset.stop : byId("camera").dataset.start;
   byId("camera").classList.toggle("main", !on);
   if (page.admitted && on) return startCamera();
   camera.stop();
   tellState(null);
+}
+
+function showLeaving() {
+  const receipt = sessionStorage.getItem("receipt");
+  show("receipt-line", Boolean(receipt));
+  byId("receipt").textContent = (receipt || "").replace(/(.{4})(?=.)/g, "$1 ");
+  show("leaving", true);
 }
 
 async function startCamera() {
@@ -132,7 +143,12 @@ function sendFrame(jpeg) {
 
 async function changeCamera(chosen) {
   page.camera = chosen;
-  if (chosen === "none") arrange(); // at once, whatever the server says
+  if (chosen === "none") {
+    sessionStorage.setItem("stopped", "yes");
+    arrange(); // at once, whatever the server says
+  } else {
+    sessionStorage.removeItem("stopped");
+  }
   try {
     await ask("PUT", "/api/me/camera", page.token, { camera: chosen, consent: chosen === "none" ? null : consent });
   } catch (error) {
@@ -177,14 +193,16 @@ byId("take").addEventListener("click", async () => {
 byId("withdraw").addEventListener("click", async () => {
   if (!(await confirmed("withdraw-dialog"))) return;
   explain(null);
+  const wasOver = page.over;
   page.over = true;
   camera.stop();
   try {
     const { deleted } = await (await ask("DELETE", "/api/me", page.token)).json();
-    finish(deleted ? "withdrawn" : "withdrawn_later");
+    finish(!deleted ? "withdrawn_later" : wasOver ? "deleted" : "withdrawn");
   } catch (error) {
-    page.over = false;
     explain(error);
+    if (wasOver) return;
+    page.over = false;
     changeCamera("none");
   }
 });
@@ -193,12 +211,33 @@ function finish(how) {
   page.over = true;
   camera.stop();
   page.socket.close();
-  if (how !== "elsewhere") sessionStorage.removeItem("token");
   for (const id of ["joining", "lobby", "inside", "leaving", "link"]) show(id, false);
   show("over", true);
   byId("over-text").textContent = WORDS[how];
   byId("over-text").focus();
+  if (how === "ended") return stayToDelete();
+  if (how !== "elsewhere") forget();
 }
+
+function forget() {
+  for (const name of ["token", "receipt", "stopped"]) sessionStorage.removeItem(name);
+}
+
+// The lesson is over; what is kept can still be taken and deleted, until it goes by itself.
+async function stayToDelete() {
+  try {
+    const { kept_until } = await (await ask("GET", "/api/me", page.token)).json();
+    byId("until").textContent = fill(byId("until").dataset.words, { time: when(kept_until) });
+    byId("withdraw").textContent = byId("withdraw").dataset.over;
+    show("until", true);
+    showLeaving();
+  } catch (error) {
+    if (error.status !== 401) explain(error);
+    else forget(); // nothing is kept any more
+  }
+}
+
+byId("again").addEventListener("click", forget);
 
 arrangeTerms();
 if (page.token) connect();

@@ -55,8 +55,7 @@ async function listLessons() {
 }
 
 function entry(lesson) {
-  const began = new Date(lesson.started_at).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
-  const about = make("span", [make("strong", lesson.title), ` · ${began}${lesson.ended_at ? "" : ` · ${WORDS.running}`}`]);
+  const about = make("span", [make("strong", lesson.title), ` · ${when(lesson.started_at)}${lesson.ended_at ? "" : ` · ${WORDS.running}`}`]);
   const open = lesson.ended_at ? button(WORDS.report, () => tell(() => showReport(lesson))) : button(WORDS.go_on, () => enter(lesson), { class: "main" });
   return make("li", [about, open]);
 }

@@ -1,0 +1,53 @@
+// What is kept of one student: shown, taken along, deleted; during the lesson and after it.
+"use strict";
+
+let token = sessionStorage.getItem("token"); // of the lesson in this tab, if there is one
+
+async function tell(action) {
+  explain(null);
+  try {
+    await action();
+  } catch (error) {
+    explain(error);
+  }
+}
+
+byId("come-back").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const field = event.target.elements.receipt;
+  tell(async () => {
+    token = (await (await ask("POST", "/api/receipt", null, { receipt: field.value })).json()).token; // kept in this page only
+    field.value = "";
+    await showKept();
+    byId("mine-title").focus();
+  });
+});
+
+async function showKept() {
+  const kept = await (await ask("GET", "/api/me/data", token)).json();
+  byId("lesson").textContent = kept.participant.title;
+  byId("joined").textContent = when(kept.participant.joined_at);
+  byId("kept_until").textContent = when(kept.participant.kept_until);
+  for (const kind of ["windows", "self_reports"]) byId(kind).textContent = kept[kind].length;
+  show("come-back", false);
+  show("kept", true);
+}
+
+byId("take").addEventListener("click", () => tell(async () => {
+  await save(await ask("GET", "/api/me/data", token), "mien-my-data.json");
+}));
+
+byId("withdraw").addEventListener("click", async () => {
+  if (!(await confirmed("withdraw-dialog"))) return;
+  await tell(async () => {
+    const { deleted } = await (await ask("DELETE", "/api/me", token)).json();
+    sessionStorage.removeItem("token");
+    sessionStorage.removeItem("receipt");
+    show("kept", false);
+    byId("deleted").textContent = deleted ? WORDS.deleted : WORDS.withdrawn_later;
+    byId("deleted").focus();
+  });
+});
+
+// A token of this tab that is over is no mistake of anybody's: then the receipt is asked for.
+if (token) showKept().catch((error) => error.status === 401 || explain(error));

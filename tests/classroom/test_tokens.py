@@ -1,0 +1,66 @@
+"""Tokens and receipts: how long they live, what a receipt is exchanged for, who is known while the store is away."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from mien.classroom.store import LessonRecord, ParticipantRecord, StoreError
+from mien.classroom.tokens import Tokens
+
+
+@pytest.fixture
+def tokens(store, fake_time):
+    record = LessonRecord(
+        id="l", teacher="kim", title="t", code="C", decision={}, mapping="m",
+        started_at=fake_time.now(),
+    )  # fmt: skip
+    store.add_lesson(record)
+    student = ParticipantRecord(
+        id="a", lesson="l", tag="TAG", camera="none", consent=None, research=False,
+        joined_at=fake_time.now(),
+    )  # fmt: skip
+    store.add_participant(student)
+    return Tokens(store, fake_time.now)
+
+
+def test_a_receipt_is_read_however_it_is_typed_and_is_no_token(tokens, fake_time):
+    receipt = tokens.receipt("a", hours=30)
+    assert re.fullmatch("[2-9A-HJKMNP-TV-Z]{12}", receipt)
+    assert tokens.bearer(receipt) is None
+    typed = f" {receipt[:4].lower()}-{receipt[4:8]} {receipt[8:]}"
+    token = tokens.from_receipt(typed)
+    bearer = tokens.bearer(token)
+    assert (bearer.participant, bearer.lesson, bearer.teacher) == ("a", "l", None)
+    assert tokens.from_receipt(token) is None
+    fake_time.s = 30 * 3600
+    assert tokens.from_receipt(receipt) is None
+
+
+def test_a_receipt_goes_with_its_student(tokens, store):
+    receipt = tokens.receipt("a", hours=30)
+    store.delete_participant("a")
+    assert tokens.from_receipt(receipt) is None
+
+
+def test_who_was_known_is_known_while_the_store_is_away(tokens, store, fake_time, monkeypatch):
+    student, teacher, unused = (
+        tokens.for_participant("a"),
+        tokens.for_teacher("kim"),
+        tokens.for_teacher("lee"),
+    )
+    known = tokens.bearer(student)
+    signed_out = tokens.bearer(teacher)
+    tokens.revoke(signed_out)
+
+    def away(_):
+        raise StoreError("The store does not answer.")
+
+    monkeypatch.setattr(store, "token", away)
+    assert tokens.bearer(student) == known
+    for token in (teacher, unused, "wrong"):
+        with pytest.raises(StoreError):
+            tokens.bearer(token)
+    fake_time.s = timedelta(minutes=15).total_seconds()
+    with pytest.raises(StoreError):
+        tokens.bearer(student)
