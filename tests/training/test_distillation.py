@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from safetensors.torch import load_file
 from mien.data.synthetic import draw_faces
 from mien.errors import ConfigError, ModelFileError
 from mien.models.weights import load_network, save_network
-from mien.preprocess import to_inputs
+from mien.preprocess import InputSpec, to_inputs
 from mien.recipe import DistillOptions, recipe_from_dict
 from mien.training.distillation import Teacher, distance
 from mien.training.run import train
@@ -130,6 +131,20 @@ def test_a_teacher_of_originals_answers_each_face_and_its_mirror_once(
     seen = torch.from_numpy(to_inputs(faces.images[rows.numpy()], info.input))
     with torch.no_grad():
         expected = (network.eval()(seen) + network(seen.flip(3))) / 2
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_teacher_sees_pixels_as_it_was_trained_on_them(faces, teacher, tmp_path):
+    network, info = load_network(teacher)
+    plain = InputSpec(size=24, mean=0.0, std=1.0)
+    other = tmp_path / "other.safetensors"
+    save_network(other, network, replace(info, input=plain))
+    labels = [head.labels for head in info.heads]
+    asked = Teacher.load(DistillOptions(teacher=str(other)), labels, info.input, faces)
+    as_student = torch.from_numpy(to_inputs(faces.images[:4], info.input))
+    got = asked(as_student, torch.arange(4))
+    with torch.no_grad():
+        expected = network.eval()(torch.from_numpy(to_inputs(faces.images[:4], plain)))
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
 
 

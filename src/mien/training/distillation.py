@@ -29,11 +29,18 @@ _BATCH = 256
 class Teacher:
     """A trained network that answers and does not change."""
 
-    def __init__(self, file: Path, network: nn.Module | None, recorded: Tensor | None) -> None:
+    def __init__(
+        self,
+        file: Path,
+        network: nn.Module | None = None,
+        recorded: Tensor | None = None,
+        rescaling: tuple[float, float] = (1.0, 0.0),
+    ) -> None:
         """Take what `load` found; one of network and recorded answers is there."""
         self.sha256 = sha256_of(file)
         self._network = network
         self._recorded = recorded
+        self._rescaling = rescaling
 
     @classmethod
     def load(
@@ -49,12 +56,12 @@ class Teacher:
 
         Raises:
             ModelFileError: If there is no such teacher.
-            ConfigError: If heads or input differ, or the file cannot see what it is to see.
+            ConfigError: If heads or size differ, or the file cannot see what it is to see.
         """
         if how.sees == "original":
             model = open_scored_model(_named(how.teacher))
             _check_fit(how.teacher, model.info, labels, spec)
-            return cls(model.path, None, _record(model, faces.images))
+            return cls(model.path, recorded=_record(model, faces.images))
         if _is_for_recognising(how.teacher):
             raise ConfigError(
                 f"distill.teacher: {how.teacher} is an ONNX file, which cannot answer on the changed faces that a student "
@@ -63,7 +70,12 @@ class Teacher:
         file = find_weights(how.teacher)
         network, info = load_network(file)
         _check_fit(str(file), info, labels, spec)
-        return cls(file, network.eval().requires_grad_(requires_grad=False), None)
+        theirs = info.input
+        return cls(
+            file,
+            network.eval().requires_grad_(requires_grad=False),
+            rescaling=(spec.std / theirs.std, (spec.mean - theirs.mean) / theirs.std),
+        )
 
     def to(self, device: torch.device) -> Teacher:
         """Move to a device."""
@@ -86,8 +98,9 @@ class Teacher:
         if self._recorded is not None:
             return self._recorded[rows]
         assert self._network is not None
+        scale, offset = self._rescaling
         with torch.no_grad():
-            answers: Tensor = self._network(inputs)
+            answers: Tensor = self._network(inputs * scale + offset)
         return answers.float()
 
 
@@ -138,10 +151,10 @@ def _check_fit(
             f"distill.teacher: {where} answers with {_shown(theirs)}, the recipe's heads with {_shown(labels)}. "
             "Give the recipe the teacher's heads, in its order."
         )
-    if info.input != spec:
+    if (info.input.size, info.input.channels) != (spec.size, spec.channels):
         raise ConfigError(
             f"distill.teacher: {where} takes {info.input.as_dict()}, the student {spec.as_dict()}; "
-            "expected the same input."
+            "expected the same size and channels."
         )
 
 
