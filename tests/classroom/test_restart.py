@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -25,14 +24,14 @@ POLICY = ["--jurisdiction", "KR", "--context", "education", "--mode"]
 class Program:
     """`mien classroom serve` as people start it."""
 
-    def __init__(self, live_class, folder, mode="class", port=None):
-        settings = live_class.settings_for(folder)
-        self.port, self.folder, self.key = port or settings.port, folder, live_class.KEY
+    def __init__(self, live_class, store_url, mode):
+        self.port, self.key = live_class.settings_for(None).port, live_class.KEY
+        self.store_url = store_url
         self.base = f"http://127.0.0.1:{self.port}"
         self.environment = {
             **os.environ,
             "MIEN_CLASSROOM_TEACHER_KEYS": f"kim:{live_class.KEY}",
-            "MIEN_CLASSROOM_DATA_DIR": str(folder),
+            "MIEN_CLASSROOM_DATABASE_URL": store_url,
             "MIEN_CLASSROOM_WORKERS": "1",
         }
         self.arguments = [*POLICY, mode, "--port", str(self.port)]
@@ -66,8 +65,9 @@ class Program:
 
 
 @pytest.fixture
-def program(live_class, tmp_path):
-    made = Program(live_class, tmp_path / "data", "presence")
+def program(live_class, store_url):
+    """On SQLite and on PostgreSQL."""
+    made = Program(live_class, store_url, "presence")
     yield made
     if made.process.poll() is None:
         made.process.kill()
@@ -114,10 +114,11 @@ def test_a_killed_server_goes_on_where_it_was(program, live_class):
         killed = time.time()
         until_closed(opened)
     program.process.communicate()
-    file = program.folder / "classroom.sqlite"
-    with sqlite3.connect(file) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    engine = open_engine(f"sqlite:///{file}")
+    engine = open_engine(program.store_url)
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            whole = connection.exec_driver_sql("PRAGMA integrity_check").fetchone()
+        assert tuple(whole) == ("ok",)
     store = Store(engine)
     kept = store.rows_of(tables.windows, lesson["id"])
     snapshot = store.snapshot(lesson["id"])
@@ -151,7 +152,7 @@ def test_sigterm_drains_within_ten_seconds_and_loses_nothing(program):
         program.process.wait(10)
     assert time.monotonic() - began < 10
     assert closed.rcvd.code == 1012
-    store = Store(open_engine(f"sqlite:///{program.folder / 'classroom.sqlite'}"))
+    store = Store(open_engine(program.store_url))
     assert [row["answer"] for row in store.rows_of(tables.self_reports, lesson["id"])] == ["lost"]
     store.close()
     assert "Traceback" not in program.process.stdout.read()

@@ -160,12 +160,13 @@ class SimulatedStudent:
             due_s = self._start_s + sending.time_s
             if due_s >= until_s:
                 return True
-            if self.keeps_pace and due_s < sent_s + self._pace_s * 0.99:
+            is_tap = sending.payload[0] is Kind.TAP  # the pace is for what cameras give
+            if self.keeps_pace and not is_tap and due_s < sent_s + self._pace_s * 0.99:
                 self.outcomes["unsent"] += 1
                 continue
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             sequence += 1
-            sent_s = time.monotonic()
+            sent_s = sent_s if is_tap else time.monotonic()
             await self._send(socket, sequence, sending.payload)
         return True
 

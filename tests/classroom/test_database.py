@@ -1,0 +1,213 @@
+"""A whole server on a real PostgreSQL: a lesson from its opening to the purge, old tables, a database that is gone for a while."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from mien.classroom import tables
+from mien.classroom.database import open_engine
+from mien.classroom.protocol import Kind
+from mien.classroom.schema import migrate
+from mien.classroom.signals import Answer, State, load_mapping
+from mien.classroom.simulate import simulate
+from mien.classroom.simulator import Scenario, Stretch
+from mien.classroom.simulator.scenario import ScriptedAnswer
+from mien.errors import ConfigError
+
+slow = pytest.mark.slow
+SPEED = 8.0
+"""The lesson here is so many times as fast as clocks."""
+GONE_S = 30.0
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://u@h/x", "names a mysql database; expected postgresql or a SQLite file"),
+        ("sqlite:///:memory:", "names a sqlite database; expected postgresql or a SQLite file"),
+        ("no url", r"cannot be read; expected postgresql\+psycopg://user@host/name or sqlite"),
+    ],
+)
+def test_other_databases_are_refused(url, words):
+    with pytest.raises(ConfigError, match=words):
+        open_engine(url)
+
+
+@slow
+def test_a_whole_lesson_on_postgres(start, postgres_url):
+    began_s, began = time.monotonic(), datetime.now(UTC)
+    clock = lambda: SPEED * (time.monotonic() - began_s)  # noqa: E731
+    parts = {"clock": clock, "now": lambda: began + timedelta(seconds=clock())}
+    live = start(parts=parts, pace_ms=100, database_url=postgres_url)
+    assert live.school.store._engine.dialect.name == "postgresql"
+    script = Scenario(
+        name="s", duration_s=40, num_students=6, fps=SPEED, dropped=0,
+        stretches=(
+            Stretch(state=State.STRAINED, from_s=150 / SPEED, to_s=40, students=(0, 1, 2, 3)),
+        ),
+        answers=(ScriptedAnswer(answer=Answer.LOST, at_s=20, students=(0, 1, 2)),),
+    )  # fmt: skip
+    teacher = live.teacher()
+    withdrawn = {}
+
+    def withdraw_one():
+        deadline = time.monotonic() + 20
+        while not live.school.lessons:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        (lesson,) = live.school.lessons.values()
+        withdrawn.update(live.join(lesson.record.code))
+        live.admit(teacher, {"id": lesson.id}, withdrawn["participant"])
+        opened = live.socket("/ws/student", withdrawn["token"])
+        live.send(opened, Kind.TAP, 1, b"lost")
+        live.receive(opened, "tapped")
+        time.sleep(1.5)
+        rows = live.school.store.rows_of(tables.self_reports, lesson.id, withdrawn["participant"])
+        assert len(rows) == 1
+        began = time.perf_counter()
+        assert live.ask("DELETE", "/api/me", withdrawn["token"]).json() == {"deleted": True}
+        withdrawn["seconds"] = time.perf_counter() - began
+
+    leaving = threading.Thread(target=withdraw_one)
+    leaving.start()
+    outcome = asyncio.run(simulate(live.base, script, key=live.KEY))
+    leaving.join()
+    assert withdrawn["seconds"] < 1
+    assert outcome.counts["unanswered"] == 0
+    store, lesson = live.school.store, outcome.lesson
+    assert withdrawn["participant"] not in {one.id for one in store.participants(lesson)}
+    assert store.rows_of(tables.windows, lesson, withdrawn["participant"]) == []
+    report = live.ask("GET", f"/api/lessons/{lesson}/report?format=json", teacher).json()
+    sent = [m for m in outcome.messages if m["type"] == "aggregate"]
+    shown = [one for one in report["aggregates"] if one["percent"]]
+    assert [one["percent"] for one in shown] == [m["percent"] for m in sent if m["percent"]]
+    assert shown[-1]["percent"]["strained"] >= 50
+    assert sum(one["counts"]["lost"] for one in report["answers"] if one["counts"]) == 3
+    assert report["gaps"] == []
+    for form in ("csv", "html"):
+        answer = live.ask("GET", f"/api/lessons/{lesson}/report?format={form}", teacher)
+        assert answer.status_code == 200
+    assert len(store.rows_of(tables.windows, lesson)) > 6 * 20
+    counts = store.purge(0, 30, 90)
+    assert counts["participants"] == 6
+    assert store.rows_of(tables.windows, lesson) == []
+    assert live.ask("DELETE", f"/api/lessons/{lesson}", teacher).status_code == 204
+    assert store.lessons() == []
+
+
+@slow
+def test_a_server_goes_on_with_a_lesson_in_the_tables_of_an_older_version(start, store_url):
+    engine = open_engine(store_url)
+    migrate(engine, "0001")
+    with engine.begin() as connection:
+        lesson = {
+            "id": "l", "teacher": "kim", "title": "old", "code": "ABCDEFGH",
+            "decision": json.dumps({"mode": "class"}), "mapping": load_mapping().id,
+            "started_at": datetime.now(UTC).replace(tzinfo=None),
+        }  # fmt: skip
+        names = ", ".join(lesson)
+        values = ", ".join(f":{name}" for name in lesson)
+        connection.execute(sa.text(f"INSERT INTO lessons ({names}) VALUES ({values})"), lesson)
+    engine.dispose()
+    live = start(database_url=store_url)
+    assert set(live.school.lessons) == {"l"}
+    student = live.join("ABCDEFGH")
+    live.admit(live.teacher(), {"id": "l"}, student["participant"])
+    opened = live.socket("/ws/student", student["token"])
+    live.send(opened, Kind.SIGNALS, 1, live.SIGNALS)
+    assert live.receive(opened, "ack")["outcome"] == "seen"
+
+
+class Cable:
+    """The way to a database, which can be cut."""
+
+    def __init__(self, port):
+        self.target = ("127.0.0.1", port)
+        self.port, self.listener, self.ends = 0, None, []
+        self.mend()
+
+    def mend(self):
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+
+    def cut(self):
+        """Break what is open, and answer nobody."""
+        for one in [self.listener, *self.ends]:
+            _end(one)
+        self.ends.clear()
+
+    def _accept(self, listener):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(self.target)
+                self.ends += [near, far]
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=_pump, args=pair, daemon=True).start()
+
+
+def _pump(one, other):
+    with contextlib.suppress(OSError):
+        while data := one.recv(65536):
+            other.sendall(data)
+    _end(other)
+
+
+def _end(one):
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+    one.close()
+
+
+@slow
+def test_a_database_that_is_gone_for_half_a_minute_stops_no_lesson(start, postgres_url):
+    url = sa.make_url(postgres_url)
+    cable = Cable(url.port)
+    through = url.set(port=cable.port).render_as_string(hide_password=False)
+    live = start(database_url=through)
+    teacher, lesson, student, opened = live.student_inside()
+    other = live.join(lesson["code"])
+    live.admit(teacher, lesson, other["participant"])
+    leaving = live.socket("/ws/student", other["token"])
+    assert live.receive(leaving, "welcome")["admitted"]
+    watching = live.socket("/ws/teacher", f"{teacher} {lesson['id']}")
+    live.receive(watching, "room")
+    time.sleep(1.5)  # written by now
+    cable.cut()
+    began, number, slowest = time.monotonic(), 0, 0.0
+    while time.monotonic() - began < GONE_S:
+        number += 1
+        sent = time.perf_counter()
+        live.send(opened, Kind.SIGNALS, number, live.SIGNALS)
+        assert live.receive(opened, "ack")["outcome"] == "seen"
+        slowest = max(slowest, time.perf_counter() - sent)
+        time.sleep(0.5)
+        if number == 5:
+            assert live.receive(watching, "store")["away_since"] is not None
+            answer = live.ask("POST", "/api/lessons", teacher, {"title": "x"})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store")
+            assert live.http.get("/readyz").status_code == 503
+            # Who wants to stop or to leave is not held up: memory forgets, the rows follow.
+            stopped = live.ask("DELETE", "/api/me", other["token"])
+            assert (stopped.status_code, stopped.json()) == (202, {"deleted": False})
+            assert live.closing(leaving) == 4002
+    assert slowest < 1
+    cable.mend()
+    assert live.receive(watching, "store", timeout=10)["away_since"] is None
+    store = live.school.store
+    assert [one.id for one in store.participants(lesson["id"])] == [student["participant"]]
+    (gap,) = store.rows_of(tables.gaps, lesson["id"])
+    assert gap["reason"] == "gone"
+    assert gap["lost_rows"] == 0
+    assert 0.9 * GONE_S < (gap["end_at"] - gap["start_at"]).total_seconds() < GONE_S + 5
+    windows = store.rows_of(tables.windows, lesson["id"])
+    assert len(windows) >= GONE_S / 5 - 1  # those of the time without a store too
+    cable.cut()
