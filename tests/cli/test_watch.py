@@ -10,6 +10,7 @@ from mien import cli
 from mien.cli import watch as watch_command
 from mien.recognition.film import open_film
 from mien.recognition.table import read_table
+from mien.recognition.gaze import FULL_LOOK_S
 from mien.recognition.video import SEARCH_PX
 
 DARK, BRIGHT = 20, 235
@@ -176,3 +177,4 @@ def test_its_help_shows_the_library_s_own_default():
     command = typer.main.get_command(cli.app).commands["watch"]
     defaults = {parameter.name: parameter.default for parameter in command.params}
     assert defaults["search_px"] == SEARCH_PX
+    assert defaults["full_look"] == FULL_LOOK_S

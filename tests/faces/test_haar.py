@@ -92,3 +92,36 @@ def test_threads_share_a_detector(scene):
 def test_absurd_sizes_are_refused():
     with pytest.raises(InputError, match="for faces from 5 px; expected at least 64 and 20"):
         HaarDetector(min_face_px=5)
+
+
+@pytest.fixture(scope="module")
+def wide_scene(scene):
+    """The scene in a wider surround."""
+    image, truth = scene
+    wide = cv2.copyMakeBorder(image, 100, 100, 160, 160, cv2.BORDER_REPLICATE)
+    return wide, [Box(box.x + 160, box.y + 100, box.w, box.h) for box in truth]
+
+
+def test_known_faces_are_found_again_near_where_they_were(wide_scene):
+    image, _ = wide_scene
+    detector = HaarDetector()
+    known = [face.box for face in detector.detect(image)]
+    moved = [Box(box.x + 4, box.y - 3, box.w, box.h) for box in known]
+    again = detector.detect_near(image, moved, 640)
+    assert [overlap(box, face.box) > 0.8 for box, face in zip(known, again, strict=True)] == [
+        True
+    ] * 2
+    smaller = detector.detect_near(image, moved, 480)
+    assert_found(smaller, known)
+
+
+def test_a_known_face_that_is_not_there_is_said(wide_scene):
+    image, truth = wide_scene
+    empty = np.full_like(image, 90)
+    assert HaarDetector().detect_near(empty, [truth[0]], 640) is None
+    assert HaarDetector().detect_near(image, [truth[0], truth[0]], 640) is None
+
+
+def test_where_windows_would_save_nothing_none_is_searched():
+    whole = Box(0, 0, 200, 200)
+    assert HaarDetector().detect_near(np.zeros((200, 200), np.uint8), [whole], 400) is None

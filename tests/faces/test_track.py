@@ -95,3 +95,15 @@ def test_the_better_pair_goes_first():
 def test_a_loss_that_is_no_time_is_refused(seconds):
     with pytest.raises(InputError, match=r"max_lost_s is .*; expected 0 or more seconds"):
         Tracker(seconds)
+
+
+def test_it_says_where_faces_should_be_and_who_was_missed():
+    tracker = Tracker()
+    for n in range(10):
+        tracker.update([at(100 + 4 * n), at(500)], n / 25)
+    tracker.update([at(140)], 10 / 25)
+    moving, missed = tracker.expected(11 / 25)
+    assert (moving.is_missed, missed.is_missed) == (False, True)
+    assert moving.box.x + 30 == pytest.approx(144, abs=2)
+    assert missed.box == at(500)
+    assert tracker.expected(10) == []

@@ -15,21 +15,16 @@ from mien.faces.overlap import overlap
 from mien.types import Box
 
 
-class FakeRunner:
-    """Stands in for OpenCV's: sees what `rows` says for the input size, and notes what it was given."""
+class FakeNetwork:
+    """Sees what `rows` says for the picture's size, and notes what it was given."""
 
     def __init__(self, rows, seen):
         self._rows = rows
         self._seen = seen
 
-    def setInputSize(self, size):  # noqa: N802 - OpenCV's name
-        self._size = size
-
-    def detect(self, bgr):
-        assert bgr.shape == (self._size[1], self._size[0], 3)
+    def search(self, bgr):
         self._seen.append(bgr)
-        rows = self._rows.get(self._size)
-        return 1, None if rows is None else np.array(rows, np.float32)
+        return np.array(self._rows.get(bgr.shape[1::-1], []), np.float32).reshape(-1, 15)
 
 
 @pytest.fixture
@@ -42,7 +37,7 @@ def fake(tmp_path, monkeypatch):
 
     def make(rows, **sizes):
         seen = []
-        monkeypatch.setattr(cv2.FaceDetectorYN, "create", lambda *_: FakeRunner(rows, seen))
+        monkeypatch.setattr(yunet, "YuNetNetwork", lambda *_: FakeNetwork(rows, seen))
         return YuNetDetector(file, **sizes), seen
 
     return make
@@ -116,19 +111,6 @@ def test_boxes_stay_inside_and_those_outside_go(fake):
     first, second = detector.detect(np.zeros((200, 200), np.uint8))
     assert first.box == Box(0, 0, 70, 80)
     assert second.box == Box(150, 160, 50, 40)
-
-
-def test_each_thread_has_its_own_runner(fake, monkeypatch):
-    detector, _ = fake({})
-    made = []
-    monkeypatch.setattr(
-        cv2.FaceDetectorYN, "create", lambda *_: made.append(1) or FakeRunner({}, [])
-    )
-    for _ in range(2):
-        thread = threading.Thread(target=lambda: [detector.detect(np.zeros((9, 9), np.uint8))] * 2)
-        thread.start()
-        thread.join()
-    assert len(made) == 2
 
 
 def test_a_missing_file_says_how_to_get_it():
@@ -225,3 +207,61 @@ def test_auto_takes_yunet_where_its_file_is_and_says_so(yunet_file, monkeypatch,
     monkeypatch.setenv("MIEN_YUNET", str(yunet_file))
     assert isinstance(open_detector("auto"), YuNetDetector)
     assert caplog.messages == [f"Faces are looked for by {n}." for n in ("haar", "yunet", "yunet")]
+
+
+def test_a_known_face_is_searched_for_in_the_cells_around_it(fake):
+    # At half the size it lies at 60 to 110 px: with its reach, in the cells from 32 to 128.
+    detector, seen = fake({(96, 96): [row(30, 30, 50, 50)]})
+    picture = np.random.default_rng(0).integers(0, 256, (640, 640, 3), dtype=np.uint8)
+    (face,) = detector.detect_near(picture, [Box(120, 120, 100, 100)], 320)
+    assert face.box == Box(2 * (32 + 30), 2 * (32 + 30), 100, 100)
+    np.testing.assert_allclose(face.landmarks[0], [2 * (32 + 45), 2 * (32 + 50)], atol=1e-3)
+    detector.detect(picture)
+    np.testing.assert_array_equal(seen[0], seen[1][32:128, 32:128])
+
+
+def test_a_small_known_face_is_searched_for_at_the_closer_look_s_scale(fake):
+    detector, seen = fake({(64, 64): [row(18, 18, 30, 30)]})
+    (face,) = detector.detect_near(np.zeros((640, 640), np.uint8), [Box(114, 114, 30, 30)], 640)
+    assert face.box == Box(96 + 18, 96 + 18, 30, 30)
+    assert len(seen) == 1
+
+
+def test_a_known_face_that_is_not_there_is_said(fake):
+    detector, _ = fake({})
+    assert (
+        detector.detect_near(np.zeros((640, 640), np.uint8), [Box(120, 120, 100, 100)], 320) is None
+    )
+
+
+def test_two_known_faces_that_became_one_are_said(fake):
+    detector, _ = fake({(96, 96): [row(30, 30, 50, 50)]})
+    both = [Box(120, 120, 100, 100), Box(124, 122, 100, 100)]
+    assert detector.detect_near(np.zeros((640, 640), np.uint8), both, 320) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "faces"),
+    [((640, 640), [Box(20, 20, 560, 560)]), ((100, 100), [Box(20, 20, 40, 40)])],
+)
+def test_where_windows_would_save_nothing_none_is_searched(fake, shape, faces):
+    detector, seen = fake({})
+    assert detector.detect_near(np.zeros(shape, np.uint8), faces, 320) is None
+    assert not seen
+
+
+@pytest.mark.parametrize(("side_px", "sizes"), [(200, [200]), (320, [320]), (500, [320, 500])])
+def test_a_picture_is_searched_at_no_larger_a_side_than_asked(fake, side_px, sizes):
+    detector, seen = fake({})
+    detector.detect_within(np.zeros((1000, 1000), np.uint8), side_px)
+    assert [picture.shape[0] for picture in seen] == sizes
+
+
+def test_a_real_face_is_found_near_where_it_was(yunet_file, astronaut):
+    detector = YuNetDetector(yunet_file)
+    (face,) = detector.detect_within(astronaut, 320)
+    moved = Box(face.box.x - 8, face.box.y + 6, face.box.w, face.box.h)
+    (again,) = detector.detect_near(astronaut, [moved], 320)
+    np.testing.assert_allclose(again.box.as_list(), face.box.as_list(), atol=4)
+    np.testing.assert_allclose(again.landmarks, face.landmarks, atol=4)
+    assert detector.detect_near(astronaut, [Box(20, 300, 90, 110)], 320) is None

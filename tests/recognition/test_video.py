@@ -150,6 +150,112 @@ def test_a_box_at_the_border_stays_inside():
     assert (found.box.x + found.box.w, found.box.y + found.box.h) == (1000, 333)
 
 
+class Follower(OneBox):
+    """Sees the white squares of a frame, and notes how it was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.full, self.near = [], []
+        self.is_blind = False
+
+    def _squares(self, image):
+        ones = (image[..., 0] > 150).astype(np.uint8)
+        _, _, stats, _ = cv2.connectedComponentsWithStats(ones)
+        boxes = [Box(*(int(side) for side in row[:4])) for row in stats[1:] if row[4] > 50]
+        return sorted(boxes, key=lambda box: -box.w * box.h)
+
+    def detect_within(self, image, side_px):
+        self.full.append(side_px)
+        return [Detection(box, 0.9) for box in self._squares(image)]
+
+    def detect_near(self, image, faces, _side_px):
+        self.near.append(len(faces))
+        found = [box for box in self._squares(image) if any(abs(box.x - f.x) < 9 for f in faces)]
+        return [Detection(box, 0.8) for box in found] if len(found) == len(faces) else None
+
+
+def squares(path, places):
+    """Draw a recording with squares at these x in each frame."""
+    with open_film(path, 25) as film:
+        for number, xs in enumerate(places):
+            image = np.full((64, 160, 3), 40, np.uint8)
+            for x in xs:
+                image[16:48, x : x + 32] = 230
+            film(image, number / 25)
+    return path
+
+
+def test_known_faces_are_followed_and_all_is_searched_now_and_then(tmp_path, open_recognizer):
+    path = squares(tmp_path / "a.mp4", [[10 + n] for n in range(50)])
+    detector = Follower()
+    rows = list(open_recognizer(detector).watch(path, full_look_s=0.4))
+    assert [row.track for row in rows] == [1] * 50
+    # All of the first four frames, whose looks start before anybody is known, then of each tenth.
+    assert len(detector.full) == 8
+    assert len(detector.near) == 42
+    assert {row.frame for row in rows if row.score == 0.9} == {0, 1, 2, 3, 13, 23, 33, 43}
+
+
+def test_a_new_face_waits_no_longer_than_the_interval_and_has_no_gaps_then(
+    tmp_path, open_recognizer
+):
+    path = squares(tmp_path / "a.mp4", [[10] if n < 25 else [10, 100] for n in range(60)])
+    rows = list(open_recognizer(Follower()).watch(path, full_look_s=0.4))
+    second = [row.frame for row in rows if row.track == 2]
+    assert 25 <= second[0] <= 35
+    assert second == list(range(second[0], 60))
+    rows = list(open_recognizer(Follower()).watch(path, full_look_s=0))
+    assert [row.frame for row in rows if row.track == 2] == list(range(25, 60))
+
+
+def test_when_a_known_face_is_gone_all_is_searched(tmp_path, open_recognizer):
+    places = [[10] if n < 20 else [110] if n < 40 else [] for n in range(60)]
+    path = squares(tmp_path / "a.mp4", places)
+    rows = list(open_recognizer(Follower()).watch(path, full_look_s=5))
+    assert [row.track for row in rows] == [1] * 20 + [2] * 20 + [None] * 20
+
+
+def test_the_same_recording_gives_the_same_rows_however_threads_run(tmp_path, open_recognizer):
+    places = [[10 + n] if n % 7 else [10 + n, 110] for n in range(60)]
+    path = squares(tmp_path / "a.mp4", places)
+
+    class Slow(Follower):
+        def detect_within(self, image, side_px):
+            time.sleep(0.002 * (len(self.full) % 3))
+            return super().detect_within(image, side_px)
+
+    first = list(open_recognizer(Follower()).watch(path))
+    for detector in (Follower(), Slow(), Slow()):
+        assert list(open_recognizer(detector).watch(path)) == first
+
+
+def test_a_detector_that_fails_ends_it_with_its_error(tmp_path, open_recognizer):
+    class Broken(Follower):
+        def detect_near(self, *_asked):
+            raise InputError("this detector is broken")
+
+    path = squares(tmp_path / "a.mp4", [[10]] * 60)
+    before = threading.active_count()
+    with pytest.raises(InputError, match="this detector is broken"):
+        list(open_recognizer(Broken()).watch(path))
+    assert threading.active_count() == before
+
+
+def test_a_camera_s_faces_are_followed_too(open_recognizer):
+    class Still(Camera):
+        def frames(self, *_part):
+            image = np.full((64, 160, 3), 40, np.uint8)
+            image[16:48, 10:42] = 230
+            for index in range(self.count):
+                time.sleep(0.002)
+                yield Frame(index, index / 25, image)
+
+    detector = Follower()
+    frames = list(watch_frames(open_recognizer(detector), Still(100)))
+    assert len(detector.near) > len(detector.full)
+    assert frames[-1].rows[0].track == 1
+
+
 def test_a_part_can_be_watched(tmp_path, open_recognizer):
     path = draw(tmp_path / "a.mp4", [GREY] * 50)
     rows = list(open_recognizer().watch(path, fps=5, start=0.4, end=1.2))
@@ -218,6 +324,7 @@ def test_a_camera_drops_frames_instead_of_lagging(open_recognizer):
         ({"fps": 0}, "fps is 0; expected a positive number"),
         ({"fps": float("nan")}, "fps is nan"),
         ({"search_px": 63}, "search_px is 63; expected 64 or more"),
+        ({"full_look_s": float("nan")}, "full_look_s is nan; expected 0 or more seconds"),
         ({"max_faces": 0}, "max_faces is 0; expected 1 or more"),
         ({"start": -1}, "start is -1; expected seconds from 0"),
         ({"end": float("inf")}, "end is inf; expected seconds from 0"),

@@ -70,6 +70,14 @@ def watch(  # noqa: PLR0913 - one argument an option
             help="Look for faces in frames of this longer side: larger finds smaller faces, slower.",
         ),
     ] = 400,
+    full_look: Annotated[
+        float,
+        typer.Option(
+            "--full-look",
+            help="Seconds between searches of the whole frame; between, only around known faces. A new face waits so "
+            "long at most. 0: always.",
+        ),
+    ] = 0.3,
     labels: LabelsOption = None,
     lang: Annotated[
         Language, typer.Option("--lang", help="Language of the summary and the frames.")
@@ -104,7 +112,14 @@ def watch(  # noqa: PLR0913 - one argument an option
     with _quiet_opencv():
         opened = open_source(source)
     frames = watch_frames(
-        recognizer, opened, fps=fps, max_faces=max_faces, start=start, end=end, search_px=search_px
+        recognizer,
+        opened,
+        fps=fps,
+        max_faces=max_faces,
+        start=start,
+        end=end,
+        search_px=search_px,
+        full_look_s=full_look,
     )
     timeline = Timeline()
     with contextlib.ExitStack() as stack:

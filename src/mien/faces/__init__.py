@@ -1,7 +1,14 @@
 """Finding faces in pictures and cutting them out as the networks know them."""
 
 from mien.faces.crop import CropFrame, crop_detection, crop_face
-from mien.faces.detector import DETECTORS, Detector, DetectorSpec, WholePicture, open_detector
+from mien.faces.detector import (
+    DETECTORS,
+    Detector,
+    DetectorSpec,
+    FollowingDetector,
+    WholePicture,
+    open_detector,
+)
 from mien.faces.given import GivenBoxes
 from mien.faces.haar import HaarDetector
 from mien.faces.pose import roll_deg, yaw_deg
@@ -12,6 +19,7 @@ __all__ = [
     "CropFrame",
     "Detector",
     "DetectorSpec",
+    "FollowingDetector",
     "GivenBoxes",
     "HaarDetector",
     "WholePicture",

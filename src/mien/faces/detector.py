@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mien.errors import InputError
 from mien.faces.crop import CropFrame
@@ -17,7 +17,14 @@ from mien.paths import yunet_path
 from mien.registry import Registry
 from mien.types import Box, Detection, Image
 
-__all__ = ["DETECTORS", "Detector", "DetectorSpec", "WholePicture", "open_detector"]
+__all__ = [
+    "DETECTORS",
+    "Detector",
+    "DetectorSpec",
+    "FollowingDetector",
+    "WholePicture",
+    "open_detector",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +50,31 @@ class Detector(Protocol):
 
         Returns:
             The faces with boxes inside the picture; an empty list if there are none.
+        """
+        ...
+
+
+@runtime_checkable
+class FollowingDetector(Detector, Protocol):
+    """A detector that also looks for faces only where they should be, which is quicker: for recordings and cameras."""
+
+    def detect_within(self, image: Image, side_px: int) -> list[Detection]:
+        """Find all faces as `detect` does, searching the picture at no larger a longer side than ``side_px``."""
+        ...
+
+    def detect_near(
+        self, image: Image, faces: Sequence[Box], side_px: int
+    ) -> list[Detection] | None:
+        """Find known faces again, each in the neighbourhood of where it is expected.
+
+        Args:
+            image: uint8, (H, W, 3) RGB or (H, W) grey.
+            faces: Where they are expected.
+            side_px: As `detect_within` is asked with; the boxes must be like those that it gives.
+
+        Returns:
+            One detection a face, in their order. None if one is not there, or not to be told from another, or if
+            looking at the whole picture is quicker: then look at the whole picture.
         """
         ...
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mien.errors import InputError
 from mien.types import Box
 
-__all__ = ["Tracker"]
+__all__ = ["Expected", "Tracker"]
 
 _MIN_OVERLAP = 0.2
 """Intersection over union from which a face is taken for the one that was expected there."""
@@ -23,6 +23,15 @@ _VELOCITY_MEMORY_S = 0.25
 """Over this time a velocity is averaged: boxes shake by a few pixels, which is much per second."""
 _COASTING_S = 0.4
 """A lost face goes on at its velocity for about so long, then is expected where it came to rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Where a tracked face should be by now."""
+
+    box: Box
+    is_missed: bool
+    """It was not in the last frame that the tracker was told of."""
 
 
 @dataclass(slots=True)
@@ -43,6 +52,11 @@ class _Track:
         """Where the centre should be; the velocity fades exponentially, so that a long loss flings nothing away."""
         glide_s = _COASTING_S * (1.0 - math.exp(-(time_s - self.time_s) / _COASTING_S))
         return self.x + self.vx * glide_s, self.y + self.vy * glide_s
+
+    def box(self, time_s: float) -> Box:
+        """Where it should be, as large as it was."""
+        x, y = self.expected(time_s)
+        return Box(round(x - self.w / 2), round(y - self.h / 2), round(self.w), round(self.h))
 
     def see(self, box: Box, time_s: float) -> None:
         """Move to where it is seen now."""
@@ -76,6 +90,7 @@ class Tracker:
         self._max_lost_s = max_lost_s
         self._tracks: list[_Track] = []
         self._last_number = 0
+        self._time_s = -math.inf
 
     def update(self, boxes: Sequence[Box], time_s: float) -> list[int]:
         """Join the faces of the next frame to tracks.
@@ -87,6 +102,7 @@ class Tracker:
         Returns:
             The track's number for each box, from 1; a number that was given up never comes again.
         """
+        self._time_s = time_s
         self._tracks = [t for t in self._tracks if time_s - t.time_s <= self._max_lost_s]
         pairs = [
             (affinity, place, index)
@@ -106,6 +122,14 @@ class Tracker:
     def alive(self) -> frozenset[int]:
         """Numbers of the tracks that may still be seen again."""
         return frozenset(track.number for track in self._tracks)
+
+    def expected(self, time_s: float) -> list[Expected]:
+        """Return where each face should be at a time after the last frame, oldest track first."""
+        return [
+            Expected(track.box(time_s), track.time_s < self._time_s)
+            for track in self._tracks
+            if time_s - track.time_s <= self._max_lost_s
+        ]
 
     def _see(self, track: _Track | None, box: Box, time_s: float) -> int:
         if track is None:

@@ -1,4 +1,4 @@
-"""Faces with five landmarks, found by YuNet on OpenCV's own network runner.
+"""Faces with five landmarks, found by YuNet.
 
 Wu, Peng, Yu: YuNet: A Tiny Millisecond-level Face Detector, Machine Intelligence Research 2023,
 https://doi.org/10.1007/s11633-023-1423-y. Its file is MIT-licensed and does not come with mien: `mien fetch yunet`.
@@ -7,9 +7,9 @@ https://doi.org/10.1007/s11633-023-1423-y. Its file is MIT-licensed and does not
 from __future__ import annotations
 
 import hashlib
-import threading
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from mien.download import RemoteFile
 from mien.errors import InputError, ModelFileError
 from mien.faces.crop import CropFrame
+from mien.faces.near import found_again
 from mien.faces.overlap import distinct
+from mien.faces.scaled import scaled, scaled_size
+from mien.faces.yunet_network import YuNetNetwork
 from mien.paths import yunet_path
 from mien.types import Box, Detection, Image
 
@@ -50,6 +53,14 @@ _SMALL_PX = 40
 
 _ENOUGH_PX = 192
 """Smaller pictures are enlarged to this: of FER2013's bare 48 px faces it then finds all."""
+
+_REACH = 0.3
+_LEAST_REACH_PX = 16
+"""How far around a known face to look, in longer sides of it; and at least so far, since a small one is soon elsewhere."""
+_CELL_PX = 32
+"""The network's coarsest cells. Windows begin at their borders, so that cells lie as in a look at everything."""
+_WORTH_IT = 0.7
+"""If the windows are more than this part of the whole, a look at everything is the better one."""
 
 
 class YuNetDetector:
@@ -85,18 +96,62 @@ class YuNetDetector:
                 f"YuNetDetector searches pictures of {max_side_px} px, then {closer_side_px} px; "
                 "expected 64 to 4096."
             )
-        self._network = _verified(file or yunet_path())
+        self._network = YuNetNetwork(
+            _verified(file or yunet_path()), _SCORE_THRESHOLD, _MAX_OVERLAP
+        )
         self._sides_px = [max_side_px, *([closer_side_px] if closer_side_px > max_side_px else [])]
-        self._runners = threading.local()  # a FaceDetectorYN keeps its input size: one a thread
 
     def detect(self, image: Image) -> list[Detection]:
         """Find the faces in a picture, largest first, with landmarks; see `Detector.detect`.
 
         A score is in [0, 1]: the root of the network's certainties of a face and of its place.
         """
+        return self._look(image, self._sides_px)
+
+    def detect_within(self, image: Image, side_px: int) -> list[Detection]:
+        """Find the faces, searching at no larger a side; see `FollowingDetector.detect_within`."""
+        return self._look(image, self._sides_within(side_px))
+
+    def detect_near(
+        self, image: Image, faces: Sequence[Box], side_px: int
+    ) -> list[Detection] | None:
+        """Find known faces again; see `FollowingDetector.detect_near`.
+
+        Each is searched at the scale, and with the pixels, at which a look at the whole picture finds it, since YuNet's
+        boxes depend on both: on a clip of a talking person they then agree to an IoU of 0.97, at other scales to 0.87.
+        """
+        height, width = image.shape[:2]
+        longer = max(height, width)
+        sides_px = self._sides_within(side_px)
+        scales = [_scale(longer, side) for side in sides_px]
+        if max(scales) > 1:
+            return None
+        has_small = any(max(face.w, face.h) * scales[0] < _SMALL_PX for face in faces)
+        whole_px = width * height * sum(scale**2 for scale in scales[: 1 + has_small])
+        windows = []
+        for face in faces:
+            is_small = max(face.w, face.h) * scales[0] < _SMALL_PX
+            scale = scales[-1] if is_small else scales[0]
+            size = scaled_size(image, scale)
+            windows.append((scale, _window(face, scale, size)))
+        if sum(window.w * window.h for _, window in windows) > _WORTH_IT * whole_px:
+            return None
+        found = []
+        for face, (scale, window) in zip(faces, windows, strict=True):
+            again = found_again(self._search(image, scale, window), face, window, scale, image)
+            if again is None:
+                return None
+            found.append(again)
+        return found if len(distinct(found)) == len(found) else None
+
+    def _sides_within(self, side_px: int) -> list[int]:
+        first = min(self._sides_px[0], side_px)
+        return [first, *([side_px] if len(self._sides_px) > 1 and side_px > first else [])]
+
+    def _look(self, image: Image, sides_px: Sequence[int]) -> list[Detection]:
         found: list[Detection] = []
         longer = max(image.shape[:2])
-        for side_px in self._sides_px:
+        for side_px in sides_px:
             scale = _scale(longer, side_px)
             found = distinct([*found, *self._search(image, scale)])
             smallest = min((max(f.box.w, f.box.h) for f in found), default=0)
@@ -104,35 +159,26 @@ class YuNetDetector:
                 break
         return sorted(found, key=lambda face: (-face.box.w * face.box.h, face.box.x))
 
-    def _search(self, image: Image, scale: float) -> list[Detection]:
+    def _search(self, image: Image, scale: float, part: Box | None = None) -> list[Detection]:
+        """Search the picture at a scale, or a part of it; the part is in pixels of that scale."""
         height, width = image.shape[:2]
-        if scale != 1:
-            size = (max(1, round(width * scale)), max(1, round(height * scale)))
-            method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-            image = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+        if scale > 1:
+            size = scaled_size(image, scale)
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+        elif part is not None:
+            image = scaled(image, scale, part)
+        elif scale < 1:
+            image = scaled(image, scale)
         order = cv2.COLOR_RGB2BGR if image.ndim == 3 else cv2.COLOR_GRAY2BGR
-        bgr = cv2.cvtColor(image, order)
-        runner = self._runner()
-        runner.setInputSize((bgr.shape[1], bgr.shape[0]))
-        rows: Any = runner.detect(bgr)[1]  # (N, 15): box, landmarks, score; None for no face
-        if rows is None:
-            return []
-        found = (_detection(np.asarray(row), scale, width, height) for row in rows)
+        bgr = np.asarray(cv2.cvtColor(image, order), np.uint8)
+        rows = self._network.search(bgr)
+        if part is not None:
+            rows += np.array([part.x, part.y, 0, 0, *([part.x, part.y] * 5), 0], np.float32)
+        found = (_detection(row, scale, width, height) for row in rows)
         return [face for face in found if face is not None]
 
-    def _runner(self) -> cv2.FaceDetectorYN:
-        """Return this thread's own runner."""
-        try:
-            runner: cv2.FaceDetectorYN = self._runners.loaded
-        except AttributeError:
-            nothing = np.zeros(0, np.uint8)
-            runner = self._runners.loaded = cv2.FaceDetectorYN.create(
-                "onnx", self._network, nothing, (320, 320), _SCORE_THRESHOLD, _MAX_OVERLAP
-            )
-        return runner
 
-
-def _verified(path: Path) -> NDArray[np.uint8]:
+def _verified(path: Path) -> bytes:
     """Read the file; the bytes that were checked are those that are run."""
     try:
         body = path.read_bytes()
@@ -148,7 +194,7 @@ def _verified(path: Path) -> NDArray[np.uint8]:
             f"{path} is not {YUNET_FILE.name}: its SHA-256 is {digest[:16]}…, expected {YUNET_FILE.sha256[:16]}…. "
             "Fetch it again: mien fetch yunet"
         )
-    return np.frombuffer(body, np.uint8)
+    return body
 
 
 def _scale(longer: int, side_px: int) -> float:
@@ -156,6 +202,21 @@ def _scale(longer: int, side_px: int) -> float:
     if longer > side_px:
         return side_px / longer
     return max(1.0, min(_ENOUGH_PX, side_px) / longer)
+
+
+def _window(face: Box, scale: float, size: tuple[int, int]) -> Box:
+    """Return where to look for a face again, in pixels of the picture at that scale."""
+    reach = max(_REACH * max(face.w, face.h) * scale, _LEAST_REACH_PX)
+    left, right = _cells(face.x * scale - reach, (face.x + face.w) * scale + reach, size[0])
+    top, bottom = _cells(face.y * scale - reach, (face.y + face.h) * scale + reach, size[1])
+    return Box(left, top, right - left, bottom - top)
+
+
+def _cells(start: float, end: float, limit: int) -> tuple[int, int]:
+    """Widen a span to whole cells, at least one, inside the picture."""
+    last = (limit - 1) // _CELL_PX
+    first = min(max(0, math.floor(start / _CELL_PX)), last)
+    return first * _CELL_PX, min(limit, max(first + 1, math.ceil(end / _CELL_PX)) * _CELL_PX)
 
 
 def _detection(row: NDArray[np.float32], scale: float, width: int, height: int) -> Detection | None:

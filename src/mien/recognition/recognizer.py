@@ -14,6 +14,7 @@ from mien.errors import InputError, ModelFileError
 from mien.faces import Detector, GivenBoxes, crop_detection, open_detector
 from mien.modelfile import Head, Model, adjusted, check_prior, load_model
 from mien.preprocess import fit
+from mien.recognition.gaze import FULL_LOOK_S
 from mien.recognition.pictures import FoundFace, Sighting, look_at_all
 from mien.recognition.quality import measure_quality
 from mien.recognition.results import PictureResult
@@ -158,6 +159,7 @@ class Recognizer:
         start: float | None = None,
         end: float | None = None,
         search_px: int = SEARCH_PX,
+        full_look_s: float = FULL_LOOK_S,
     ) -> Iterator[VideoRow]:
         """Follow the faces of a recording, a camera or a stream and recognise their expressions over time.
 
@@ -171,6 +173,9 @@ class Recognizer:
             end: Stop before this time, in seconds.
             search_px: Faces are looked for in frames of no more than this longer side. Larger finds smaller faces
                 and takes longer; crops keep all their pixels.
+            full_look_s: After so many seconds all of a frame is searched, and between only around known faces, which
+                is quicker: a new face beside known ones may wait so long for its first row. 0 searches all of every
+                frame. Detectors of your own that know no `detect_near` always do.
 
         Returns:
             For each frame one row a tracked face; one without a face if there is none.
@@ -187,6 +192,7 @@ class Recognizer:
             start=start,
             end=end,
             search_px=search_px,
+            full_look_s=full_look_s,
         )
         return (row for frame in frames for row in frame.rows)
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 import os
+from collections import deque
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from mien.errors import InputError, MienError
-from mien.faces import Detector, crop_detection, yaw_deg
+from mien.faces import Detector, FollowingDetector, crop_detection, yaw_deg
+from mien.faces.overlap import distinct
+from mien.faces.scaled import scaled
 from mien.faces.track import Tracker
+from mien.recognition.gaze import FULL_LOOK_S, Gaze, Plan
 from mien.recognition.pipeline import in_order, newest
 from mien.recognition.probation import Probation
 from mien.recognition.smoothing import Smoothed, Smoothing, smooth
@@ -27,7 +32,10 @@ SEARCH_PX = 400
 
 _WINDOW = 8
 """Frames decoded and not yet classified: enough that no thread waits, few enough for 4K in memory."""
+_LIVE_WINDOW = 2
 _MOST_DETECTING = 4
+_LAG = _MOST_DETECTING
+"""While nobody is known, a look waits for that of so many frames before it: as few as keep all threads at work."""
 
 
 class FaceReader(Protocol):
@@ -48,7 +56,18 @@ class _Seen:
     """The faces of a frame before they are classified."""
 
     detections: Sequence[Detection]
-    crops: Sequence[Image]
+    is_full: bool
+    """Whether the whole frame was searched."""
+    crops: Sequence[Image] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Glance:
+    """A frame, where to look in it, and later what was seen there."""
+
+    frame: Frame
+    plan: Plan
+    seen: Future[_Seen] = field(default_factory=Future)
 
 
 def watch_frames(  # noqa: PLR0913 - the options of mien watch
@@ -60,6 +79,7 @@ def watch_frames(  # noqa: PLR0913 - the options of mien watch
     start: float | None = None,
     end: float | None = None,
     search_px: int = SEARCH_PX,
+    full_look_s: float = FULL_LOOK_S,
     smoothing: Smoothing | None = None,
 ) -> Generator[WatchedFrame]:
     """Follow the faces of a recording, a camera or a stream; see `Recognizer.watch`.
@@ -75,6 +95,9 @@ def watch_frames(  # noqa: PLR0913 - the options of mien watch
         start: Begin there, seconds.
         end: Stop before this time, seconds.
         search_px: Faces are looked for in frames of no more than this longer side; crops keep all their pixels.
+        full_look_s: After so many seconds of the recording the whole frame is searched, and between only where known
+            faces should be: a new face among known ones may wait so long for its first row. Whenever a known face is
+            not there, or none is known, the whole frame is searched too. 0 searches all of every frame.
         smoothing: How slowly answers move.
 
     Raises:
@@ -85,17 +108,28 @@ def watch_frames(  # noqa: PLR0913 - the options of mien watch
     if search_px < 64:
         raise InputError(f"search_px is {search_px}; expected 64 or more.")
 
-    def see(frame: Frame) -> _Seen:
-        found = search(recognizer.detector, frame.image, search_px)[:max_faces]
-        crop_frame = recognizer.detector.frame
-        return _Seen(found, [crop_detection(frame.image, face, crop_frame) for face in found])
+    detector = recognizer.detector
+    gaze = Gaze(full_look_s)
+    is_following = isinstance(detector, FollowingDetector) and full_look_s > 0
+
+    def see(glance: _Glance) -> _Seen:
+        try:
+            seen = _look(detector, glance, search_px, max_faces)
+        except BaseException as error:
+            glance.seen.set_exception(error)
+            raise
+        glance.seen.set_result(seen)
+        return seen
 
     frames = _frames(source, start, end, fps)
     seen = in_order(
         see,
-        newest(frames) if source.is_live else frames,
+        _glances(
+            newest(frames) if source.is_live else frames,
+            gaze if is_following else None,
+        ),
         workers=min(_MOST_DETECTING, os.cpu_count() or 1),
-        window=2 if source.is_live else _WINDOW,
+        window=_LIVE_WINDOW if source.is_live else _WINDOW,
         group=1 if source.is_live else _WINDOW,
     )
     followed = _followed(recognizer, seen, _Tracks(smoothing or Smoothing()))
@@ -116,15 +150,68 @@ def _check(
         raise InputError(f"end is {end} s and start {start or 0} s; expected the end after it.")
 
 
+def _glances(frames: Generator[Frame], gaze: Gaze | None) -> Generator[_Glance]:
+    """Plan each frame's look; without a gaze all of every frame is searched.
+
+    To look around known faces, one must know where they were in the frame before: then looks wait for each other. While
+    nobody is known they do not, and a face is known after `_LAG` frames. What a look knows never depends on how the
+    threads ran, so that the same recording gives the same rows.
+    """
+    waiting: deque[_Glance] = deque()
+
+    def learn(gaze: Gaze) -> None:
+        oldest = waiting.popleft()
+        seen = oldest.seen.result()
+        gaze.learn(oldest.frame.time_s, [face.box for face in seen.detections], seen.is_full)
+
+    with closing(frames):
+        for frame in frames:
+            if gaze is None:
+                yield _Glance(frame, Plan())
+                continue
+            if len(waiting) == _LAG:
+                learn(gaze)
+            if not gaze.is_full_due(frame.time_s):
+                while waiting:
+                    learn(gaze)
+            waiting.append(_Glance(frame, gaze.plan(frame.time_s)))
+            yield waiting[-1]
+
+
+def _look(detector: Detector, glance: _Glance, search_px: int, max_faces: int | None) -> _Seen:
+    image = glance.frame.image
+    found = None
+    if glance.plan.known and isinstance(detector, FollowingDetector):
+        found = _look_near(detector, image, glance.plan, search_px)
+    is_full = found is None
+    if found is None:
+        found = search(detector, image, search_px)
+    found = found[:max_faces]
+    return _Seen(found, is_full, [crop_detection(image, face, detector.frame) for face in found])
+
+
+def _look_near(
+    detector: FollowingDetector, image: Image, plan: Plan, search_px: int
+) -> list[Detection] | None:
+    """Find the known faces again, and with luck those that were missed; None if a known one is not there."""
+    found = detector.detect_near(image, plan.known, search_px)
+    if found is None:
+        return None
+    for box in plan.missed:
+        found += detector.detect_near(image, [box], search_px) or []
+    return sorted(distinct(found), key=lambda face: (-face.box.w * face.box.h, face.box.x))
+
+
 def search(detector: Detector, image: Image, search_px: int) -> list[Detection]:
     """Detect in a smaller copy and bring what was found back to the frame's own pixels."""
+    if isinstance(detector, FollowingDetector):
+        return detector.detect_within(image, search_px)
     height, width = image.shape[:2]
     scale = search_px / max(height, width)
     if scale >= 1:
         return detector.detect(image)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    across, down = width / size[0], height / size[1]
+    small = scaled(image, scale)
+    across, down = width / small.shape[1], height / small.shape[0]
     return [_enlarged(found, across, down) for found in detector.detect(small)]
 
 
@@ -147,13 +234,14 @@ def _frames(
 
 
 def _followed(
-    recognizer: FaceReader, seen: Generator[list[tuple[Frame, _Seen]]], tracks: _Tracks
+    recognizer: FaceReader, seen: Generator[list[tuple[_Glance, _Seen]]], tracks: _Tracks
 ) -> Generator[WatchedFrame]:
     """Classify groups of frames at once, then go through them in order."""
     try:
         for group in seen:
             faces = iter(recognizer.predict_faces([crop for _, one in group for crop in one.crops]))
-            for frame, one in group:
+            for glance, one in group:
+                frame = glance.frame
                 answers = [next(faces) for _ in one.detections]
                 rows = tracks.rows(frame, one.detections, answers)
                 yield WatchedFrame(frame.index, frame.time_s, frame.image, rows)
