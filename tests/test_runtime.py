@@ -68,6 +68,14 @@ def test_the_machine_is_described_without_its_name():
     assert set(facts) == {"cpu", "cores", "system", "python", "versions"}
 
 
+def test_a_gpu_is_named_where_it_computes(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"card {device.index}")
+    assert runtime.machine(torch.device("cuda", 1))["gpu"] == "card 1"
+    assert "gpu" not in runtime.machine(torch.device("cpu"))
+
+
 def test_the_commit_tells_whether_something_was_changed(tmp_path):
     def git(*words):
         subprocess.run(

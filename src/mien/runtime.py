@@ -111,15 +111,15 @@ def _cpu_facts() -> dict[str, str]:
     }
 
 
-def machine() -> dict[str, Any]:
-    """Return what a result row says of the machine: processor, cores, system, versions."""
+def machine(device: torch.device | None = None) -> dict[str, Any]:
+    """Return what a record says of the machine: processor, cores, system, versions, and the GPU if ``device`` is one."""
     versions = {}
     for package in ("mien", "numpy", "torch", "onnxruntime", "opencv-python-headless"):
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return {
+    facts = {
         "cpu": _cpu_facts().get("model name") or platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
@@ -128,6 +128,11 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": versions,
     }
+    if device is not None and device.type == "cuda":
+        import torch
+
+        facts["gpu"] = torch.cuda.get_device_name(device)
+    return facts
 
 
 def commit(folder: Path | None = None) -> str:

@@ -106,7 +106,7 @@ def train(
     teacher = Teacher.load(how, labels, spec, training) if how.teacher else None
     validator = Validator(validation, recipe.heads, spec, chosen, precision == "bf16")
     trainer = Trainer(recipe, network, spec, training, chosen, precision, teacher)
-    facts = _facts(recipe, data, training, validation, precision, command)
+    facts = _facts(recipe, data, training, validation, (chosen, precision), command)
     facts["teacher_sha256"] = teacher and teacher.sha256
     if resume:
         state = load_checkpoint(folder.path)
@@ -297,15 +297,16 @@ def _facts(
     data: Dataset,
     training: Dataset,
     validation: Dataset,
-    precision: str,
+    computing: tuple[torch.device, str],
     command: str,
 ) -> dict[str, Any]:
+    device, precision = computing
     return {
         "name": recipe.name,
         "command": command,
         "commit": commit(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": machine(device),
         "torch_threads": torch.get_num_threads(),
         "precision": precision,
         "seed": recipe.seed,
