@@ -67,9 +67,14 @@ def test_a_file_from_before_thresholds_is_read(rewritten, record):
     assert [head.unsure_below for head in info.heads] == [None, None]
 
 
-def test_a_threshold_comes_back(rewritten, record):
+def test_thresholds_come_back(rewritten, record):
+    record["heads"][1]["unsure_below"] = [0.45, *[0.0] * 7]
+    assert load_model(rewritten(record)).info.head("ferplus").unsure_below == (0.45, *[0.0] * 7)
+
+
+def test_one_threshold_of_a_file_from_before_is_that_of_every_label(rewritten, record):
     record["heads"][1]["unsure_below"] = 0.45
-    assert load_model(rewritten(record)).info.head("ferplus").unsure_below == 0.45
+    assert load_model(rewritten(record)).info.head("ferplus").unsure_below == (0.45,) * 8
 
 
 def test_a_missing_head_names_the_others(tiny_model_path):
@@ -154,8 +159,12 @@ def test_a_record_of_another_kind_is_refused(rewritten, broken):
             "temperature 0; expected a positive",
         ),
         (
-            {"heads": [{"name": "x", "labels": ["a"], "unsure_below": 1.5}]},
-            r"unsure below 1\.5; expected 0 to 1",
+            {"heads": [{"name": "x", "labels": ["a"], "unsure_below": [1.5]}]},
+            r"unsure below \[1\.5\]; expected 1 numbers from 0 to 1",
+        ),
+        (
+            {"heads": [{"name": "x", "labels": ["a", "b"], "unsure_below": [0.5]}]},
+            r"unsure below \[0\.5\]; expected 2 numbers from 0 to 1",
         ),
         ({"heads": [{"name": "x"}]}, "cannot be read: 'labels'"),
         ({"input": {"size": 1}}, "input size is 1 px"),

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from mien.errors import InputError
-from mien.evaluation.selective import NOTED_COVERAGES, coverage_points, fit_threshold
+from mien.evaluation.selective import (
+    LEAST_ANSWERS,
+    NOTED_COVERAGES,
+    coverage_points,
+    fit_threshold,
+    fit_thresholds,
+)
 
 
 def certain(*pairs):
@@ -52,6 +58,29 @@ def test_it_agrees_with_trying_every_threshold(seed):
     target, least = rng.uniform(0.4, 1), rng.uniform(0.1, 1)
     found = fit_threshold(confidence, correct, target, least)
     assert found == brute_force(confidence, correct, target, least)
+
+
+def test_each_answer_has_a_threshold_of_its_own_and_rare_ones_that_of_all():
+    rng = np.random.default_rng(0)
+    often, doubtful, rare = 400, 300, LEAST_ANSWERS - 1
+    answers = np.repeat([0, 1, 2], [often, doubtful, rare])
+    confidence = rng.uniform(0.3, 1, len(answers))
+    correct = np.ones(len(answers), bool)  # whoever says 0 is always right
+    correct[answers > 0] = rng.random(doubtful + rare) < confidence[answers > 0]
+    found = fit_thresholds(confidence, answers, correct, num_labels=4)
+    said_1 = answers == 1
+    assert found == (
+        0.0,
+        fit_threshold(confidence[said_1], correct[said_1]),
+        fit_threshold(confidence, correct),
+        fit_threshold(confidence, correct),  # never said
+    )
+    assert found[1] > found[2] > 0
+
+
+def test_answers_and_confidences_must_be_as_many():
+    with pytest.raises(InputError, match=r"\(2,\) confidences and \(1,\) answers"):
+        fit_thresholds(np.array([0.5, 0.6]), np.array([0]), np.array([True, True]), 2)
 
 
 def test_the_points_are_the_error_rates_of_the_surest():

@@ -287,12 +287,17 @@ def test_answers_below_the_confidence_asked_for_are_unsure(tiny_model_path):
 
 def test_the_model_says_when_it_is_unsure_unless_told_otherwise(tiny_model_path):
     model = load_model(tiny_model_path)
-    assert Recognizer(model).min_confidence == 0
-    head = dataclasses.replace(model.info.head("ferplus"), unsure_below=0.6)
+    assert set(Recognizer(model).unsure_below.values()) == {0.0}
+    labels = model.info.head("ferplus").labels
+    below = tuple(
+        0.6 if label == "neutral" else 0.95 if label == "fear" else 0.0 for label in labels
+    )
+    head = dataclasses.replace(model.info.head("ferplus"), unsure_below=below)
     model.info = dataclasses.replace(model.info, heads=(model.info.head("fer2013"), head))
-    assert Recognizer(model).predict_faces([even(127)])[0].is_unsure
+    grey, white = Recognizer(model).predict_faces([even(127), even(255)])
+    assert (grey.is_unsure, white.is_unsure) == (True, False)  # neutral at 0.28, happiness at 0.88
     assert not Recognizer(model, min_confidence=0).predict_faces([even(127)])[0].is_unsure
-    assert Recognizer(model, labels="fer2013").min_confidence == 0
+    assert set(Recognizer(model, labels="fer2013").unsure_below.values()) == {0.0}
 
 
 def test_a_confidence_out_of_range_is_refused(tiny_model_path):

@@ -15,6 +15,8 @@ stub = pytest.importorskip("botocore.stub")
 
 IMAGE = np.full((100, 200, 3), 128, np.uint8)
 
+UNSURE_BELOW = dict.fromkeys(FERPLUS.labels, 0.5)
+
 
 def emotions(**shares):
     return [{"Type": name, "Confidence": share} for name, share in shares.items()]
@@ -41,7 +43,7 @@ def client(monkeypatch):
 
 @pytest.fixture
 def cloud(client):
-    fallback = RekognitionFallback(client, FERPLUS.labels, 0.5, Clock())
+    fallback = RekognitionFallback(client, FERPLUS.labels, UNSURE_BELOW, Clock())
     yield fallback
     fallback.close()
 
@@ -138,7 +140,7 @@ def test_missing_credentials_are_no_answer(monkeypatch, tmp_path, caplog):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    cloud = RekognitionFallback(rekognition_client("eu-west-1", 0.2), FERPLUS.labels, 0.5)
+    cloud = RekognitionFallback(rekognition_client("eu-west-1", 0.2), FERPLUS.labels, UNSURE_BELOW)
     with caplog.at_level(logging.WARNING):
         assert cloud.ask(IMAGE) is None
     assert "NoCredentialsError" in caplog.text

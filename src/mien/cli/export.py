@@ -115,7 +115,8 @@ def _describe(model: Model) -> None:
             f"ECE-15 {scores['ece_15']:.3f} (n={scores['n']:,}, no views)"
         )
         unsure = scores["unsure"]
+        below = ", ".join(f"{label} {value:.2f}" for label, value in unsure["below"].items())
+        typer.echo(f"    unsure below {below}")
         typer.echo(
-            f"    unsure below {unsure['below']:.3f}: answers {unsure['coverage']:.0%}, "
-            f"of these right {unsure['accuracy']:.1%}"
+            f"    so it answers {unsure['coverage']:.0%}, of these right {unsure['accuracy']:.1%}"
         )

@@ -11,11 +11,13 @@ from mien.errors import InputError
 from mien.evaluation.metrics import risk_coverage
 
 __all__ = [
+    "LEAST_ANSWERS",
     "LEAST_COVERAGE",
     "NOTED_COVERAGES",
     "TARGET_ACCURACY",
     "coverage_points",
     "fit_threshold",
+    "fit_thresholds",
 ]
 
 TARGET_ACCURACY = 0.9
@@ -24,6 +26,10 @@ TARGET_ACCURACY = 0.9
 LEAST_COVERAGE = 0.8
 """At most one face in five is given up for it. People reach about 65 % on FER2013's own labels (Goodfellow et al. 2013,
 arXiv:1307.0414), so that holding to the target would leave a recogniser silent on most faces."""
+
+LEAST_ANSWERS = 50
+"""An answer that was given less often takes the threshold of all: its own would be chance. At 50, the 95 % interval of an
+accuracy of 90 % is 17 points wide."""
 
 NOTED_COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 """The points of the curve that stand in a model file."""
@@ -72,6 +78,41 @@ def fit_threshold(
     good = allowed[accuracy[allowed] >= target]
     stop = int(good[-1]) if len(good) else int(allowed[0])
     return 0.0 if stop == len(ranked) - 1 and len(good) else float(ranked[stop])
+
+
+def fit_thresholds(
+    confidence: NDArray[np.floating[Any]],
+    answers: NDArray[np.integer[Any]],
+    correct: NDArray[np.bool_],
+    num_labels: int,
+) -> tuple[float, ...]:
+    """Find a threshold for each answer, so that "fear", when it is said, is as often right as "happy" is.
+
+    `fit_threshold` over the faces with that answer, with its target and its floor under the coverage; over all faces
+    where there are fewer than `LEAST_ANSWERS`.
+
+    Args:
+        confidence: (N,) calibrated probability of each answer.
+        answers: (N,) which label each answer is, in [0, num_labels).
+        correct: (N,) whether it was right.
+        num_labels: How many thresholds to give.
+
+    Raises:
+        InputError: As `fit_threshold`; or if the answers differ in number from the others.
+    """
+    if answers.shape != confidence.shape:
+        raise InputError(
+            f"{confidence.shape} confidences and {answers.shape} answers give no thresholds; expected (N,) both."
+        )
+    common = fit_threshold(confidence, correct)
+    thresholds = []
+    for label in range(num_labels):
+        chosen = answers == label
+        is_enough = np.count_nonzero(chosen) >= LEAST_ANSWERS
+        thresholds.append(
+            fit_threshold(confidence[chosen], correct[chosen]) if is_enough else common
+        )
+    return tuple(thresholds)
 
 
 def coverage_points(

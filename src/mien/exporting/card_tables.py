@@ -94,8 +94,14 @@ def unsure_table(scores: Mapping[str, Any]) -> list[str]:
     for protocol, one in scores.items():
         unsure = one["unsure"]
         shares = (percent(unsure["coverage"]), percent(unsure["accuracy"]))
-        lines.append(_line(protocol, f"{one['n']:,}", f"{unsure['below']:.3f}", *shares))
+        lines.append(_line(protocol, f"{one['n']:,}", _thresholds(unsure["below"]), *shares))
     return lines
+
+
+def _thresholds(below: Mapping[str, float] | float) -> str:
+    if isinstance(below, Mapping):
+        return ", ".join(f"{label} {value:.2f}" for label, value in below.items())
+    return f"{below:.3f}"  # one for all labels, as in files of before
 
 
 def classes_table(row: Row) -> list[str]:

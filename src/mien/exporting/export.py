@@ -15,7 +15,7 @@ from mien.data.dataset import SPLITS, Dataset
 from mien.errors import DataError
 from mien.evaluation.calibration import fit_temperature
 from mien.evaluation.evaluate import Result, evaluate
-from mien.evaluation.selective import coverage_points, fit_threshold
+from mien.evaluation.selective import coverage_points, fit_thresholds
 from mien.exporting.onnx import export_onnx, write_model
 from mien.exporting.priors import with_priors
 from mien.exporting.quantize import Parity, quantise
@@ -94,7 +94,9 @@ def _calibrated(model: Model, info: ModelInfo, data: Dataset) -> ModelInfo:
     )
     info = dataclasses.replace(info, heads=heads)
     results = evaluate(model.logits, info, data, "valid")
-    thresholds = {r.head.name: fit_threshold(*_answers(r)) for r in results}
+    thresholds = {
+        r.head.name: fit_thresholds(*_answers(r), num_labels=len(r.head.labels)) for r in results
+    }
     heads = tuple(
         dataclasses.replace(head, unsure_below=thresholds.get(head.name)) for head in info.heads
     )
@@ -102,15 +104,17 @@ def _calibrated(model: Model, info: ModelInfo, data: Dataset) -> ModelInfo:
     return dataclasses.replace(info, heads=heads, scores=scores)
 
 
-def _answers(result: Result) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return (n,) how sure each answer is, and (n,) whether it is right."""
-    return result.probs.max(axis=1), result.predictions == result.targets
+def _answers(
+    result: Result,
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.bool_]]:
+    """Return (n,) how sure each answer is, (n,) which label it is, and (n,) whether it is right."""
+    return result.probs.max(axis=1), result.predictions, result.predictions == result.targets
 
 
-def _score_note(result: Result, threshold: float) -> dict[str, Any]:
+def _score_note(result: Result, thresholds: tuple[float, ...]) -> dict[str, Any]:
     scores = result.scores
-    confidence, correct = _answers(result)
-    is_answered = confidence >= threshold
+    confidence, answers, correct = _answers(result)
+    is_answered = confidence >= np.array(thresholds)[answers]
     return {
         "n": scores.n,
         "views": result.views,
@@ -118,7 +122,10 @@ def _score_note(result: Result, threshold: float) -> dict[str, Any]:
         "macro_f1": round(scores.rates["macro_f1"].value, 4),
         "ece_15": round(scores.calibrated.ece, 4),
         "unsure": {
-            "below": round(threshold, 4),
+            "below": {
+                label: round(threshold, 4)
+                for label, threshold in zip(result.head.labels, thresholds, strict=True)
+            },
             "coverage": round(float(is_answered.mean()), 4),
             "accuracy": round(float(correct[is_answered].mean()), 4),
         },

@@ -49,7 +49,7 @@ class Recognizer:
             detector: ``"auto"``, ``"haar"``, ``"yunet"``, ``"none"`` (every picture is a face), or one of your own.
             threads: How many threads the network may use for one call; 0 lets ONNX Runtime choose.
             min_confidence: Less confident answers are unsure, 0 to 1; 0 never. None takes what was measured for
-                the head and stands in the model file, never unsure where nothing does.
+                each expression and stands in the model file, never unsure where nothing does.
             prior: ``"training"``: expressions are as frequent as in the training data. ``"uniform"``: all equally, which
                 finds more of the rare ones (disgust, fear, contempt) and is more often wrong about the others. What is
                 measured of unsure answers was measured under the first.
@@ -64,11 +64,8 @@ class Recognizer:
         self.head = _choose_head(self.model, labels)
         check_prior(self.head, prior)
         self.prior = prior
-        if min_confidence is None:
-            min_confidence = self.head.unsure_below or 0.0
-        if not 0 <= min_confidence <= 1:
-            raise InputError(f"min_confidence is {min_confidence}; expected 0 to 1.")
-        self.min_confidence = min_confidence
+        self.unsure_below = _thresholds(self.head, min_confidence)
+        """Label -> answers of it that are less confident are unsure."""
         self.detector: Detector = open_detector(detector) if isinstance(detector, str) else detector
 
     @property
@@ -244,7 +241,7 @@ class Recognizer:
             probabilities=dict(zip(self.head.labels, probs.tolist(), strict=True)),
             box=place.box if place else None,
             score=place.score if place else None,
-            is_unsure=bool(probs[best] < self.min_confidence),
+            is_unsure=bool(probs[best] < self.unsure_below[self.head.labels[best]]),
             quality=found.quality,
         )
 
@@ -254,6 +251,14 @@ def _choose_head(model: Model, labels: str | None) -> Head:
     if labels is None:
         labels = _PREFERRED_HEAD if _PREFERRED_HEAD in names else names[0]
     return model.info.head(labels)
+
+
+def _thresholds(head: Head, min_confidence: float | None) -> dict[str, float]:
+    if min_confidence is None:
+        return dict(zip(head.labels, head.unsure_below or [0.0] * len(head.labels), strict=True))
+    if not 0 <= min_confidence <= 1:
+        raise InputError(f"min_confidence is {min_confidence}; expected 0 to 1.")
+    return dict.fromkeys(head.labels, float(min_confidence))
 
 
 def _softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -135,7 +135,7 @@ def _rekognition(settings: Settings, recognizer: Recognizer) -> Fallback:
         "Pictures in which mien finds no face or is unsure are sent to AWS Rekognition in %s.",
         client.meta.region_name,
     )
-    return RekognitionFallback(client, recognizer.labels, recognizer.min_confidence)
+    return RekognitionFallback(client, recognizer.labels, recognizer.unsure_below)
 
 
 async def _problem(request: Request, error: Exception) -> Response:

@@ -69,7 +69,7 @@ class RekognitionFallback:
         self,
         client: Any,
         labels: Sequence[str],
-        min_confidence: float,
+        unsure_below: Mapping[str, float],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take a client.
@@ -77,12 +77,12 @@ class RekognitionFallback:
         Args:
             client: What ``boto3.client("rekognition")`` gives.
             labels: How the recogniser spells the expressions, in its order.
-            min_confidence: Less confident answers are unsure, as the recogniser's are.
+            unsure_below: Label -> answers of it that are less confident are unsure, as the recogniser's are.
             clock: Seconds.
         """
         self._client = client
         self._labels = tuple(labels)
-        self._min_confidence = min_confidence
+        self._unsure_below = unsure_below
         self._clock = clock
         self._paused_until = 0.0
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="mien-cloud")
@@ -139,7 +139,7 @@ class RekognitionFallback:
             probabilities=probs,
             box=box,
             score=float(detail.get("Confidence", 0.0)) / 100,
-            is_unsure=probs[best] < self._min_confidence,
+            is_unsure=probs[best] < self._unsure_below[best],
         )
 
 

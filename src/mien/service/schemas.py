@@ -99,7 +99,9 @@ class ModelShape(_Shape):
     architecture: str
     labels: str = Field(description="The head that answers.")
     expressions: list[str]
-    unsure_below: float
+    unsure_below: dict[str, float] = Field(
+        description="Answers of an expression that are less confident are unsure."
+    )
     detector: str
     licence: str
     scores: dict[str, Any]

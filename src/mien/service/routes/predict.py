@@ -155,7 +155,7 @@ def _model(engine: Engine) -> dict[str, Any]:
         "architecture": info.architecture,
         "labels": recognizer.head.name,
         "expressions": list(recognizer.labels),
-        "unsure_below": recognizer.min_confidence,
+        "unsure_below": recognizer.unsure_below,
         "detector": recognizer.detector.name,
         "licence": info.licence,
         "scores": dict(info.scores),
