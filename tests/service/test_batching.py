@@ -76,13 +76,41 @@ def test_faces_on_their_way_join_the_batch():
     gate = Gated()
     gate.open.set()
     batcher = Batcher(gate, most=2, wait_s=10)
-    with batcher.coming():
-        one = batcher.submit([crop(1)])
+    with batcher.coming() as hand_over, batcher.coming():
+        one = hand_over([crop(1)])
         time.sleep(0.05)
         other = batcher.submit([crop(2)])
         assert tones(one) + tones(other) == ["1", "2"]
     assert gate.sizes == [2]
     batcher.close()
+
+
+def test_faces_that_have_come_are_waited_for_no_more():
+    batcher = Batcher(classify, most=8, wait_s=5)
+    started = time.monotonic()
+    with batcher.coming() as hand_over:
+        assert tones(hand_over([crop(1)])) == ["1"]
+    with pytest.raises(ValueError, match="damaged"), batcher.coming():
+        raise ValueError("damaged")
+    assert tones(batcher.submit([crop(2)])) == ["2"]
+    assert time.monotonic() - started < 2
+    batcher.close()
+
+
+def test_several_threads_classify_at_the_same_time_and_all_end():
+    together, sizes = threading.Barrier(3), []
+
+    def classify_(crops):
+        sizes.append(len(crops))
+        together.wait(10)
+        return classify(crops)
+
+    batcher = Batcher(classify_, most=2, wait_s=0, num_threads=3)
+    futures = [batcher.submit([crop(n), crop(n)]) for n in range(6)]
+    assert [tones(future) for future in futures] == [[str(n)] * 2 for n in range(6)]
+    assert sizes == [2] * 6
+    batcher.close()
+    assert not any(thread.name == "mien-batches" for thread in threading.enumerate())
 
 
 def test_a_failure_is_everyones_and_the_next_batch_goes_on():

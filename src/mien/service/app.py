@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -63,7 +64,7 @@ def create_app(
     metrics = Metrics()
     engine = Engine(
         recognizer,
-        jobs=settings.jobs,
+        jobs=settings.jobs or max(1, _processors() // settings.workers),
         max_pixels=settings.max_pixels,
         max_faces=settings.max_faces,
         batch_size=settings.batch_size,
@@ -127,6 +128,13 @@ def _assemble(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
         is_draining=lambda: app.state.is_draining,
     )
     return app
+
+
+def _processors() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _rekognition(settings: Settings, recognizer: Recognizer) -> Fallback:

@@ -1,4 +1,4 @@
-"""Faces of many requests through the network together: one thread, one session, batches as they come."""
+"""Faces of many requests through the network together: one session, batches as they come, a thread for each at work."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Waiting = tuple[Faces, Future[list[Face]]]
 
 
 class Batcher:
-    """Collects faces and classifies them in its own thread.
+    """Collects faces and classifies them in threads of its own.
 
-    While a batch is being classified the next one fills up by itself. Only when there are fewer faces than fit, and
+    While batches are being classified the next one fills up by itself. Only when there are fewer faces than fit, and
     other pictures are already being searched, does it wait for theirs, and never longer than it was told.
     """
 
@@ -30,14 +30,17 @@ class Batcher:
         most: int,
         wait_s: float,
         observe: Callable[[int], None] = lambda _: None,
+        num_threads: int = 1,
     ) -> None:
-        """Start the thread.
+        """Start the threads.
 
         Args:
-            classify: Names the expressions of faces that are cut out; called in one thread only.
+            classify: Names the expressions of faces that are cut out; called in all the threads.
             most: Faces in a batch; those of one request stay together, and a larger one goes alone.
             wait_s: How long a batch may wait for faces that are on their way.
             observe: Is told the size of each batch.
+            num_threads: Batches that are classified at the same time. A network of one thread each keeps all processors at
+                work with fewer of them idle at the end of a batch than one that shares out its layers.
         """
         self._classify = classify
         self._most = most
@@ -46,19 +49,41 @@ class Batcher:
         self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._coming = 0
         self._counting = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="mien-batches", daemon=True)
-        self._thread.start()
+        self._turn = threading.Lock()  # of the thread that fills the next batch
+        self._kept: Waiting | None = None
+        self._is_closed = False
+        self._threads = [
+            threading.Thread(target=self._run, name="mien-batches", daemon=True)
+            for _ in range(num_threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @contextmanager
-    def coming(self) -> Generator[None]:
-        """Say that faces will be submitted, by the end of the block at the latest."""
+    def coming(self) -> Generator[Callable[[Faces], Future[list[Face]]]]:
+        """Say that faces are on their way, until they are submitted or the block ends.
+
+        Returns:
+            `submit` for these faces. Batches do not wait for them any more once it is called, in whatever thread.
+        """
+        is_open = True
+
+        def arrive() -> None:
+            nonlocal is_open
+            with self._counting:
+                self._coming -= is_open
+                is_open = False
+
+        def hand_over(faces: Faces) -> Future[list[Face]]:
+            arrive()  # first, or the batch would wait for what it has already
+            return self.submit(faces)
+
         with self._counting:
             self._coming += 1
         try:
-            yield
+            yield hand_over
         finally:
-            with self._counting:
-                self._coming -= 1
+            arrive()
 
     def submit(self, faces: Faces) -> Future[list[Face]]:
         """Have faces classified.
@@ -77,23 +102,26 @@ class Batcher:
         return future
 
     def close(self) -> None:
-        """Classify what was submitted, then end the thread."""
+        """Classify what was submitted, then end the threads."""
         self._waiting.put(None)
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
-        kept: Waiting | None = None
         while True:
-            first = kept or self._waiting.get()
-            if first is None:
+            with self._turn:
+                batch = [] if self._is_closed else self._fill()
+            if not batch:
                 return
-            batch, kept, is_last = self._fill(first)
             self._answer(batch)
-            if is_last:
-                return
 
-    def _fill(self, first: Waiting) -> tuple[list[Waiting], Waiting | None, bool]:
-        """Return a batch, the request that did not fit into it, and whether it is the last."""
+    def _fill(self) -> list[Waiting]:
+        """Wait for a request and return it with those that fit beside it; nothing at the end of all."""
+        first = self._kept or self._waiting.get()
+        self._kept = None
+        if first is None:
+            self._is_closed = True
+            return []
         batch, size = [first], len(first[0])
         until = time.monotonic() + self._wait_s
         while size < self._most:
@@ -105,12 +133,14 @@ class Batcher:
             except queue.Empty:
                 break
             if request is None:
-                return batch, None, True
+                self._is_closed = True
+                break
             if size + len(request[0]) > self._most:
-                return batch, request, False
+                self._kept = request
+                break
             batch.append(request)
             size += len(request[0])
-        return batch, None, False
+        return batch
 
     def _answer(self, batch: list[Waiting]) -> None:
         wanted = [

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -53,7 +52,6 @@ class _Seen:
     width: int
     height: int
     found: Sequence[Detection]
-    crops: Sequence[Image]
     num_left_out: int
 
 
@@ -64,10 +62,10 @@ class Engine:
         self,
         recognizer: Recognizer,
         *,
-        jobs: int = 0,
+        jobs: int = 1,
         max_pixels: int = images.MAX_PIXELS,
         max_faces: int = 64,
-        batch_size: int = 32,
+        batch_size: int = 8,
         batch_wait_s: float = 0.002,
         fallback: Fallback | None = None,
         fallback_wait_s: float = 4.0,
@@ -77,7 +75,7 @@ class Engine:
 
         Args:
             recognizer: Its detector and its network are used in several threads.
-            jobs: Threads that decode and search; 0 takes one a processor.
+            jobs: Threads that decode and search, and as many that classify.
             max_pixels: Larger pictures are refused before they are decoded.
             max_faces: The so many largest faces of a picture are answered.
             batch_size: Faces in a batch.
@@ -94,13 +92,14 @@ class Engine:
         self._max_faces = max_faces
         self._fallback = fallback
         self._fallback_wait_s = fallback_wait_s
-        self._num_threads = jobs or _processors()
+        self._num_threads = jobs
         self._pool = ThreadPoolExecutor(self._num_threads, thread_name_prefix="mien-search")
         self._batcher = Batcher(
             lambda crops: recognizer.predict_faces(crops, batch_size),
             batch_size,
             batch_wait_s,
             observe_batch,
+            self._num_threads,
         )
 
     async def answer(self, data: bytes) -> Answer:
@@ -109,14 +108,7 @@ class Engine:
         Raises:
             Problem: 413 if it has too many pixels, 422 if it cannot be read.
         """
-        with self._batcher.coming():
-            seen = await self.run(self._see, data)
-            future = self._batcher.submit(seen.crops)
-        classified: list[Face] = await asyncio.wrap_future(future)
-        own = [
-            replace(face, box=found.box, score=found.score)
-            for face, found in zip(classified, seen.found, strict=True)
-        ]
+        seen, own = await self._look(data)
         faces, asked = [(face, "mien") for face in own], False
         if self._fallback and is_wanted(own):
             asked = True
@@ -137,11 +129,11 @@ class Engine:
         Raises:
             Problem: 413 if one has too many pixels, 422 if one cannot be read; the message says which.
         """
-        with self._batcher.coming():
+        with self._batcher.coming() as hand_over:
             decoded = await asyncio.gather(
                 *(self.run(self._decode, data, f"Crop {index}") for index, data in enumerate(crops))
             )
-            future = self._batcher.submit(decoded)
+            future = hand_over(decoded)
         return await asyncio.wrap_future(future)
 
     async def decode(self, data: bytes) -> Image:
@@ -161,9 +153,10 @@ class Engine:
             together.wait()
             self.recognizer.detector.detect(blank)
 
-        for future in [self._pool.submit(look) for _ in range(self._num_threads)]:
-            future.result()
-        self._batcher.submit([blank]).result()
+        for looked in [self._pool.submit(look) for _ in range(self._num_threads)]:
+            looked.result()
+        for classified in [self._batcher.submit([blank]) for _ in range(self._num_threads)]:
+            classified.result()
 
     def close(self) -> None:
         """Finish what was begun and end the threads."""
@@ -180,7 +173,20 @@ class Engine:
         except ImageError as error:
             raise Problem(422, "no_picture", str(error)) from None
 
-    def _see(self, data: bytes) -> _Seen:
+    async def _look(self, data: bytes) -> tuple[_Seen, list[Face]]:
+        """Find the faces of a picture file and classify them."""
+        with self._batcher.coming() as hand_over:
+            seen, future = await self.run(self._see, data, hand_over)
+        classified = await asyncio.wrap_future(future)
+        return seen, [
+            replace(face, box=found.box, score=found.score)
+            for face, found in zip(classified, seen.found, strict=True)
+        ]
+
+    def _see(
+        self, data: bytes, hand_over: Callable[[Sequence[Image]], Future[list[Face]]]
+    ) -> tuple[_Seen, Future[list[Face]]]:
+        """Search a picture and hand its faces on from the same thread: the event loop has enough to do."""
         image = self._decode(data, "The picture")
         found = self.recognizer.detector.detect(image)
         kept = found[: self._max_faces]
@@ -189,7 +195,7 @@ class Engine:
             np.array(crop_detection(image, one, self.recognizer.detector.frame)) for one in kept
         ]
         height, width = image.shape[:2]
-        return _Seen(width, height, kept, crops, len(found) - len(kept))
+        return _Seen(width, height, kept, len(found) - len(kept)), hand_over(crops)
 
     async def _ask(self, fallback: Fallback, data: bytes) -> list[Face] | None:
         image = await self.decode(data)
@@ -198,10 +204,3 @@ class Engine:
                 return await asyncio.wrap_future(fallback.submit(image))
         except TimeoutError:
             return None
-
-
-def _processors() -> int:
-    """How many this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

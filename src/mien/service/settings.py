@@ -61,10 +61,10 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         le=256,
-        description="Threads that decode and search in a process; 0: one a processor.",
+        description="Threads that search, and as many that classify, in a process; 0: processors through workers.",
     )
     batch_size: int = Field(
-        default=32, ge=1, le=1024, description="Faces that go through the network at once, at most."
+        default=8, ge=1, le=1024, description="Faces that go through the network at once, at most."
     )
     batch_wait_ms: float = Field(
         default=2.0, ge=0, le=1000, description="How long a batch waits for faces on their way."
