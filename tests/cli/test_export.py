@@ -1,14 +1,16 @@
+import re
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.cli import export as command
-from mien.errors import MissingExtraError, ModelFileError
+from mien.errors import ConfigError, MissingExtraError, ModelFileError
 from mien.labels import FER2013
 from mien.modelfile import Head, ModelInfo, load_model
-from mien.models.weights import save_network
+from mien.models.weights import load_network, save_network
 from mien.models.zoo import build_network
 from mien.preprocess import InputSpec
 
@@ -46,6 +48,34 @@ def test_without_calibration_it_says_so(run):
     result = CliRunner().invoke(app, ["export", str(run), "--out", str(run / "x.onnx")])
     assert result.exit_code == 0
     assert "not calibrated: give --calibrate PATH" in result.output
+
+
+def test_weights_to_train_on_from_are_half_as_large_and_answer_alike(run):
+    out = run / "mine.safetensors"
+    asked = ["export", str(run), "--to", "weights", "--name", "mine", "--out", str(out)]
+    result = CliRunner().invoke(app, asked)
+    assert result.exit_code == 0, result.output
+    assert "mine.safetensors" in result.output
+    assert f"init={out}" in result.output
+    (exact, _), (half, info) = load_network(run), load_network(out)
+    assert (info.name, info.provenance["export"]) == ("mine", {"precision": "fp16"})
+    faces = torch.randn(8, 1, 24, 24, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(half(faces), exact(faces), rtol=0, atol=0.01)
+    assert out.stat().st_size < 0.75 * (run / "weights.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--int8"], "--int8 and --calibrate are for ONNX files"),
+        (["--out", "x.onnx"], r"--out is x\.onnx; expected a name that ends in \.safetensors"),
+    ],
+)
+def test_weights_take_no_options_of_onnx_files(run, given, words):
+    result = CliRunner().invoke(app, ["export", str(run), "--to", "weights", *given])
+    assert isinstance(result.exception, ConfigError)
+    assert re.search(words, str(result.exception))
 
 
 def test_a_folder_without_weights_is_named(tmp_path):

@@ -20,6 +20,7 @@ __all__ = ["export"]
 
 class _Target(StrEnum):
     onnx = "onnx"
+    weights = "weights"
     hub = "hub"
 
 
@@ -45,7 +46,10 @@ def export(  # noqa: PLR0913 - each option of the command is an argument
     ] = None,
     name: Annotated[str, typer.Option(help="What the model is called; default: as its run.")] = "",
     out: Annotated[
-        Path | None, typer.Option(help="The file to write; default NAME.onnx in the run folder.")
+        Path | None,
+        typer.Option(
+            help="The file to write; default NAME.onnx, or NAME.safetensors, in the run folder."
+        ),
     ] = None,
     results: Annotated[
         Path | None, typer.Option(help="With --to hub: the folder of result rows for its README.")
@@ -53,20 +57,25 @@ def export(  # noqa: PLR0913 - each option of the command is an argument
 ) -> None:
     """Write a model file for ONNX Runtime: network, labels, input, calibration, scores and provenance in one.
 
-    Or, with --to hub, a folder for the Hugging Face Hub: the weights, ONNX files, their description and the model card.
-    Nothing is uploaded.
+    With --to weights: the weights to train on from, at half precision. With --to hub: a folder for the Hugging Face Hub,
+    with weights, ONNX files, their description and the model card; nothing is uploaded.
     """
     if find_spec("torch") is None or find_spec("onnxscript") is None:
         raise MissingExtraError("train", "Exporting")
-    if to is _Target.hub:
-        if folder is None or out is not None:
-            raise ConfigError("Name the folder to write: mien export RUN --to hub DIR")
+    if to is _Target.hub and (folder is None or out is not None):
+        raise ConfigError("Name the folder to write: mien export RUN --to hub DIR")
+    if to is not _Target.hub and folder is not None:
+        raise ConfigError(f"A folder is for --to hub only; name a file with: --out {folder}")
+    if to is _Target.weights:
+        if int8 or calibrate is not None:
+            raise ConfigError("--int8 and --calibrate are for ONNX files; leave them out.")
+        _to_weights(Path(run), out, name)
+        return
+    if folder is not None:
         model = _to_hub(run, folder, calibrate, int8=int8, name=name, results=results)
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
     else:
-        if folder is not None:
-            raise ConfigError(f"A folder is for --to hub only; name a file with: --out {folder}")
         model = _to_onnx(Path(run), out, calibrate, int8=int8, name=name)
         typer.echo(
             f"{model.path}: {model.path.stat().st_size / 1e6:.2f} MB, {'int8' if int8 else 'fp32'}"
@@ -89,6 +98,19 @@ def _to_onnx(
     path = out or (run if run.is_dir() else run.parent) / f"{name}.onnx"
     data = _opened(calibrate, info.input.size)
     return export_model(run, path, data=data, int8=int8, name=name)
+
+
+def _to_weights(run: Path, out: Path | None, name: str) -> None:
+    from mien.exporting.export import export_weights
+    from mien.models.weights import load_network
+
+    _, info = load_network(run)
+    path = out or (run if run.is_dir() else run.parent) / f"{name or info.name}.safetensors"
+    if path.suffix != ".safetensors":
+        raise ConfigError(f"--out is {path}; expected a name that ends in .safetensors.")
+    export_weights(run, path, name=name)
+    typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB, fp16")
+    typer.echo(f"  train on from it: mien train recipes/finetune.toml -o init={path}")
 
 
 def _to_hub(

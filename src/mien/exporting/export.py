@@ -20,10 +20,10 @@ from mien.exporting.onnx import export_onnx, write_model
 from mien.exporting.priors import with_priors
 from mien.exporting.quantize import Parity, quantise
 from mien.modelfile import Model, ModelInfo, load_model
-from mien.models.weights import load_network
+from mien.models.weights import load_network, save_network
 from mien.preprocess import InputSpec, fit
 
-__all__ = ["NUM_CALIBRATION_FACES", "export_model"]
+__all__ = ["NUM_CALIBRATION_FACES", "export_model", "export_weights"]
 
 NUM_CALIBRATION_FACES = 1024
 """Training faces from which int8 ranges are taken."""
@@ -66,6 +66,24 @@ def export_model(
             info = _calibrated(model, with_priors(info, data), data)
         write_model(onnx.load(model.path), info, path)
     return load_model(path)
+
+
+def export_weights(weights: Path, path: Path, *, name: str = "") -> ModelInfo:
+    """Write trained weights at half precision: half the size, for whoever trains on from them (`recipe.Recipe.init`).
+
+    Args:
+        weights: A run folder or a safetensors file.
+        path: The ``.safetensors`` file to write; its folder exists.
+        name: What the model is called; the run's name by default.
+
+    Raises:
+        ModelFileError: If the weights cannot be read, or the disk does not take the file.
+    """
+    network, info = load_network(weights)
+    provenance = {**info.provenance, "export": {"precision": "fp16"}}
+    info = dataclasses.replace(info, name=name or info.name, provenance=provenance)
+    save_network(path, network, info, half=True)
+    return info
 
 
 def _faces(
