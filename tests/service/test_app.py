@@ -346,6 +346,39 @@ def test_analyze_without_a_face(open_client):
     assert as_form.json()["results"][0]["dominant_emotion"] == "sad"
 
 
+def test_analyze_and_main_have_the_limits_of_the_others(open_client):
+    client = open_client(detector=Crowd(), max_faces=3, max_pixels=4000, jobs=1)
+    answer = client.post("/analyze", json={"img": text_of(DARK)})
+    assert [one["region"]["w"] for one in answer.json()["results"]] == [30, 29, 28]
+    assert client.post("/main", data={"image": text_of(BRIGHT)}).json()["emotion"] == "HAPPY"
+    large = text_of(png(0, 100, 100))
+    for answer in (
+        client.post("/analyze", json={"img": large}),
+        client.post("/main", data={"image": large}),
+    ):
+        assert error_of(answer)[:2] == (413, "picture_too_large")
+    text = client.get("/metrics").text
+    # The one at the start and two pictures of three faces each; each went through the network as one batch.
+    assert "mien_batch_faces_sum 7.0" in text
+    assert "mien_batch_faces_count 3.0" in text
+
+
+def test_analyze_is_classified_together_with_others(open_client):
+    client = open_client(detector=Crowd(), batch_wait_ms=50, batch_size=64, jobs=1)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(lambda _: client.post("/analyze", json={"img": text_of(DARK)}), range(24))
+        )
+    assert [len(answer.json()["results"]) for answer in answers] == [10] * 24
+    samples = dict(
+        line.rsplit(" ", 1)
+        for line in client.get("/metrics").text.splitlines()
+        if not line.startswith("#")
+    )
+    assert float(samples["mien_batch_faces_sum"]) == 1 + 240
+    assert float(samples["mien_batch_faces_count"]) < 20
+
+
 def test_main_answers_in_capitals(client):
     for tone, word in ((0, "SAD"), (255, "HAPPY"), (128, "NEUTRAL")):
         answer = client.post("/main", data={"image": text_of(png(tone))})

@@ -19,7 +19,7 @@ from mien.labels import DEEPFACE, convert_probs
 from mien.recognition import Recognizer
 from mien.types import Box, Detection, Face, Image, check_image
 
-__all__ = ["analyze"]
+__all__ = ["analyze", "check_actions", "no_face", "record"]
 
 _ACTIONS = ("emotion",)
 
@@ -63,14 +63,19 @@ def analyze(
         InputError: If there is no face, or an argument is none of mien's; it is a `ValueError`, as deepface raises.
         ImageError: If a file cannot be read.
     """
-    _check_actions(actions)
+    check_actions(actions)
     recognizer = recognizer or _recognizer(detector_backend)
     if isinstance(img_path, (list, tuple)):
         return [_analyze_one(one, enforce_detection, recognizer) for one in img_path]
     return _analyze_one(img_path, enforce_detection, recognizer)
 
 
-def _check_actions(actions: Sequence[str]) -> None:
+def check_actions(actions: Sequence[str]) -> None:
+    """Refuse what mien does not estimate.
+
+    Raises:
+        InputError: If something else than ``emotion`` is asked for, or nothing.
+    """
     wanted = [actions] if isinstance(actions, str) else list(actions)
     unknown = [action for action in wanted if action not in _ACTIONS]
     if unknown or not wanted:
@@ -98,12 +103,12 @@ def _analyze_one(
     crops = [crop_detection(image, one, recognizer.detector.frame) for one in found]
     if not found:
         if enforce_detection:
-            raise InputError(_NO_FACE.format(where=picture if is_file else "numpy array"))
+            raise no_face(picture if is_file else "numpy array")
         height, width = image.shape[:2]
         found, crops = [Detection(Box(0, 0, width, height), 0.0)], [image]
     # Not `predict`, because deepface gives the places of the eyes too, which a `Face` does not keep.
     faces = recognizer.predict_faces(crops)
-    return [_record(face, one) for face, one in zip(faces, found, strict=True)]
+    return [record(face, one) for face, one in zip(faces, found, strict=True)]
 
 
 def _rgb(image: Image) -> Image:
@@ -111,7 +116,18 @@ def _rgb(image: Image) -> Image:
     return np.ascontiguousarray(image[:, :, ::-1]) if image.ndim == 3 else image
 
 
-def _record(face: Face, found: Detection) -> dict[str, Any]:
+def no_face(where: str | Path) -> InputError:
+    """Return what deepface raises where no face is found."""
+    return InputError(_NO_FACE.format(where=where))
+
+
+def record(face: Face, found: Detection) -> dict[str, Any]:
+    """Return a face as deepface tells of it; see `analyze`.
+
+    Args:
+        face: What was recognised.
+        found: Where; its landmarks are the places of the eyes.
+    """
     probs = convert_probs(
         np.array(list(face.probabilities.values())), list(face.probabilities), DEEPFACE.labels
     )

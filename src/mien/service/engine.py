@@ -14,14 +14,14 @@ import numpy as np
 
 from mien import images
 from mien.errors import ImageError, PictureSizeError
-from mien.faces import crop_detection
+from mien.faces import Detector, crop_detection
 from mien.recognition import Recognizer
 from mien.service.batching import Batcher
 from mien.service.fallback import Fallback, is_wanted, merge
 from mien.service.problems import Problem
-from mien.types import Detection, Face, Image
+from mien.types import Box, Detection, Face, Image
 
-__all__ = ["Answer", "Engine"]
+__all__ = ["Answer", "Engine", "Looked"]
 
 Result = TypeVar("Result")
 
@@ -46,13 +46,27 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """A picture that was searched, and the expressions of its faces."""
+
+    width: int
+    height: int
+    found: Sequence[Detection]
+    """Largest first."""
+    faces: Sequence[Face]
+    """One each, with its box."""
+    num_left_out: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
-    """A picture that was searched."""
+    """A picture that was searched, while its faces are classified."""
 
     width: int
     height: int
     found: Sequence[Detection]
     num_left_out: int
+    classified: Future[list[Face]]
 
 
 class Engine:
@@ -108,7 +122,8 @@ class Engine:
         Raises:
             Problem: 413 if it has too many pixels, 422 if it cannot be read.
         """
-        seen, own = await self._look(data)
+        looked = await self.look(data)
+        own = looked.faces
         faces, asked = [(face, "mien") for face in own], False
         if self._fallback and is_wanted(own):
             asked = True
@@ -116,11 +131,40 @@ class Engine:
             if theirs is not None:
                 faces = merge(own, theirs[: self._max_faces])
         return Answer(
+            width=looked.width,
+            height=looked.height,
+            faces=faces,
+            num_left_out=looked.num_left_out,
+            asked=asked,
+        )
+
+    async def look(
+        self, data: bytes, detector: Detector | None = None, takes_whole: bool = False
+    ) -> Looked:
+        """Find the faces of a picture file and name their expressions; nobody else is asked.
+
+        Args:
+            data: The file's bytes.
+            detector: Who looks for them; None for the recogniser's own.
+            takes_whole: Whether a picture in which none is found is a face itself, with a score of 0.
+
+        Raises:
+            Problem: See `answer`.
+        """
+        with self._batcher.coming() as hand_over:
+            seen = await self._run(
+                self._see, data, detector or self.recognizer.detector, takes_whole, hand_over
+            )
+        faces = await asyncio.wrap_future(seen.classified)
+        return Looked(
             width=seen.width,
             height=seen.height,
-            faces=faces,
+            found=seen.found,
+            faces=[
+                replace(face, box=found.box, score=found.score)
+                for face, found in zip(faces, seen.found, strict=True)
+            ],
             num_left_out=seen.num_left_out,
-            asked=asked,
         )
 
     async def answer_crops(self, crops: Sequence[bytes]) -> list[Face]:
@@ -131,16 +175,15 @@ class Engine:
         """
         with self._batcher.coming() as hand_over:
             decoded = await asyncio.gather(
-                *(self.run(self._decode, data, f"Crop {index}") for index, data in enumerate(crops))
+                *(
+                    self._run(self._decode, data, f"Crop {index}")
+                    for index, data in enumerate(crops)
+                )
             )
             future = hand_over(decoded)
         return await asyncio.wrap_future(future)
 
-    async def decode(self, data: bytes) -> Image:
-        """Decode a picture; see `answer` for what it raises."""
-        return await self.run(self._decode, data, "The picture")
-
-    async def run(self, function: Callable[..., Result], *arguments: object) -> Result:
+    async def _run(self, function: Callable[..., Result], *arguments: object) -> Result:
         """Run something in one of the threads that search."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
@@ -173,32 +216,26 @@ class Engine:
         except ImageError as error:
             raise Problem(422, "no_picture", str(error)) from None
 
-    async def _look(self, data: bytes) -> tuple[_Seen, list[Face]]:
-        """Find the faces of a picture file and classify them."""
-        with self._batcher.coming() as hand_over:
-            seen, future = await self.run(self._see, data, hand_over)
-        classified = await asyncio.wrap_future(future)
-        return seen, [
-            replace(face, box=found.box, score=found.score)
-            for face, found in zip(classified, seen.found, strict=True)
-        ]
-
     def _see(
-        self, data: bytes, hand_over: Callable[[Sequence[Image]], Future[list[Face]]]
-    ) -> tuple[_Seen, Future[list[Face]]]:
+        self,
+        data: bytes,
+        detector: Detector,
+        takes_whole: bool,
+        hand_over: Callable[[Sequence[Image]], Future[list[Face]]],
+    ) -> _Seen:
         """Search a picture and hand its faces on from the same thread: the event loop has enough to do."""
         image = self._decode(data, "The picture")
-        found = self.recognizer.detector.detect(image)
+        height, width = image.shape[:2]
+        found, frame = detector.detect(image), detector.frame
+        if not found and takes_whole:
+            found, frame = [Detection(Box(0, 0, width, height), 0.0)], None
         kept = found[: self._max_faces]
         # Copies, so that a picture is let go while its faces wait.
-        crops = [
-            np.array(crop_detection(image, one, self.recognizer.detector.frame)) for one in kept
-        ]
-        height, width = image.shape[:2]
-        return _Seen(width, height, kept, len(found) - len(kept)), hand_over(crops)
+        crops = [np.array(crop_detection(image, one, frame)) for one in kept]
+        return _Seen(width, height, kept, len(found) - len(kept), hand_over(crops))
 
     async def _ask(self, fallback: Fallback, data: bytes) -> list[Face] | None:
-        image = await self.decode(data)
+        image = await self._run(self._decode, data, "The picture")
         try:
             async with asyncio.timeout(self._fallback_wait_s):
                 return await asyncio.wrap_future(fallback.submit(image))

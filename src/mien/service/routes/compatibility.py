@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
-import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from mien.adapters import deepface
 from mien.errors import InputError
+from mien.faces import WholePicture
 from mien.labels import canonical
-from mien.recognition import Recognizer
 from mien.service.bodies import (
     decode_base64,
     media_type,
@@ -91,8 +89,6 @@ _MAIN_BODY: dict[str, Any] = {
 def compatibility_routes(engine: Engine, settings: Settings, metrics: Metrics) -> APIRouter:
     """Return the routes that stand in for other services."""
     router = APIRouter(responses=ERRORS, tags=["compatibility"])
-    own = engine.recognizer
-    not_searching = Recognizer(own.model, own.head.name, "none")
 
     async def body_of(request: Request) -> bytes:
         held = request.scope["state"]["held"]
@@ -113,22 +109,25 @@ def compatibility_routes(engine: Engine, settings: Settings, metrics: Metrics) -
             raise Problem(
                 422, "bad_argument", f"detector_backend is none of {', '.join(_BACKENDS)}."
             )
-        call = functools.partial(
-            deepface.analyze,
-            actions=_actions(asked.get("actions", ["emotion"])),
-            enforce_detection=_truth(asked.get("enforce_detection", True)),
-            recognizer=not_searching if backend == "skip" else own,
-        )
-        async with within(settings.timeout_s):
-            image = await engine.decode(data)
-            try:
-                # The adapter takes pixels in the order of deepface, BGR.
-                records = await engine.run(call, np.ascontiguousarray(image[:, :, ::-1]))
-            except InputError as error:
-                raise Problem(422, "not_analyzed", str(error)) from None
-        request.scope["state"]["facts"]["faces"] = len(records)
+        try:
+            deepface.check_actions(_actions(asked.get("actions", ["emotion"])))
+            async with within(settings.timeout_s):
+                looked = await engine.look(
+                    data,
+                    WholePicture() if backend == "skip" else None,
+                    takes_whole=not _truth(asked.get("enforce_detection", True)),
+                )
+            if not looked.found:
+                raise deepface.no_face("numpy array")
+        except InputError as error:
+            raise Problem(422, "not_analyzed", str(error)) from None
+        request.scope["state"]["facts"]["faces"] = len(looked.faces)
         metrics.pictures.inc()
-        metrics.faces.labels("mien").inc(len(records))
+        metrics.faces.labels("mien").inc(len(looked.faces))
+        records = [
+            deepface.record(face, found)
+            for face, found in zip(looked.faces, looked.found, strict=True)
+        ]
         return json_response({"results": records})
 
     @router.post("/main", response_model=EmotionAnswer, openapi_extra=_MAIN_BODY)
