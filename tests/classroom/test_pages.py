@@ -17,6 +17,7 @@ from mien.classroom import frames, tables
 from mien.classroom.frames import FrameReading
 from mien.classroom.policy import REASONS, Rule
 from mien.classroom.routes.pages import WEB
+from mien.classroom.schemas import CONSENT_VERSION
 from mien.classroom.signals import Answer, Observation, State
 from mien.classroom.signals.observation import Reason
 from mien.classroom.simulate import simulate
@@ -58,7 +59,7 @@ def test_everything_that_scripts_and_pages_say_is_a_word():
 
 def test_no_word_lies_unused():
     source = "\n".join(path.read_text() for path in (*SCRIPTS, *(WEB / "templates").iterdir()))
-    built = ("means_", "why_", "mode_", "about_", "error_", "sent_shown_")
+    built = ("means_", "why_", "mode_", "about_", "error_", "sent_shown_", "did_")
     of_states = {one.value for one in (*State, *Answer)}
     unused = [
         n for n in WORDS if not n.startswith(built) and n not in of_states and n not in source
@@ -439,6 +440,32 @@ def test_who_is_sent_away_is_told_so(open_browser, live):
     teacher.click("#waiting button:last-child")
     student.until(lambda: student.text("#over-text") == WORDS["sent_away"][0])
     teacher.until(lambda: teacher.is_shown("#nobody"))
+
+
+@slow
+def test_a_teacher_exports_sees_who_looked_and_deletes(open_browser, start, tmp_path):
+    live = start(mode="research", context="research")
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    code = open_lesson(teacher, live)
+    body = {"code": code, "camera": "device", "consent": CONSENT_VERSION, "research": True}
+    student = live.ask("POST", "/api/join", body=body).json()
+    teacher.click("#waiting button")
+    opened = live.socket("/ws/student", student["token"])
+    live.receive(opened, "welcome")
+    assert not teacher.is_shown("#looked")
+    teacher.click("#end")
+    teacher.click("#end-dialog .grave")
+    teacher.until(lambda: len(teacher.all("#views li")) == 2)
+    assert "kim: watched it live" in teacher.text("#views")
+    assert "kim: read the report JSON" in teacher.text("#views")
+    teacher.click("#export")
+    downloads = tmp_path / "downloads"
+    teacher.until(lambda: list(downloads.glob("windows-*.csv")))
+    assert next(downloads.glob("windows-*.csv")).read_text().startswith("student,time_s,state")
+    teacher.click("#delete")
+    teacher.click("#delete-dialog .grave")
+    teacher.until(lambda: teacher.is_shown("#list-empty"))
+    assert live.school.store.lessons() == []
 
 
 @slow

@@ -276,6 +276,22 @@ WORDS: dict[str, tuple[str, str]] = {
     # reports
     "report": ("Report", "보고서"),
     "download": ("Download", "내려받기"),
+    "export": ("Research export (CSV)", "연구용 내보내기(CSV)"),
+    "export_lead": (
+        "The export holds the numbers of those who agreed to it, without names, as long as they are kept: {hours} hours.",
+        "내보내기에는 동의한 학생의 수치만 이름 없이 담기며, 보관되는 {hours}시간 동안만 가능합니다.",
+    ),
+    "delete_lesson": ("Delete the lesson", "수업 삭제"),
+    "delete_title": ("Delete the lesson?", "수업을 삭제할까요?"),
+    "delete_lead": (
+        "The report and everything of the students are deleted and cannot be brought back. That somebody looked at it stays on record.",
+        "보고서와 학생의 자료가 모두 삭제되며 되돌릴 수 없습니다. 누가 보았는지에 대한 기록은 남습니다.",
+    ),
+    "views": ("Who has looked at this lesson", "이 수업을 본 사람"),
+    "did_watch": ("watched it live", "실시간으로 봄"),
+    "did_report": ("read the report", "보고서를 봄"),
+    "did_export": ("took the research export", "연구용 자료를 내보냄"),
+    "did_delete": ("deleted the lesson", "수업을 삭제함"),
     "caveats": ("How to read this", "읽는 법"),
     "withheld": ("withheld: fewer than five can be counted", "표시 안 함: 다섯 명 미만"),
     "gaps": ("Gaps in what was kept", "저장되지 않은 구간"),

@@ -77,7 +77,7 @@ function arrange(lesson, isRunning) {
   byId("title").textContent = isRunning ? lesson.title : `${WORDS.report}: ${lesson.title}`;
   byId("now-title").textContent = isRunning ? WORDS.class_now : WORDS.report;
   for (const id of ["door", "counts", "running-tools"]) show(id, isRunning);
-  show("report-tools", !isRunning);
+  for (const id of ["report-tools", "looked"]) show(id, !isRunning);
   for (const id of ["store", "link"]) show(id, false);
   forget();
   byId("title").focus();
@@ -250,7 +250,24 @@ async function showReport(lesson) {
   if (report.agreement) drawAgreement(report.agreement);
   drawMoments();
   drawClass();
+  const { views } = await (await ask("GET", `/api/lessons/${lesson.id}/views`, page.token)).json();
+  byId("views").replaceChildren(...views.map((one) => {
+    const [did, ...how] = one.action.split(" ");
+    return make("li", [make("span", `${one.teacher}: ${WORDS[`did_${did}`]} ${how.join(" ").toUpperCase()}`), make("span", when(one.at), { class: "note" })]);
+  }));
 }
+
+byId("export")?.addEventListener("click", () => tell(async () => {
+  await save(await ask("GET", `/api/lessons/${page.lesson.id}/export`, page.token), `windows-${page.lesson.id}.csv`);
+}));
+
+byId("delete").addEventListener("click", async () => {
+  if (!(await confirmed("delete-dialog"))) return;
+  await tell(async () => {
+    await ask("DELETE", `/api/lessons/${page.lesson.id}`, page.token);
+    await listLessons();
+  });
+});
 
 for (const one of byId("report-tools").querySelectorAll("[data-format]")) {
   const format = one.dataset.format;
