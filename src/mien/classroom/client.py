@@ -23,6 +23,7 @@ __all__ = ["ClientError", "Sending", "SimulatedStudent", "SimulatedTeacher", "as
 
 Payload = tuple[Kind, bytes]
 ANSWER_TIMEOUT_S = 10.0
+_LET_IN_EVERY_S = 0.4
 
 
 class ClientError(MienError):
@@ -76,9 +77,26 @@ class SimulatedTeacher:
         self.token = ask(base, "POST", "/api/sign-in", body={"key": key})["token"]
         body = {"title": "Simulated lesson"}
         self.lesson = ask(base, "POST", "/api/lessons", self.token, body)
+        self._waiting: list[str] = []
 
     async def run(self, tell: Callable[[dict[str, Any]], None]) -> None:
-        """Let students in until cancelled; ``tell`` gets every message of the class, with the time of its arrival."""
+        """Let students in until the lesson ends; ``tell`` gets every message of the class.
+
+        Raises:
+            ClientError: If the server does not let anybody in.
+        """
+        letting_in = asyncio.create_task(self._let_in())
+        watching = asyncio.create_task(self._watch(tell))
+        try:
+            await asyncio.wait((letting_in, watching), return_when=asyncio.FIRST_COMPLETED)
+            if not watching.done():
+                letting_in.result()
+        finally:
+            for task in (letting_in, watching):
+                task.cancel()
+            await asyncio.gather(letting_in, watching, return_exceptions=True)
+
+    async def _watch(self, tell: Callable[[dict[str, Any]], None]) -> None:
         while True:
             hello = f"{self.token} {self.lesson['id']}"
             try:
@@ -86,16 +104,21 @@ class SimulatedTeacher:
                     async for text in socket:
                         message = json.loads(text)
                         if message["type"] == "room":
-                            await self._admit([one["id"] for one in message["waiting"]])
+                            self._waiting = [one["id"] for one in message["waiting"]]
                         tell(message)
                 return
             except (OSError, WebSocketException):
                 await asyncio.sleep(0.5)
 
-    async def _admit(self, ids: list[str]) -> None:
-        if ids:
-            path = f"/api/lessons/{self.lesson['id']}/admit"
-            await asyncio.to_thread(ask, self.base, "POST", path, self.token, {"participants": ids})
+    async def _let_in(self) -> None:
+        """Let in whoever waits, several at a time as a person would: a request for each is too many for the server."""
+        path = f"/api/lessons/{self.lesson['id']}/admit"
+        while True:
+            await asyncio.sleep(_LET_IN_EVERY_S)
+            if ids := self._waiting:
+                self._waiting = []
+                body = {"participants": ids}
+                await asyncio.to_thread(ask, self.base, "POST", path, self.token, body)
 
     async def end(self) -> None:
         """End the lesson."""
