@@ -463,7 +463,7 @@ def test_predicting_never_loads_torch(tiny_model_path):
 @pytest.mark.usefixtures("pictures")
 def test_auto_says_which_detector_it_took_below_the_table(run):
     _, out, _ = run("white.png", detector="auto")
-    assert out.splitlines()[-2:] == ["", "Faces were found by haar."]
+    assert out.splitlines()[-2:] == ["", "Faces were looked for by haar."]
     _, out, _ = run("white.png", "--format", "csv", detector="auto")
     assert "haar" not in out
 
@@ -488,4 +488,4 @@ def test_another_file_is_not_taken_for_yunet_s(run):
 def test_yunet_s_file_can_be_named(run, yunet_file):
     code, out, _ = run("white.png", "--detector-file", yunet_file, detector="auto")
     assert code == 0
-    assert out.splitlines()[-1] == "Faces were found by yunet."
+    assert out.splitlines()[-1] == "Faces were looked for by yunet."

@@ -9,8 +9,8 @@ import typer
 from mien import cli
 from mien.cli import watch as watch_command
 from mien.recognition.film import open_film
-from mien.recognition.table import read_table
 from mien.recognition.gaze import FULL_LOOK_S
+from mien.recognition.table import read_table
 from mien.recognition.video import SEARCH_PX
 
 DARK, BRIGHT = 20, 235
@@ -20,8 +20,8 @@ DARK, BRIGHT = 20, 235
 def run(tiny_model_path, monkeypatch, capfd):
     """Return a function that runs `mien watch`, each frame a face: exit code, stdout, stderr."""
 
-    def call(*arguments):
-        options = ["--model", str(tiny_model_path), "--detector", "none"]
+    def call(*arguments, detector="none"):
+        options = ["--model", str(tiny_model_path), "--detector", detector]
         monkeypatch.setattr(sys, "argv", ["mien", "watch", *map(str, arguments), *options])
         with pytest.raises(SystemExit) as ended:
             cli.main()
@@ -70,6 +70,12 @@ def test_the_summary_says_who_showed_what_for_how_long(run, clip):
     assert first == "20 frames, 0 without a face"
     assert head.split() == ["track", "seconds", "expressions", "(seconds)"]
     assert row.split() == ["1", "2.0", "happy", "1.2,", "sad", "0.8"]
+
+
+def test_the_summary_says_who_looked_for_faces_if_that_was_not_said(run, clip):
+    code, out, _ = run(clip, "--fps", 0.1, detector="auto")
+    assert code == 0
+    assert out.splitlines() == ["1 frame, 1 without a face", "", "Faces were looked for by haar."]
 
 
 def test_the_summary_speaks_korean(run, clip):

@@ -117,7 +117,7 @@ def predict(  # noqa: PLR0913 - one argument an option
     with _destination(output, chosen) as stream:
         _write(results, stream, chosen, recognizer.labels, lang)
         if chosen is Format.TABLE and detector == "auto":
-            stream.write(f"\nFaces were found by {finder.name}.\n")
+            stream.write(f"\nFaces were looked for by {finder.name}.\n")
     if failures:
         raise typer.Exit(1)
 

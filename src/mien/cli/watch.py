@@ -131,6 +131,8 @@ def watch(  # noqa: PLR0913 - one argument an option
             consumers.append(_drawn(lang, [write for write in (film, show) if write]))
         stopped = _go(_with_progress(frames, opened, start, end), consumers, opened)
     _print_summary(timeline, lang)
+    if detector == "auto":
+        typer.echo(f"\nFaces were looked for by {finder.name}.")
     if stopped:
         typer.echo(f"mien: {stopped}", err=True)
         raise typer.Exit(1)
@@ -289,7 +291,8 @@ def _print_summary(timeline: Timeline, lang: str) -> None:
 
     from mien.labels import display_name
 
-    print(f"{timeline.num_frames} frames, {timeline.num_empty} without a face")
+    plural = "" if timeline.num_frames == 1 else "s"
+    print(f"{timeline.num_frames} frame{plural}, {timeline.num_empty} without a face")
     seconds = timeline.seconds()
     if not seconds:
         return
