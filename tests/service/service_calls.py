@@ -23,6 +23,13 @@ def error_of(response):
     return response.status_code, body["error"]["code"], body["error"]["message"]
 
 
+def free_port():
+    """A port that nobody listens on."""
+    with socket.socket() as asking:
+        asking.bind(("127.0.0.1", 0))
+        return asking.getsockname()[1]
+
+
 class Served:
     """`mien serve` in a process of its own."""
 

