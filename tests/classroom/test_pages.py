@@ -105,6 +105,25 @@ def test_how_long_things_are_kept_is_what_is_set(start):
     assert "for 2 hours at most" in live.http.get("/?lang=en").text
 
 
+@slow
+def test_only_research_speaks_of_an_export_and_says_that_deleting_does_not_reach_it(start):
+    told = f"<td>{WORDS['exported_long'][0]}</td>"
+    assert told not in start().http.get("/privacy?lang=en").text
+    live = start(mode="research", context="research")
+    assert told in live.http.get("/privacy?lang=en").text
+    assert "cannot be taken back" in live.http.get("/?lang=en").text
+
+
+@slow
+def test_self_view_has_no_moments_and_promises_no_class(open_browser, start):
+    live = start(mode="self-view")
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    open_lesson(teacher, live)
+    assert teacher.text("#now-title") == WORDS["class"][0]
+    assert teacher.text(".why") == WORDS["why_self_view"][0]
+    assert not teacher.is_shown("#moments-title")
+
+
 # In browsers
 
 

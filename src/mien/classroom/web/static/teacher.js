@@ -75,7 +75,7 @@ function arrange(lesson, isRunning) {
   page.lesson = lesson;
   only("lesson");
   byId("title").textContent = isRunning ? lesson.title : `${WORDS.report}: ${lesson.title}`;
-  byId("now-title").textContent = isRunning ? WORDS.class_now : WORDS.report;
+  byId("now-title").textContent = isRunning ? byId("now-title").dataset.running : WORDS.report;
   for (const id of ["door", "counts", "running-tools"]) show(id, isRunning);
   for (const id of ["report-tools", "looked"]) show(id, !isRunning);
   for (const id of ["store", "link"]) show(id, false);
