@@ -122,6 +122,8 @@ def test_a_known_face_that_is_not_there_is_said(wide_scene):
     assert HaarDetector().detect_near(image, [truth[0], truth[0]], 640) is None
 
 
-def test_where_windows_would_save_nothing_none_is_searched():
-    whole = Box(0, 0, 200, 200)
-    assert HaarDetector().detect_near(np.zeros((200, 200), np.uint8), [whole], 400) is None
+def test_where_windows_would_save_nothing_none_is_searched(monkeypatch):
+    detector = HaarDetector()
+    monkeypatch.setattr(detector, "_cascade", lambda: pytest.fail("it was searched"))
+    everyone = [Box(20, 20, 160, 160)] * 5
+    assert detector.detect_near(np.zeros((200, 200), np.uint8), everyone, 400) is None

@@ -33,8 +33,9 @@ _WINDOW_SIDES = 1.8
 _GROWTH = 1.25
 """A known face is looked for up to so many times larger and smaller than it was. More takes longer and shakes more: on a clip
 of a talking person its box changed its width by 4 % a frame, as in looks at everything 5 %, with 1.35 by 6 %."""
-_WORTH_IT = 0.7
-"""If the windows are more than this part of the whole, a look at everything is the better one."""
+_WORTH_IT = 4.0
+"""If the windows are more than so many times the whole, a look at everything is the better one. Since only one size is looked
+for there, a window of a third of the picture takes a thirtieth of the time: 1.8 of 57 ms."""
 
 
 class HaarDetector:
