@@ -1,12 +1,15 @@
 """The program killed in the middle of a lesson, and told to stop: what is lost, and how soon it is back."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import httpx
+import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -14,6 +17,8 @@ from websockets.sync.client import connect
 from mien.classroom import protocol, tables
 from mien.classroom.database import open_engine
 from mien.classroom.protocol import Kind
+from mien.classroom.simulate import simulate
+from mien.classroom.simulator import Scenario
 from mien.classroom.store import Store
 
 pytestmark = pytest.mark.slow
@@ -156,6 +161,24 @@ def test_sigterm_drains_within_ten_seconds_and_loses_nothing(program):
     assert [row["answer"] for row in store.rows_of(tables.self_reports, lesson["id"])] == ["lost"]
     store.close()
     assert "Traceback" not in program.process.stdout.read()
+
+
+def test_memory_stays_where_it_was_in_a_short_soak(program):
+    """Half an hour of it: benchmarks/classroom_load.py soak."""
+    program.start()
+    script = Scenario(name="soak", duration_s=35, num_students=20, fps=8, dropped=0)
+    lesson = threading.Thread(
+        target=lambda: asyncio.run(
+            simulate(program.base, script, key=program.key, keeps_pace=False)
+        )
+    )
+    lesson.start()
+    process, sizes = psutil.Process(program.process.pid), []
+    while lesson.is_alive():
+        sizes.append(process.memory_info().rss)
+        time.sleep(1)
+    assert len(sizes) > 30
+    assert max(sizes) <= sizes[15] * 1.05
 
 
 def test_a_lesson_under_other_rules_is_ended(start, tmp_path):
