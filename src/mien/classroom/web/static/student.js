@@ -126,8 +126,10 @@ async function startCamera() {
 }
 
 function tellState(state, reason) {
-  byId("state").textContent = state ? WORDS[state] : "–";
-  byId("meaning").textContent = !state ? WORDS.means_no_camera : WORDS[`why_${reason}`] || WORDS[`means_${state}`];
+  const told = { state: state ? WORDS[state] : "–", meaning: !state ? WORDS.means_no_camera : WORDS[`why_${reason}`] || WORDS[`means_${state}`] };
+  for (const [id, words] of Object.entries(told)) { // a screen reader would say the same again every five seconds
+    if (byId(id).textContent !== words) byId(id).textContent = words;
+  }
 }
 
 function light(on) {
