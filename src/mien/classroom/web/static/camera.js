@@ -34,6 +34,7 @@ class Camera {
     }
     show("pictures", true);
     this.told(true);
+    this.sentAt = performance.now() - Math.random() * this.pace; // or a class that is let in at once stays in step
     this.plan();
   }
 
