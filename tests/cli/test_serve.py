@@ -69,7 +69,17 @@ def test_a_taken_port_is_said(run, tiny_model_path):
     code, _, err = run("serve", "--port", port, "--model", tiny_model_path)
     listener.close()
     assert code == 2
-    assert err == f"mien: 127.0.0.1:{port} cannot be listened on: Address already in use.\n"
+    assert (
+        err
+        == f"mien: 127.0.0.1:{port} cannot be listened on: Address already in use. Name another one with --port, or --port 0 for a free one.\n"
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_cannot_be_opened_is_said_before_it_says_that_it_answers(run, workers):
+    code, out, err = run("serve", "--port", "0", "--workers", workers, "--model", "nothing")
+    assert (code, out) == (2, "")
+    assert err == "mien: No model is called 'nothing'. List them with: mien models\n"
 
 
 def test_it_says_where_it_answers_and_that_pictures_may_leave(run, monkeypatch):
@@ -77,7 +87,7 @@ def test_it_says_where_it_answers_and_that_pictures_may_leave(run, monkeypatch):
     monkeypatch.setattr(
         server,
         "run_server",
-        lambda settings, listener: started.append((settings, listener.close())),
+        lambda settings, listener, _: started.append((settings, listener.close())),
     )
     code, out, err = run("serve", "--port", 0)
     assert (code, out) == (0, "")

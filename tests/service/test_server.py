@@ -5,11 +5,15 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 from service_calls import exchange, png, post
+
+from mien.service.server import bind
 
 pytestmark = pytest.mark.slow
 
@@ -208,6 +212,25 @@ def test_a_killed_worker_comes_back_while_the_other_goes_on(serve):
     )
     assert int(counted[1]) == 20
     assert "mien_requests_at_work 1.0" in answer
+
+
+def test_a_worker_that_refuses_to_start_ends_in_good_order(tmp_path):
+    """A thread of it waits for its parent; Python must not die of that, with signal 6."""
+    listener = bind("127.0.0.1", 0)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "mien.service.server", str(listener.fileno())],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=[listener.fileno()],
+        env={**os.environ, "MIEN_SERVICE_MODEL": str(tmp_path / "gone.onnx")},
+    )
+    with worker.stderr, worker.stdin:  # the pipe between them stays open, as a supervisor keeps it
+        worker.wait(60)
+        err = worker.stderr.read().decode()
+    listener.close()
+    assert worker.returncode == 2, err
+    assert "There is no model file" in err
+    assert "Fatal" not in err
 
 
 def test_workers_end_when_their_supervisor_is_killed(serve):

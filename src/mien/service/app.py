@@ -27,7 +27,7 @@ from mien.service.routes.operations import operation_routes
 from mien.service.routes.predict import predict_routes
 from mien.service.settings import Settings, check_safe, load_settings
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "open_recognizer"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,12 +53,7 @@ def create_app(
         settings = load_settings()
     else:
         check_safe(settings)
-    recognizer = recognizer or Recognizer(
-        settings.model,
-        settings.labels,
-        open_two_looks(settings.detector, settings.detector_file, settings.search_px),
-        min_confidence=settings.min_confidence,
-    )
+    recognizer = recognizer or open_recognizer(settings)
     if fallback is None and settings.fallback == "rekognition":
         fallback = _rekognition(settings, recognizer)
     metrics = Metrics()
@@ -75,6 +70,20 @@ def create_app(
         observe_batch=metrics.batches.observe,
     )
     return _assemble(settings, engine, metrics)
+
+
+def open_recognizer(settings: Settings) -> Recognizer:
+    """Open the model and the detector of the settings.
+
+    Raises:
+        MienError: If one of them cannot be opened.
+    """
+    return Recognizer(
+        settings.model,
+        settings.labels,
+        open_two_looks(settings.detector, settings.detector_file, settings.search_px),
+        min_confidence=settings.min_confidence,
+    )
 
 
 def _assemble(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:

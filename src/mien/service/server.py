@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from mien.errors import ConfigError, MienError
+from mien.recognition import Recognizer
 from mien.service.app import create_app
 from mien.service.logs import set_up_logging
 from mien.service.protocol import guarded_protocol
@@ -64,15 +65,26 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ConfigError(
-            f"{host}:{port} cannot be listened on: {error.strerror or error}."
+            f"{host}:{port} cannot be listened on: {error.strerror or error}. "
+            "Name another one with --port, or --port 0 for a free one."
         ) from None
     return listener
 
 
-def run_server(settings: Settings, listener: socket.socket) -> None:
-    """Answer in this process until SIGTERM or Ctrl-C."""
+def run_server(
+    settings: Settings, listener: socket.socket, recognizer: Recognizer | None = None
+) -> None:
+    """Answer in this process until SIGTERM or Ctrl-C.
+
+    Args:
+        settings: All of them.
+        listener: The open door.
+        recognizer: One that is open already; None opens that of the settings.
+    """
     set_up_logging(settings.log_level)
-    app = create_app(settings)
+    if recognizer:  # opened before there was a log
+        logger.info("Faces are looked for by %s.", recognizer.detector.name)
+    app = create_app(settings, recognizer=recognizer)
     config = uvicorn.Config(
         app,
         http=guarded_protocol(settings.upload_s, settings.max_connections),
@@ -105,7 +117,9 @@ def _end_with_parent() -> None:
     """A worker whose supervisor was killed holds the door for nobody: the pipe between them tells."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        # Not through sys.stdin: Python cannot end while a thread holds its lock, and dies with signal 6 instead.
+        while os.read(0, 1):
+            pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="mien-parent", daemon=True).start()
