@@ -146,6 +146,10 @@ def upload(browser, tab, path):
     wait_for(lambda: browser.find_elements("css selector", field))[0].send_keys(str(path))
 
 
+def width_of(browser):
+    return browser.execute_script("return document.querySelector('main').offsetWidth")
+
+
 def text_of(browser, selector):
     return browser.find_element("css selector", selector).text
 
@@ -282,6 +286,8 @@ def test_two_sets_of_labels_side_by_side_and_no_results_at_hand(browser, page, p
         answer = wait_for(lambda words=words: text_of(browser, f"{words} strong"))
         assert answer == display_name(face.answer)
         assert len(browser.find_elements("css selector", f"{words} li")) == count
+    width = width_of(browser)
     browser.find_element("id", "mien-board-button").click()
     wait_for(lambda: "There is no folder with results at hand" in text_of(browser, "#mien-board"))
+    assert width_of(browser) == width >= 1000  # no tab is narrower than another
     check_quiet(browser)
