@@ -3,7 +3,7 @@
 64 clients on loopback, each with one connection, each sending its next 320 × 240 JPEG with one drawn face as soon as the
 answer to the last one is there. The clients run here, in one process of their own, and share the processors with the
 service. Run: python benchmarks/service.py [--seconds 60] [--clients 64] [--workers 1 2] [--within-ms 150] [--detector auto]
-[--json]
+[--model mien-s] [--json]
 
 Before that, each stage of an answer is timed alone on one core: their sum bounds what all cores can do together, with HTTP,
 Python and the clients for nothing. 64 clients that never pause wait 64 / (answers a second) on average (Little's law), so no
@@ -45,11 +45,11 @@ def main() -> int:
     """Measure and print."""
     asked = _arguments()
     if asked.serve_plain:
-        return _serve_plain(asked.serve_plain, asked.detector, asked.search_px)
+        return _serve_plain(asked)
     picture = _picture()
-    stages = _stages(picture, asked.detector)
+    stages = _stages(picture, asked)
     rows = [
-        _measure(name, _plain_command(asked.detector, search_px), "/predict", picture, asked)
+        _measure(name, _plain_command(asked, search_px), "/predict", picture, asked)
         for name, search_px in PEERS.items()
     ]
     for workers in asked.workers:
@@ -62,6 +62,8 @@ def main() -> int:
             str(workers),
             "--detector",
             asked.detector,
+            "--model",
+            asked.model,
             "--port",
         ]
         rows.append(
@@ -220,7 +222,7 @@ def _most_clients(command: list[str], picture: bytes, asked: argparse.Namespace)
     return most
 
 
-def _stages(picture: bytes, detector: str) -> dict[str, float]:
+def _stages(picture: bytes, asked: argparse.Namespace) -> dict[str, float]:
     """Processor time of each stage on one core, ms a picture."""
     import cv2
 
@@ -229,7 +231,10 @@ def _stages(picture: bytes, detector: str) -> dict[str, float]:
     from mien.service.looking import open_two_looks
 
     cv2.setNumThreads(1)
-    looking, recognizer = open_two_looks(detector, None, 160), Recognizer(detector="none")
+    looking, recognizer = (
+        open_two_looks(asked.detector, None, 160),
+        Recognizer(asked.model, detector="none"),
+    )
     image = images.decode(picture)
     (found,) = looking.detect(image)
     crops = [crop_detection(image, found, looking.frame)] * 8
@@ -250,27 +255,29 @@ def _median_ms(call: Callable[[], object]) -> float:
     return 1000 * statistics.median(times)
 
 
-def _plain_command(detector: str, search_px: int) -> list[str]:
+def _plain_command(asked: argparse.Namespace, search_px: int) -> list[str]:
     return [
         sys.executable,
         str(Path(__file__)),
         "--detector",
-        detector,
+        asked.detector,
+        "--model",
+        asked.model,
         "--search-px",
         str(search_px),
         "--serve-plain",
     ]
 
 
-def _serve_plain(port: int, detector: str, search_px: int) -> int:
+def _serve_plain(asked: argparse.Namespace) -> int:
     """Be the peer."""
     import uvicorn
 
     from mien import Recognizer, images
     from mien.service.looking import open_two_looks
 
-    quick = open_two_looks(detector, None, search_px) if search_px else None
-    recognizer = Recognizer(detector=quick or detector)
+    quick = open_two_looks(asked.detector, None, asked.search_px) if asked.search_px else None
+    recognizer = Recognizer(asked.model, detector=quick or asked.detector)
     app = FastAPI()
 
     @app.post("/predict")
@@ -278,7 +285,7 @@ def _serve_plain(port: int, detector: str, search_px: int) -> int:
         faces = recognizer.predict(images.decode(await request.body()))
         return {"faces": [face.as_dict() for face in faces]}
 
-    uvicorn.run(app, port=port, log_level="warning")
+    uvicorn.run(app, port=asked.serve_plain, log_level="warning")
     return 0
 
 
@@ -338,6 +345,7 @@ def _arguments() -> argparse.Namespace:
         "--within-ms", type=float, default=0, help="find the most clients with this p95"
     )
     parser.add_argument("--detector", default="auto", help="auto, haar or yunet")
+    parser.add_argument("--model", default="mien-s", help="a model's name or file")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--search-px", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--serve-plain", type=int, default=0, help=argparse.SUPPRESS)
