@@ -6,6 +6,8 @@ again when anything about it is wrong. A disk that does not take it costs time a
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -147,16 +149,22 @@ def _checksum(values: NDArray[Any]) -> int:
 
 
 def _move_into_place(temporary: Path, entry: Path) -> None:
-    try:
-        temporary.rename(entry)
-    except OSError:
-        # Another process was faster, or a damaged entry is in the way: a folder cannot be renamed over a full one.
-        if not entry.is_dir():
-            raise
-        aside = Path(tempfile.mkdtemp(prefix=".removing-", dir=entry.parent))
-        entry.replace(aside)
-        shutil.rmtree(aside, ignore_errors=True)
-        temporary.rename(entry)
+    # This ends: whoever finds a folder in the way a second time has been overtaken by a writer that is done by now.
+    while True:
+        try:
+            temporary.rename(entry)
+            return
+        except OSError as error:
+            # A folder cannot be renamed over a full one: another process was faster, or a damaged entry is in the way.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        with (
+            tempfile.TemporaryDirectory(
+                prefix=".removing-", dir=entry.parent, ignore_cleanup_errors=True
+            ) as aside,
+            contextlib.suppress(FileNotFoundError),  # somebody else has just moved it away
+        ):
+            entry.replace(Path(aside) / entry.name)
 
 
 def _remove_earlier(home: Path, name: str) -> None:
