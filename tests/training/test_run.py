@@ -278,6 +278,28 @@ def test_blank_and_not_face_rows_leave_training_but_never_validation(faces):
     assert len(validation) == len(valid)
 
 
+def test_a_shortened_run_trains_and_validates_on_so_many_faces_and_no_others(faces, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    recipe = tiny(data={"valid_fraction": 0.0, "limit": 40, "valid_limit": 9}, train={"epochs": 1})
+    outcome = train(recipe, faces, folder, Silent())
+    assert (folder.facts()["num_train"], folder.facts()["num_valid"]) == (40, 9)
+    right = outcome.last["valid_accuracy"] * 9
+    assert right == pytest.approx(round(right))
+
+
+def test_a_limit_draws_by_the_seed_and_keeps_the_order(faces):
+    options = tiny(data={"valid_fraction": 0.0, "limit": 40, "valid_limit": 9}).data
+    pixels = [
+        prepare(options, seed, faces)[0].images.reshape(40, -1).astype(int).sum(axis=1)
+        for seed in (0, 0, 1)
+    ]
+    assert pixels[0].tolist() == pixels[1].tolist() != pixels[2].tolist()
+    rows = faces.images[faces.split == 0]
+    whole = rows.reshape(len(rows), -1).astype(int).sum(axis=1).tolist()
+    places = [whole.index(total) for total in pixels[0]]
+    assert places == sorted(places)
+
+
 def test_a_network_of_fixed_size_is_built_for_the_faces_it_gets(faces, tmp_path):
     folder = RunFolder(tmp_path / "run")
     model = {"name": "mlp", "options": {"width": 16}}

@@ -44,6 +44,9 @@ class DataOptions:
     """Leave out training images whose pixels are all the same."""
     limit: int = 0
     """Use only so many training images, the first of the seeded order; 0 uses all."""
+    valid_limit: int = 0
+    """Validate epochs on only so many images, the first of the seeded order; 0 uses all. What `mien evaluate` and a study
+    score on is not shortened."""
 
     def __post_init__(self) -> None:
         _check(8 <= self.size <= 512, f"data.size is {self.size} px; expected 8 to 512.")
@@ -56,6 +59,9 @@ class DataOptions:
             f"data.drop_not_face is {self.drop_not_face}; expected 0 to 10 votes.",
         )
         _check(self.limit >= 0, f"data.limit is {self.limit}; expected 0 or more.")
+        _check(
+            self.valid_limit >= 0, f"data.valid_limit is {self.valid_limit}; expected 0 or more."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from mien.data.dataset import SPLITS, Dataset
 from mien.data.splits import hold_out
@@ -98,6 +97,7 @@ def train(
     chosen = choose_device(device)
     precision = choose_precision(recipe.train.precision, chosen)
     training, validation = prepare(recipe.data, recipe.seed, data)
+    validation = _some(validation, recipe.data.valid_limit, [recipe.seed, 6])
     recipe = with_model_of_init(recipe)
     spec = input_spec(recipe)
     labels = [head_labels(head, training) for head in recipe.heads]
@@ -140,11 +140,15 @@ def prepare(options: DataOptions, seed: int, data: Dataset) -> tuple[Dataset, Da
     if options.drop_blank:
         flat = training.images.reshape(len(training), -1)
         kept &= flat.min(axis=1) != flat.max(axis=1)
-    rows: NDArray[np.intp] = np.flatnonzero(kept)
-    if options.limit and options.limit < len(rows):
-        chosen = np.random.default_rng([seed, 4]).permutation(len(rows))[: options.limit]
-        rows = rows[np.sort(chosen)]
-    return training.take(rows), validation
+    return _some(training.take(np.flatnonzero(kept)), options.limit, [seed, 4]), validation
+
+
+def _some(faces: Dataset, limit: int, seed: list[int]) -> Dataset:
+    """Return so many faces, drawn without putting back, in their old order; all if the limit is 0."""
+    if not limit or limit >= len(faces):
+        return faces
+    chosen = np.random.default_rng(seed).permutation(len(faces))[:limit]
+    return faces.take(np.sort(chosen))
 
 
 class _Run:
