@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mien.data import open_dataset
 from mien.data.dataset import Dataset
 from mien.errors import DataError
 from mien.evaluation.protocols import copies_of_training, protocols
@@ -79,10 +80,33 @@ def test_two_heads_are_scored_on_labels_and_on_the_majority_of_votes():
     np.testing.assert_allclose(eight.shares[0], [0.3, 0.7, 0, 0, 0, 0, 0, 0])
 
 
-def test_a_head_with_unknown_and_not_a_face_is_scored_on_the_eight():
-    (protocol,) = protocols([TEN], labelled((2, 0, 0, 0, 0, 0, 0), votes=voted(7, 0)), "valid")
-    assert protocol.targets.tolist() == [7, 0]
-    assert protocol.shares.shape == (2, 10)
+def test_a_head_with_unknown_and_not_a_face_is_scored_on_the_eight_and_on_all_ten():
+    votes = np.concatenate([voted(7, 0, 9, 8), [[4, 0, 0, 4, 0, 0, 0, 0, 0, 2], [0] * 9 + [10]]])
+    data = labelled((6, 0, 0, 0, 0, 0, 0), votes=votes.astype(np.uint8))
+    eight, ten = protocols([TEN], data, "valid")
+    assert (eight.name, eight.rows.tolist()) == ("ferplus-majority-valid", [0, 1])
+    assert eight.targets.tolist() == [7, 0]
+    assert eight.shares.shape == (2, 10)
+    # A tie goes to the first column; a picture in which nobody saw a face has no file, and no place here.
+    assert (ten.name, ten.rows.tolist()) == ("ferplus-argmax10-valid", [0, 1, 2, 3, 4])
+    assert ten.targets.tolist() == [7, 0, 9, 8, 0]
+    assert ten.shares is None
+
+
+def test_a_head_of_eight_is_not_scored_on_columns_that_it_cannot_name():
+    data = labelled((2, 0, 0, 0, 0, 0, 0), votes=voted(7, 0))
+    assert [p.name for p in protocols([EIGHT], data, "valid")] == ["ferplus-majority-valid"]
+
+
+@pytest.mark.realdata
+def test_calling_all_of_publictest_neutral_scores_what_fer2013plus_logged_for_collapsed_runs(
+    fer2013_path,
+):
+    data = open_dataset(fer2013_path)
+    eight, ten = protocols([TEN], data, "valid")
+    assert (eight.name, len(eight.rows)) == ("ferplus-majority-publictest", 3_199)
+    assert (ten.name, len(ten.rows)) == ("ferplus-argmax10-publictest", 3_579)
+    assert round(100 * (ten.targets == 0).mean(), 2) == 37.30
 
 
 def test_fer2013_labels_do_not_score_a_ferplus_head_beside_their_own():

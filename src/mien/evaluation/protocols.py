@@ -14,7 +14,7 @@ from mien.data.dataset import SPLITS, Dataset
 from mien.data.ferplus import majority
 from mien.data.published import CLASS_COUNTS, STRICT_MAJORITY
 from mien.errors import DataError
-from mien.labels import FER2013, FERPLUS, canonical, expression_indices
+from mien.labels import FER2013, FERPLUS, FERPLUS_VOTES, canonical, expression_indices
 from mien.modelfile import Head
 
 __all__ = ["Protocol", "copies_of_training", "protocols"]
@@ -54,9 +54,10 @@ class Protocol:
 def protocols(heads: Sequence[Head], dataset: Dataset, split: str) -> tuple[Protocol, ...]:
     """Return how each head can be scored on this data; heads that it says nothing about are left out.
 
-    A head with all FER+ expressions is scored on the strict majority of the votes. Other heads are scored
-    on the labels that they share with the data. FER2013's labels are never used for a FER+ head when
-    another head answers them: the two agree on two thirds of the pictures only.
+    A head with all FER+ expressions is scored on the strict majority of the votes; one that has *unknown* and *NF*
+    too, on the most voted of the ten columns besides. Other heads are scored on the labels that they share with
+    the data. FER2013's labels are never used for a FER+ head when another head answers them: the two agree on
+    two thirds of the pictures only.
 
     Args:
         heads: Of the model.
@@ -72,6 +73,8 @@ def protocols(heads: Sequence[Head], dataset: Dataset, split: str) -> tuple[Prot
     for head in heads:
         if dataset.votes is not None and _has_all(head.labels, FERPLUS.labels):
             found.append(_on_votes(head, dataset, rows, split))
+            if _keys(head.labels) == _keys(FERPLUS_VOTES.labels):
+                found.append(_on_columns(head, dataset, rows, split))
         elif _answers(head, heads, dataset.label_names):
             found.append(_on_labels(head, dataset, rows, split))
     scored = tuple(protocol for protocol in found if len(protocol.rows))
@@ -125,16 +128,33 @@ def _on_votes(head: Head, dataset: Dataset, rows: NDArray[np.intp], split: str) 
     counts = dataset.votes[rows[kept], : len(FERPLUS)].astype(np.float64)
     shares = np.zeros((len(counts), len(head.labels)))
     shares[:, places] = counts / counts.sum(axis=1, keepdims=True)
-    counted = {
-        usage.lower(): STRICT_MAJORITY[name] for name, usage in zip(SPLITS, USAGES, strict=True)
-    }
-    published = [title for title, count in counted.items() if count == kept.sum()]
     return Protocol(
-        name=f"ferplus-majority-{published[0] if published else split}",
+        name=f"ferplus-majority-{_ferplus_title(int(kept.sum())) or split}",
         head=head.name,
         rows=rows[kept],
         targets=places[winners[kept]].astype(np.int64),
         shares=shares,
+    )
+
+
+def _on_columns(head: Head, dataset: Dataset, rows: NDArray[np.intp], split: str) -> Protocol:
+    """Score on the most voted column, ties to the first one, as projects do that read the votes as a label.
+
+    Pictures in which all voters saw no face have no file name in ``fer2013new.csv``, so that such projects never
+    see them; they are left out here too, however the data came.
+    """
+    assert dataset.votes is not None
+    votes = dataset.votes[rows]
+    kept = votes[:, : FERPLUS_VOTES.labels.index("NF")].any(axis=1)
+    places = expression_indices(
+        head.labels, FERPLUS_VOTES.labels
+    )  # (10,) of the columns in the head
+    title = _ferplus_title(int((majority(votes) >= 0).sum()))
+    return Protocol(
+        name=f"ferplus-argmax10-{title or split}",
+        head=head.name,
+        rows=rows[kept],
+        targets=places[votes[kept].argmax(axis=1)].astype(np.int64),
     )
 
 
@@ -152,6 +172,14 @@ def _on_labels(head: Head, dataset: Dataset, rows: NDArray[np.intp], split: str)
         rows=rows[kept],
         targets=places[labels[kept]].astype(np.int64),
     )
+
+
+def _ferplus_title(num_strict: int) -> str | None:
+    """Recognise a split of FER+ by how many of its pictures have a strict majority."""
+    for name, usage in zip(SPLITS, USAGES, strict=True):
+        if STRICT_MAJORITY[name] == num_strict:
+            return usage.lower()
+    return None
 
 
 def _fer2013_title(label_names: Sequence[str], labels: NDArray[np.int64]) -> str | None:
