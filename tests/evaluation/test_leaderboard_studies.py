@@ -13,7 +13,7 @@ from mien.evaluation.published import Seed
 
 def point(label, rank, accuracy, state="finished"):
     scores = {name: {"mean": accuracy, "sd": 0.004} for name in ("accuracy", "macro_f1")}
-    return {"label": label, "rank": rank, "state": state, "scores": scores}
+    return {"label": label, "rank": rank, "state": state, "scores": scores, "runs": [{}, {}, {}]}
 
 
 @pytest.fixture
@@ -38,6 +38,18 @@ def test_a_study_is_one_line(folder):
     assert study_text(study) == (
         "kdt5-activation: best is tanh with 42.35 ± 0.40, macro-F1 42.35 on fer2013-publictest, 3 seeds; "
         "failed: sigmoid <5> (collapsed)"
+    )
+
+
+def test_other_protocols_of_the_best_value_stand_beside_where_all_its_runs_have_them(folder):
+    summary = json.loads((folder / "a.json").read_text())
+    rates = [{"argmax10": {"accuracy": rate}, "half": {"accuracy": 0.5}} for rate in (0.7, 0.72)]
+    summary["points"][1]["runs"] = [*({"beside": rate} for rate in rates)]
+    del rates[0]["half"]
+    (folder / "a.json").write_text(json.dumps(summary))
+    assert study_text(read_studies(folder)[0]) == (
+        "kdt5-activation: best is tanh with 42.35 ± 0.40, macro-F1 42.35 on fer2013-publictest, 3 seeds; "
+        "71.00 on argmax10; failed: sigmoid <5> (collapsed)"
     )
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from mien.data import open_dataset
 from mien.errors import TrainingError
+from mien.evaluation.evaluate import evaluate
+from mien.evaluation.scored_model import open_scored_model
 from mien.studies.ledger import open_ledger
 from mien.studies.reading import load_design
 from mien.studies.runner import work
@@ -177,3 +179,35 @@ def test_two_processes_share_the_runs_and_do_none_twice(write_study_file, tmp_pa
     assert done[1], "one process did all: they did not share"
     for words, _ in outputs:
         assert "are still to be done" not in words
+
+
+TEN_COLUMNS = """
+[data]
+source = "synthetic:240"
+size = 24
+[model]
+name = "mlp"
+options = { depth = 1, width = 16, activation = "relu" }
+[[heads]]
+labels = "ferplus-votes"
+mode = "argmax"
+[train]
+epochs = 2
+batch_size = 16
+precision = "fp32"
+"""
+
+
+@pytest.mark.slow
+def test_a_run_on_all_ten_columns_is_scored_both_ways_like_mien_evaluate(
+    write_study_file, faces, tmp_path
+):
+    summary = run_study(write_study_file(recipe=TEN_COLUMNS), faces, tmp_path)
+    run = summary.points[0].runs[0]
+    opened = open_scored_model(str(tmp_path / "runs" / "0000-seed0"))
+    strict, columns = evaluate(opened.predict, opened.info, faces, "valid")
+    ours = {name: rate.value for name, rate in strict.scores.rates.items()}
+    assert (summary.protocol, dict(run.scores)) == (strict.protocol, pytest.approx(ours))
+    assert columns.protocol == "ferplus-argmax10-valid"
+    theirs = {name: rate.value for name, rate in columns.scores.rates.items()}
+    assert run.beside[columns.protocol] == pytest.approx({"n": len(columns.rows), **theirs})

@@ -182,7 +182,7 @@ def test_the_page_holds_everything_and_needs_nothing_else(folder):
     assert "http://" not in text
     assert "<b>0.1</b>" in text
     assert "collapsed" in text
-    assert "Accuracy 37.30 %" in text
+    assert "<td>the share of neutral (theirs)</td><td>0.1</td><td>37.30</td>" in text
     values = (folder / "values.csv").read_text().splitlines()
     assert values[0].startswith("value,rank,verdict,runs,failed,macro_f1_mean")
     assert values[2].startswith("0.01,1,better,3,0,")
@@ -201,6 +201,41 @@ def test_the_document_sets_theirs_beside_ours(folder, summary, tmp_path):
     assert f"| the share of neutral (theirs) | 0.1 | 37.30 | {ours:.1f} ± " in text
     assert "| 1 | 0.01 |" in text
     assert "| – | 0.1 |" in text
+
+
+def with_beside(run):
+    """The same run, scored under another protocol too: a tenth better."""
+    scores = {name: value + 0.1 for name, value in run.result["scores"].items()}
+    beside = {"ferplus-argmax10-publictest": {"n": 1500, **scores}}
+    return type(run)(**{**vars(run), "result": {**run.result, "beside": beside}})
+
+
+@pytest.mark.slow
+def test_scores_under_another_protocol_stand_beside_and_rank_nothing(
+    rates, runs, summary, tmp_path
+):
+    """Theirs may be of that other protocol: then that column of ours is the one to read."""
+    both = summarise(rates, [*map(with_beside, runs[:-1]), runs[-1]], "d" * 64, "f" * 12)
+    assert [(p.label, p.rank) for p in both.points] == [(p.label, p.rank) for p in summary.points]
+    assert summary_from_dict(json.loads(json.dumps(both.as_dict()))) == both
+    points = by_label(both)
+    own = points["0.01"].scores["accuracy"]
+    beside = points["0.01"].accuracy_on("ferplus-argmax10-publictest")
+    assert beside.mean == pytest.approx(own.mean + 0.1)
+    assert beside.sd == pytest.approx(own.sd)
+    assert points["0.1"].accuracy_on("ferplus-argmax10-publictest") is None  # one run lacks it
+
+    write_study(both, rates, runs, tmp_path, FACTS)
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows/x.json").write_bytes((tmp_path / "summary.json").read_bytes())
+    text = studies_document(tmp_path / "rows")
+    assert "| accuracy %, ferplus-argmax10-publictest |" in text
+    assert (
+        "| accuracy % | ours %, fer2013-publictest | ours %, ferplus-argmax10-publictest |" in text
+    )
+    header, *lines = (tmp_path / "values.csv").read_text().splitlines()
+    place = header.split(",").index("accuracy_ferplus-argmax10-publictest_mean")
+    assert float(lines[1].split(",")[place]) == pytest.approx(beside.mean)
 
 
 def test_an_empty_folder_makes_an_honest_document(tmp_path):

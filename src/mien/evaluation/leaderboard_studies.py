@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ class StudyLine:
     """Of the best value, mean over the seeds, 0 to 1."""
     accuracy_sd: float | None
     macro_f1: float | None
+    beside: tuple[tuple[str, float], ...]
+    """Other protocols that the best value was scored on in all its runs, with its mean accuracy there."""
     failed: tuple[str, ...]
     """Values that collapsed, diverged or ran out of memory."""
 
@@ -60,8 +62,9 @@ def study_text(study: StudyLine) -> str:
         spread = "" if not study.accuracy_sd else f" ± {100 * study.accuracy_sd:.2f}"
         score = "" if study.macro_f1 is None else f", macro-F1 {100 * study.macro_f1:.2f}"
         best = f"best is {study.best} with {100 * study.accuracy:.2f}{spread}{score}"
+    beside = "".join(f"; {100 * rate:.2f} on {name}" for name, rate in study.beside)
     failed = f"; failed: {', '.join(study.failed)}" if study.failed else ""
-    return f"{study.name}: {best} on {study.protocol}, {seeds}{failed}"
+    return f"{study.name}: {best} on {study.protocol}, {seeds}{beside}{failed}"
 
 
 def _line(summary: Mapping[str, Any]) -> StudyLine:
@@ -77,9 +80,19 @@ def _line(summary: Mapping[str, Any]) -> StudyLine:
         accuracy=None if best is None else scores["accuracy"]["mean"],
         accuracy_sd=None if best is None else scores["accuracy"]["sd"],
         macro_f1=None if best is None else scores["macro_f1"]["mean"],
+        beside=() if best is None else _beside(best["runs"]),
         failed=tuple(
             f"{point['label']} ({point['state']})"
             for point in summary["points"]
             if point["rank"] is None and point["state"] != "finished"
         ),
+    )
+
+
+def _beside(runs: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, float], ...]:
+    """Summaries that are older than the field have none."""
+    scored = [run.get("beside", {}) for run in runs]
+    names = set.intersection(*(set(one) for one in scored))
+    return tuple(
+        (name, sum(one[name]["accuracy"] for one in scored) / len(scored)) for name in sorted(names)
     )

@@ -7,9 +7,17 @@ from collections.abc import Mapping, Sequence
 
 from mien.studies.design import SCORES
 from mien.studies.differences import Difference
-from mien.studies.summary import PointSummary, Summary
+from mien.studies.summary import PointSummary, Spread, Summary
 
-__all__ = ["can_be_concluded", "cannot_be_concluded", "p_text", "points_apart", "spread_text"]
+__all__ = [
+    "accuracies_beside",
+    "can_be_concluded",
+    "cannot_be_concluded",
+    "p_text",
+    "points_apart",
+    "spread_text",
+    "theirs_and_ours",
+]
 
 
 def can_be_concluded(summary: Summary) -> list[str]:
@@ -93,9 +101,39 @@ def p_text(value: float | None) -> str:
 
 def spread_text(point: PointSummary, score: str) -> str:
     """Return a mean in percent ± standard deviation over seeds; a dash where nothing was scored."""
-    if score not in point.scores:
+    return _percent(point.scores.get(score))
+
+
+def accuracies_beside(point: PointSummary | None, summary: Summary) -> list[str]:
+    """Return a value's accuracy in percent on each of the protocols of `Summary.beside`."""
+    return [_percent(None if point is None else point.accuracy_on(name)) for name in summary.beside]
+
+
+def theirs_and_ours(summary: Summary) -> list[list[str]]:
+    """Return what others reported beside ours, as a table with its heads in the first row.
+
+    Their figure compares with ours at most where both are of one protocol, so ours stands there once a protocol.
+    """
+    ours = "ours %" if not summary.beside else f"ours %, {summary.protocol}"
+    rows = [["theirs", "value", "accuracy %", ours, *(f"ours %, {b}" for b in summary.beside)]]
+    for entry in summary.published:
+        point = next((p for p in summary.points if p.label == entry["label"]), None)
+        source = f" ({entry['source']})" if entry["source"] else ""
+        rows.append(
+            [
+                f"{entry['said']}{source}",
+                entry["label"] or "–",
+                "–" if entry["accuracy"] is None else f"{100 * entry['accuracy']:.2f}",
+                "–" if point is None else spread_text(point, "accuracy"),
+                *accuracies_beside(point, summary),
+            ]
+        )
+    return rows
+
+
+def _percent(spread: Spread | None) -> str:
+    if spread is None:
         return "–"
-    spread = point.scores[score]
     sd = "" if spread.sd is None else f" ± {100 * spread.sd:.1f}"
     return f"{100 * spread.mean:.1f}{sd}"
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mien.errors import DataError
 from mien.studies.conclusion import (
+    accuracies_beside,
     can_be_concluded,
     cannot_be_concluded,
     p_text,
     points_apart,
     spread_text,
+    theirs_and_ours,
 )
 from mien.studies.design import SCORES
 from mien.studies.summary import PointSummary, Summary, summary_from_dict
@@ -69,11 +71,12 @@ def studies_document(folder: Path) -> str:
 def _section(summary: Summary, row: Mapping[str, Any]) -> str:
     best = [*summary.ranked, *(point for point in summary.points if point.rank is None)]
     lines = [f"## {summary.name}", "", summary.question, "", f"`{row['command']}`", ""]
-    names = " | ".join(f"{name} %" for name in SCORES.values())
+    names = [f"{name} %" for name in SCORES.values()]
+    names += [f"accuracy %, {protocol}" for protocol in summary.beside]
     lines += [
-        f"| rank | value | {names} | Δ {SCORES[summary.score]}, points (95 %) | p | | epochs | s a run | parameters |",
-        "|--:|---|" + "--:|" * len(SCORES) + "--:|--:|---|--:|--:|--:|",
-        *(_line(point) for point in best),
+        f"| rank | value | {' | '.join(names)} | Δ {SCORES[summary.score]}, points (95 %) | p | | epochs | s a run | parameters |",
+        "|--:|---|" + "--:|" * len(names) + "--:|--:|---|--:|--:|--:|",
+        *(_line(point, summary) for point in best),
         "",
         "What can be concluded:",
         "",
@@ -85,9 +88,9 @@ def _section(summary: Summary, row: Mapping[str, Any]) -> str:
         "",
     ]
     if summary.published:
-        lines += ["| theirs | value | accuracy % | ours % |", "|---|---|--:|--:|"]
-        lines += [_theirs(entry, summary) for entry in summary.published]
-        lines.append("")
+        heads, *rows = theirs_and_ours(summary)
+        marks = ["---", "---", *("--:" for _ in heads[2:])]
+        lines += [_row(heads), f"|{'|'.join(marks)}|", *map(_row, rows), ""]
     machine = row["machine"]
     lines.append(
         f"{summary.protocol}, n = {summary.n:,} · seeds {', '.join(map(str, summary.seeds))} · {row['date'][:10]} · "
@@ -97,12 +100,13 @@ def _section(summary: Summary, row: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _line(point: PointSummary) -> str:
+def _line(point: PointSummary, summary: Summary) -> str:
     epochs = sum(run.epochs for run in point.runs) / len(point.runs)
     cells = [
         str(point.rank or "–"),
         point.label,
         *(spread_text(point, score) for score in SCORES),
+        *accuracies_beside(point, summary),
         points_apart(point.difference),
         p_text(point.p_adjusted).removeprefix("= "),
         point.verdict,
@@ -110,15 +114,8 @@ def _line(point: PointSummary) -> str:
         f"{point.seconds:.0f}",
         f"{point.parameters:,}",
     ]
-    return f"| {' | '.join(cells)} |"
+    return _row(cells)
 
 
-def _theirs(entry: Mapping[str, Any], summary: Summary) -> str:
-    ours = [point for point in summary.points if point.label == entry["label"]]
-    cells = [
-        f"{entry['said']}{' (' + entry['source'] + ')' if entry['source'] else ''}",
-        entry["label"] or "–",
-        "–" if entry["accuracy"] is None else f"{100 * entry['accuracy']:.2f}",
-        spread_text(ours[0], "accuracy") if ours else "–",
-    ]
+def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"

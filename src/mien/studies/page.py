@@ -20,11 +20,13 @@ from mien.evaluation.plots_study import (
     overlaid_picture,
 )
 from mien.studies.conclusion import (
+    accuracies_beside,
     can_be_concluded,
     cannot_be_concluded,
     p_text,
     points_apart,
     spread_text,
+    theirs_and_ours,
 )
 from mien.studies.design import SCORES, Design
 from mien.studies.ledger import Run
@@ -110,10 +112,12 @@ def _values(summary: Summary, design: Design, runs: Sequence[Run]) -> list[Value
 def _values_csv(summary: Summary) -> str:
     header = ["value", "rank", "verdict", "runs", "failed"]
     header += [f"{score}_{part}" for score in SCORES for part in ("mean", "sd")]
+    header += [f"accuracy_{name}_{part}" for name in summary.beside for part in ("mean", "sd")]
     header += ["difference", "low", "high", "p_adjusted", "reference", "parameters", "seconds"]
     rows: list[list[Any]] = [header]
     for point in summary.points:
         spreads = [point.scores.get(score) for score in SCORES]
+        spreads += [point.accuracy_on(name) for name in summary.beside]
         d = point.difference
         rows.append(
             [
@@ -165,7 +169,7 @@ def _page(summary: Summary, facts: Mapping[str, Any], folder: Path) -> str:
         _table(summary),
     ]
     if summary.published:
-        parts += ["<h2>What others reported</h2>", _list([_reported(p) for p in summary.published])]
+        parts += ["<h2>What others reported</h2>", _theirs(summary)]
     for name, caption in PICTURES.items():
         picture = folder / name
         if picture.exists():
@@ -187,6 +191,7 @@ def _page(summary: Summary, facts: Mapping[str, Any], folder: Path) -> str:
 
 def _table(summary: Summary) -> str:
     heads = ["rank", "value", *(f"{name} %" for name in SCORES.values())]
+    heads += [f"accuracy %,<br>{html.escape(protocol)}" for protocol in summary.beside]
     heads += ["Δ points (95 %)", "p", "", "epochs", "time, s", "parameters", "runs"]
     lines = ["<div class='wide'><table><tr>", *(f"<th>{head}</th>" for head in heads), "</tr>"]
     for point in _in_order(summary):
@@ -197,29 +202,31 @@ def _table(summary: Summary) -> str:
 
 def _cells(point: PointSummary, summary: Summary) -> list[str]:
     epochs = sum(run.epochs for run in point.runs) / len(point.runs)
-    cells = [str(point.rank or "–"), f"<b>{html.escape(point.label)}</b>"]
-    cells += [spread_text(point, score) for score in SCORES]
-    cells += [
+    before = [
+        *(str(point.rank or "–"), f"<b>{html.escape(point.label)}</b>"),
+        *(spread_text(point, score) for score in SCORES),
+        *accuracies_beside(point, summary),
         points_apart(point.difference),
         html.escape(p_text(point.p_adjusted).removeprefix("= ")),
-        html.escape(point.verdict),
-        f"{epochs:.1f}",
-        f"{point.seconds:.0f}",
-        f"{point.parameters:,}",
+    ]
+    after = [
+        *(f"{epochs:.1f}", f"{point.seconds:.0f}", f"{point.parameters:,}"),
         f"{len(point.runs) - point.num_failed}/{len(summary.seeds)}",
     ]
-    return [f"<td>{cell}</td>" for cell in cells]
+    verdict = f"<td class='verdict'>{html.escape(point.verdict)}</td>"
+    return [*(f"<td>{c}</td>" for c in before), verdict, *(f"<td>{c}</td>" for c in after)]
 
 
 def _in_order(summary: Summary) -> list[PointSummary]:
     return [*summary.ranked, *(point for point in summary.points if point.rank is None)]
 
 
-def _reported(entry: Mapping[str, Any]) -> str:
-    about = f"{entry['label']}: " if entry["label"] else ""
-    figure = "" if entry["accuracy"] is None else f" Accuracy {100 * entry['accuracy']:.2f} %."
-    source = f" ({entry['source']})" if entry["source"] else ""
-    return f"{about}{entry['said']}{figure}{source}"
+def _theirs(summary: Summary) -> str:
+    heads, *rows = theirs_and_ours(summary)
+    lines = [f"<tr>{''.join(f'<th>{html.escape(head)}</th>' for head in heads)}</tr>"]
+    for row in rows:
+        lines.append(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>")
+    return f"<div class='wide'><table class='theirs'>{''.join(lines)}</table></div>"
 
 
 def _list(sentences: Sequence[str]) -> str:
@@ -246,7 +253,8 @@ ul { padding-left: 1.2rem; margin: 0; } li { margin: .3rem 0; }
 .wide { overflow-x: auto; background: white; border: 1px solid #d9dee4; border-radius: 8px; }
 table { border-collapse: collapse; width: 100%; font-size: .84rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .4rem .5rem; border-bottom: 1px solid #e8ebef; white-space: nowrap; }
-th { font-weight: 600; color: #52606d; } th:nth-child(2), td:nth-child(2), td:nth-child(8) { text-align: left; }
+th { font-weight: 600; color: #52606d; } th:nth-child(2), td:nth-child(2), td.verdict { text-align: left; }
+table.theirs th:first-child, table.theirs td:first-child { text-align: left; white-space: normal; min-width: 16rem; }
 tr.failed td { color: #52606d; background: #fbf3ee; }
 figure { margin: 2rem 0; background: white; border: 1px solid #d9dee4; border-radius: 8px; padding: 1rem; }
 img { max-width: 100%; height: auto; display: block; margin: 0 auto; }

@@ -127,8 +127,9 @@ def execute(
 
     Returns:
         ``state``: ``"finished"``, ``"collapsed"``, ``"diverged"``, ``"out of memory"`` or ``"pruned"``; ``detail``: the one
-        class, or the message; ``scores`` on the study's split, ``validation`` of the kept epoch as the run saw it, ``curve``,
-        packed ``predictions`` and ``targets``, ``seconds``, ``epochs``, ``parameters``. Scores are None where there are none.
+        class, or the message; ``scores`` on the study's split, those of the other protocols ``beside`` it, ``validation`` of the
+        kept epoch as the run saw it, ``curve``, packed ``predictions`` and ``targets``, ``seconds``, ``epochs``, ``parameters``.
+        Scores are None where there are none.
 
     Raises:
         MienError: What is no result but a trouble of this machine or data.
@@ -215,26 +216,42 @@ def _score(kept: RunFolder, recipe: Recipe, data: Dataset) -> dict[str, Any]:
     network, info = load_network(kept.path)
     faces = scored_rows(recipe, data)
     # A run that held out its own part has its faces in "valid" too: the same name for both.
-    protocol = protocols(info.heads, faces, "valid")[0]
-    logits = predict_logits(
-        network_predictor(network, info), faces.images[protocol.rows], info.input
-    )
-    head = info.head(protocol.head)
-    predictions: NDArray[np.int64] = logits[head.name].argmax(axis=1)
-    if not np.isfinite(logits[head.name]).all():
+    found = protocols(info.heads, faces, "valid")
+    rows = np.unique(np.concatenate([protocol.rows for protocol in found]))
+    logits = predict_logits(network_predictor(network, info), faces.images[rows], info.input)
+    answers = [
+        logits[protocol.head][np.searchsorted(rows, protocol.rows)].argmax(axis=1)
+        for protocol in found
+    ]
+    if not all(np.isfinite(logits[protocol.head]).all() for protocol in found):
         raise TrainingError("The network gives NaN or infinity: its training has diverged.")
-    confusion = confusion_matrix(protocol.targets, predictions, len(head.labels))
+    (protocol, predictions), *others = zip(found, answers, strict=True)
+    labels = info.head(protocol.head).labels
     collapsed = collapsed_class(predictions)
     return {
-        "scores": {name: float(rate(confusion)) for name, rate in _RATES.items()},
-        "one_class": None if collapsed is None else head.labels[collapsed],
+        "scores": _rates(protocol.targets, predictions, len(labels)),
+        "one_class": None if collapsed is None else labels[collapsed],
         "parameters": info.provenance["parameters"],
         "protocol": protocol.name,
-        "labels": list(head.labels),
+        "labels": list(labels),
         "n": len(predictions),
         "predictions": pack(predictions),
         "targets": pack(protocol.targets),
+        "beside": {
+            other.name: {
+                "n": len(given),
+                **_rates(other.targets, given, len(info.head(other.head).labels)),
+            }
+            for other, given in others
+        },
     }
+
+
+def _rates(
+    targets: NDArray[np.int64], predictions: NDArray[np.int64], num_classes: int
+) -> dict[str, float]:
+    confusion = confusion_matrix(targets, predictions, num_classes)
+    return {name: float(rate(confusion)) for name, rate in _RATES.items()}
 
 
 def _failure(error: Exception) -> str | None:

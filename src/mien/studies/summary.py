@@ -52,6 +52,8 @@ class RunSummary:
     parameters: int
     seconds: float = field(compare=False)
     """Of training; the one thing that is another each time."""
+    beside: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Protocol -> its scores and n, for what the run was scored on besides the study's own; no rank depends on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,12 @@ class PointSummary:
     def seconds(self) -> float:
         """Of training, mean over the runs."""
         return float(np.mean([run.seconds for run in self.runs]))
+
+    def accuracy_on(self, protocol: str) -> Spread | None:
+        """Return the accuracy on a protocol beside the study's own; None where not all scored runs have it."""
+        scored = [run.beside.get(protocol) for run in self.runs if run.scores is not None]
+        rates = [one["accuracy"] for one in scored if one is not None]
+        return _spread(rates) if rates and len(rates) == len(scored) else None
 
     @property
     def num_failed(self) -> int:
@@ -145,6 +153,12 @@ class Summary:
         """The values with a rank, the best first."""
         with_rank = [point for point in self.points if point.rank is not None]
         return tuple(sorted(with_rank, key=lambda point: point.rank or 0))
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Protocols that runs were scored on besides the study's own, in the order of their names."""
+        runs = [run for point in self.points for run in point.runs]
+        return tuple(sorted({protocol for run in runs for protocol in run.beside}))
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as JSON holds it."""
@@ -333,4 +347,5 @@ def _run(run: Run) -> RunSummary:
         epochs=result["epochs"],
         parameters=result["parameters"],
         seconds=result["seconds"],
+        beside=result.get("beside", {}),
     )
