@@ -221,10 +221,13 @@ def test_a_picture_of_50_megapixels_is_the_largest():
 def test_a_bomb_is_refused_at_once_and_in_little_memory():
     data = huge_png(20_000, 20_000)
     images.decode(encoded(plain()))  # Pillow has loaded its readers
-    start = time.perf_counter()
-    with pytest.raises(ImageError, match="far more than 50 megapixels"):
-        images.decode(data)
-    assert time.perf_counter() - start < 0.05
+    times = []
+    for _ in range(5):  # a busy machine holds up one or the other, decoding would hold up all
+        start = time.perf_counter()
+        with pytest.raises(ImageError, match="far more than 50 megapixels"):
+            images.decode(data)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.05
 
 
 def test_a_bomb_in_a_large_file_is_refused_by_its_header_alone(tmp_path):
