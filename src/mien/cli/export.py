@@ -28,7 +28,8 @@ def export(  # noqa: PLR0913 - each option of the command is an argument
     run: Annotated[
         str,
         typer.Argument(
-            help="A run folder, or its weights.safetensors; with --to hub also a model that ships."
+            help="A run folder, or its weights.safetensors; with --to hub or weights also a model that ships, or "
+            "an ONNX file."
         ),
     ],
     folder: Annotated[
@@ -41,7 +42,8 @@ def export(  # noqa: PLR0913 - each option of the command is an argument
     calibrate: Annotated[
         Path | None,
         typer.Option(
-            help="A data set for int8 ranges and label frequencies (train), temperatures and scores (valid)."
+            help="A data set for int8 ranges and label frequencies (train), temperatures and scores (valid); "
+            "with --to weights of a model, for what its BN saw (train)."
         ),
     ] = None,
     name: Annotated[str, typer.Option(help="What the model is called; default: as its run.")] = "",
@@ -57,7 +59,7 @@ def export(  # noqa: PLR0913 - each option of the command is an argument
 ) -> None:
     """Write a model file for ONNX Runtime: network, labels, input, calibration, scores and provenance in one.
 
-    With --to weights: the weights to train on from, at half precision. With --to hub: a folder for the Hugging Face Hub,
+    With --to weights: the weights to train on from, at half precision; of a model file, as nearly as it tells them. With --to hub: a folder for the Hugging Face Hub,
     with weights, ONNX files, their description and the model card; nothing is uploaded.
     """
     if find_spec("torch") is None or find_spec("onnxscript") is None:
@@ -67,9 +69,9 @@ def export(  # noqa: PLR0913 - each option of the command is an argument
     if to is not _Target.hub and folder is not None:
         raise ConfigError(f"A folder is for --to hub only; name a file with: --out {folder}")
     if to is _Target.weights:
-        if int8 or calibrate is not None:
-            raise ConfigError("--int8 and --calibrate are for ONNX files; leave them out.")
-        _to_weights(Path(run), out, name)
+        if int8:
+            raise ConfigError("--int8 is for ONNX files; leave it out.")
+        _to_weights(run, out, calibrate, name)
         return
     if folder is not None:
         model = _to_hub(run, folder, calibrate, int8=int8, name=name, results=results)
@@ -100,15 +102,51 @@ def _to_onnx(
     return export_model(run, path, data=data, int8=int8, name=name)
 
 
-def _to_weights(run: Path, out: Path | None, name: str) -> None:
+def _to_weights(run: str, out: Path | None, calibrate: Path | None, name: str) -> None:
     from mien.exporting.export import export_weights
+    from mien.modelfile import list_models
     from mien.models.weights import load_network
 
-    _, info = load_network(run)
-    path = out or (run if run.is_dir() else run.parent) / f"{name or info.name}.safetensors"
+    if run in list_models() or Path(run).suffix == ".onnx":
+        _restored(run, out, calibrate, name)
+        return
+    if calibrate is not None:
+        raise ConfigError("A run has its weights already: leave --calibrate out.")
+    folder = Path(run)
+    _, info = load_network(folder)
+    named = f"{name or info.name}.safetensors"
+    path = _weights_path(out or (folder if folder.is_dir() else folder.parent) / named)
+    export_weights(folder, path, name=name)
+    _say_weights(path)
+
+
+def _restored(model_name: str, out: Path | None, calibrate: Path | None, name: str) -> None:
+    from mien.data import open_dataset
+    from mien.exporting.export import training_faces
+    from mien.exporting.restore import restore_weights
+    from mien.modelfile import load_model
+
+    if calibrate is None:
+        raise ConfigError(
+            "A model file does not say what its BN saw: give --calibrate PATH of the data it was trained on."
+        )
+    model = load_model(model_name)
+    path = _weights_path(out or Path(f"{name or model.info.name}.safetensors"))
+    data = open_dataset(calibrate, size=model.info.input.size)
+    _, same = restore_weights(model, path, training_faces(data, model.info.input), name=name)
+    _say_weights(path)
+    typer.echo(
+        f"  same answer as {model.path.name} on {same:.1%} of the faces that it was calibrated with"
+    )
+
+
+def _weights_path(path: Path) -> Path:
     if path.suffix != ".safetensors":
         raise ConfigError(f"--out is {path}; expected a name that ends in .safetensors.")
-    export_weights(run, path, name=name)
+    return path
+
+
+def _say_weights(path: Path) -> None:
     typer.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB, fp16")
     typer.echo(f"  train on from it: mien train recipes/finetune.toml -o init={path}")
 

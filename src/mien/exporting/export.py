@@ -23,10 +23,10 @@ from mien.modelfile import Model, ModelInfo, load_model
 from mien.models.weights import load_network, save_network
 from mien.preprocess import InputSpec, fit
 
-__all__ = ["NUM_CALIBRATION_FACES", "export_model", "export_weights"]
+__all__ = ["NUM_CALIBRATION_FACES", "export_model", "export_weights", "training_faces"]
 
 NUM_CALIBRATION_FACES = 1024
-"""Training faces from which int8 ranges are taken."""
+"""Training faces from which int8 ranges, and what a melted BN saw, are taken."""
 
 
 def export_model(
@@ -57,8 +57,8 @@ def export_model(
         model = export_onnx(network, info, Path(folder) / "fp32.onnx")
         notes: dict[str, Any] = {"precision": "fp32"}
         if int8 and data is not None:
-            calibration = _faces(data, "train", info.input, NUM_CALIBRATION_FACES)
-            check = _faces(data, "valid", info.input)
+            calibration = training_faces(data, info.input)
+            check = _fitted(data, data.rows("valid"), info.input)
             model, parity = quantise(model, Path(folder) / "int8.onnx", calibration, check)
             notes = {"precision": "int8", **_parity_note(parity)}
         info = dataclasses.replace(info, provenance={**info.provenance, "export": notes})
@@ -86,12 +86,16 @@ def export_weights(weights: Path, path: Path, *, name: str = "") -> ModelInfo:
     return info
 
 
-def _faces(
-    data: Dataset, split: str, spec: InputSpec, most: int | None = None
-) -> NDArray[np.uint8]:
-    rows = data.rows(split)
-    if most is not None and len(rows) > most:
-        rows = np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
+def training_faces(data: Dataset, spec: InputSpec) -> NDArray[np.uint8]:
+    """Return (N, S, S[, 3]) training faces, at most `NUM_CALIBRATION_FACES`, the same at every call."""
+    rows = data.rows("train")
+    if len(rows) > NUM_CALIBRATION_FACES:
+        chosen = np.random.default_rng(0).choice(rows, NUM_CALIBRATION_FACES, replace=False)
+        rows = np.sort(chosen)
+    return _fitted(data, rows, spec)
+
+
+def _fitted(data: Dataset, rows: NDArray[np.intp], spec: InputSpec) -> NDArray[np.uint8]:
     return np.stack([fit(image, spec) for image in data.images[rows]])
 
 
