@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -69,7 +70,8 @@ def _forget_dead_workers(folder: Path) -> None:
     for file in folder.glob("gauge_live*.db"):
         match = _LIVE_FILE.fullmatch(file.name)
         if match and not _lives(int(match[1])):
-            mark_process_dead(int(match[1]), str(folder))  # type: ignore[no-untyped-call]
+            with suppress(FileNotFoundError):  # another worker, asked at the same time, was faster
+                mark_process_dead(int(match[1]), str(folder))  # type: ignore[no-untyped-call]
 
 
 def _lives(pid: int) -> bool:
