@@ -254,6 +254,23 @@ def test_the_teacher_is_told_when_the_store_is_away(room):
     ]
 
 
+def test_what_is_written_and_what_is_remembered_go_together(room):
+    """Killed at any time, a server goes on from its last snapshot and makes no window that is stored already."""
+    here = room(6)
+    stored = []
+    for _ in range(100):
+        here.run(1)
+        batch = here.lesson.take_batch()
+        rows = [*batch.windows, *batch.aggregates]
+        stored += [(row["at"], row.get("participant") or row["kind"]) for row in rows]
+        if rows:
+            memory = json.loads(json.dumps(batch.snapshot["signals"]["signals"]))
+            twin = here.make(ClassSignals.from_dict(memory, MAPPING))
+            twin.tick()
+            assert twin.take_batch().windows == twin.take_batch().aggregates == []
+    assert len(stored) == len(set(stored)) > 100
+
+
 def test_who_does_not_read_loses_the_connection_and_no_memory():
     outbox = Outbox()
     for number in range(MAX_WAITING + 50):

@@ -93,4 +93,4 @@ def serve(tiny_model_path, tmp_path):
     for process in started:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(60)

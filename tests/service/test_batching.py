@@ -27,12 +27,12 @@ class Gated:
     def __call__(self, crops):
         self.sizes.append(len(crops))
         self.begun.set()
-        assert self.open.wait(10)
+        assert self.open.wait(60)
         return classify(crops)
 
 
 def tones(future: Future):
-    return [face.expression for face in future.result(10)]
+    return [face.expression for face in future.result(60)]
 
 
 def test_every_request_gets_its_own_faces_in_order():
@@ -65,17 +65,15 @@ def test_a_request_with_more_faces_than_a_batch_goes_alone():
 
 
 def test_it_waits_only_for_faces_on_their_way():
-    batcher = Batcher(classify, most=8, wait_s=5)
-    started = time.monotonic()
+    batcher = Batcher(classify, most=8, wait_s=600)
     assert tones(batcher.submit([crop(1)])) == ["1"]
-    assert time.monotonic() - started < 2
     batcher.close()
 
 
 def test_faces_on_their_way_join_the_batch():
     gate = Gated()
     gate.open.set()
-    batcher = Batcher(gate, most=2, wait_s=10)
+    batcher = Batcher(gate, most=2, wait_s=600)
     with batcher.coming() as hand_over, batcher.coming():
         one = hand_over([crop(1)])
         time.sleep(0.05)
@@ -86,14 +84,12 @@ def test_faces_on_their_way_join_the_batch():
 
 
 def test_faces_that_have_come_are_waited_for_no_more():
-    batcher = Batcher(classify, most=8, wait_s=5)
-    started = time.monotonic()
+    batcher = Batcher(classify, most=8, wait_s=600)
     with batcher.coming() as hand_over:
         assert tones(hand_over([crop(1)])) == ["1"]
     with pytest.raises(ValueError, match="damaged"), batcher.coming():
         raise ValueError("damaged")
     assert tones(batcher.submit([crop(2)])) == ["2"]
-    assert time.monotonic() - started < 2
     batcher.close()
 
 
@@ -102,7 +98,7 @@ def test_several_threads_classify_at_the_same_time_and_all_end():
 
     def classify_(crops):
         sizes.append(len(crops))
-        together.wait(10)
+        together.wait(60)
         return classify(crops)
 
     batcher = Batcher(classify_, most=2, wait_s=0, num_threads=3)
@@ -123,7 +119,7 @@ def test_a_failure_is_everyones_and_the_next_batch_goes_on():
 
     batcher = Batcher(classify_, most=8, wait_s=0)
     with pytest.raises(ValueError, match="broken"):
-        batcher.submit([crop(1)]).result(10)
+        batcher.submit([crop(1)]).result(60)
     assert tones(batcher.submit([crop(2)])) == ["2"]
     batcher.close()
 

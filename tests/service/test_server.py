@@ -1,5 +1,6 @@
 """`mien serve` as a process: hostile connections, ends in good order, workers that are killed."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -11,9 +12,11 @@ import threading
 import time
 
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from service_calls import exchange, png, post
 
-from mien.service.server import bind
+from mien.service import server as module
 
 pytestmark = pytest.mark.slow
 
@@ -36,8 +39,8 @@ def rss_mb(pid):
         return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1]) / 1024
 
 
-def test_hostile_connections_are_ended_and_others_are_served(serve):
-    served = serve(upload_s=1.5, max_connections=40, max_body_bytes=100_000)
+def test_connections_that_stand_still_are_ended_and_others_are_served(serve):
+    served = serve(upload_s=5)
     dripping = [served.connect() for _ in range(10)]
     for connection in dripping:
         connection.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
@@ -51,6 +54,12 @@ def test_hostile_connections_are_ended_and_others_are_served(serve):
     for connection in (*dripping, *silent, *half):
         assert status_of(exchange(connection, b"")) == 408
         connection.close()
+    assert still_answers(served)
+    assert served.process.poll() is None
+
+
+def test_hostile_connections_are_ended(serve):
+    served = serve(upload_s=60, max_body_bytes=100_000)
 
     # Endless headers.
     with served.connect() as connection:
@@ -86,17 +95,23 @@ def test_hostile_connections_are_ended_and_others_are_served(serve):
                 break
         answer = exchange(connection, b"")
         assert status_of(answer) == 413
+    assert still_answers(served)
+    assert served.process.poll() is None
 
-    # More connections than are let in.
+
+def test_more_connections_than_are_let_in_are_turned_away(serve):
+    served = serve(upload_s=60, max_connections=40)
     crowd = [served.connect() for _ in range(40)]
-    time.sleep(0.2)
     with served.connect() as connection:
         assert status_of(exchange(connection, b"")) == 503
     for connection in crowd:
         connection.close()
-    time.sleep(0.2)
-    assert still_answers(served)
-    assert served.process.poll() is None
+    until = time.monotonic() + 60
+    answer = b""
+    while not answer.startswith(b"HTTP/1.1 200"):  # it learns in its own time that they are gone
+        assert time.monotonic() < until, answer
+        with served.connect() as connection, contextlib.suppress(OSError):
+            answer = exchange(connection, post(PICTURE))
 
 
 def test_who_sends_too_much_is_told_so_once_and_may_ask_again(serve):
@@ -112,20 +127,21 @@ def test_who_sends_too_much_is_told_so_once_and_may_ask_again(serve):
 
 @pytest.mark.parametrize("endless", [b"X-Last: " + b"x" * 200_000, b"X-1: 2\r\n" * 20_000])
 def test_what_follows_a_body_without_end_is_ended(serve, endless):
-    served = serve()
+    served = serve(upload_s=600)
     with served.connect() as connection:
         connection.sendall(
             b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
         )
         time.sleep(0.3)
-        started = time.monotonic()
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
             for start in range(0, len(endless), 1000):
                 connection.sendall(endless[start : start + 1000])
                 time.sleep(0.001)
             assert status_of(exchange(connection, b"")) == 431
-    assert time.monotonic() - started < 10  # the time for a body is 15 s
+        with contextlib.suppress(ConnectionResetError):
+            while connection.recv(65536):  # not closed, this would time out
+                pass
     assert still_answers(served)
 
 
@@ -146,6 +162,8 @@ def test_clients_that_go_away_leave_nothing_behind(serve):
     for number in range(150):
         with served.connect() as connection:
             connection.sendall(post(b"x" * 1_000_000)[: 500_000 if number % 2 else None])
+        if number % 10 == 9:  # what it has not got round to yet would be in memory too
+            assert still_answers(served)
     assert still_answers(served)
     assert rss_mb(served.process.pid) - before < 40
 
@@ -176,10 +194,10 @@ def test_sigterm_loses_no_accepted_request(serve, workers):
         time.sleep(0.01)
     started = time.monotonic()
     served.process.send_signal(signal.SIGTERM)
-    code = served.process.wait(20)
+    code = served.process.wait(60)
     took_s = time.monotonic() - started
     for client in clients:
-        client.join(20)
+        client.join(60)
     assert took_s < 12
     assert code in (0, -signal.SIGTERM)
     # Every request that was sent got its whole answer; the last of each client said that it was the last.
@@ -187,9 +205,35 @@ def test_sigterm_loses_no_accepted_request(serve, workers):
     assert sum(b"connection: close" in answer.lower() for answer in answers) == 16
 
 
+@pytest.mark.parametrize("longest_s", [600, 1])
+def test_who_holds_a_connection_open_has_time_to_be_told(monkeypatch, longest_s):
+    ended = asyncio.Event()
+
+    async def end(*_):
+        ended.set()
+
+    monkeypatch.setattr(uvicorn.Server, "shutdown", end)
+    monkeypatch.setattr(module, "_LONGEST_FAREWELL_S", longest_s)
+
+    async def scenario():
+        app = FastAPI()
+        server = module.DrainingServer(uvicorn.Config(app, timeout_graceful_shutdown=600), app)
+        server.server_state.connections.add(connection := object())
+        ending = asyncio.create_task(server.shutdown())
+        if longest_s == 600:
+            await asyncio.sleep(1)
+            assert app.state.is_draining
+            assert not ended.is_set()
+            server.server_state.connections.discard(connection)
+        await asyncio.wait_for(ending, 60)
+        assert ended.is_set()
+
+    asyncio.run(scenario())
+
+
 def test_a_killed_worker_comes_back_while_the_other_goes_on(serve):
     served = serve("--workers", "2")
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while served.text().count("Application startup complete") < 2:
         assert time.monotonic() < until, served.text()
         time.sleep(0.1)
@@ -205,18 +249,22 @@ def test_a_killed_worker_comes_back_while_the_other_goes_on(serve):
     assert f"Worker {killed} ended (by signal 9); another one starts." in served.text()
 
     # What the dead worker had counted is not lost, and nobody seems to be at work.
+    while (seen := counted(served)) != ("20", "1"):  # a request is counted after its answer
+        assert time.monotonic() < until, seen
+        time.sleep(0.1)
+
+
+def counted(served):
+    """Pictures that were asked about, and requests at work: this one."""
     with served.connect() as connection:
         answer = exchange(connection, GET.replace(b"healthz", b"metrics")).decode()
-    counted = re.search(
-        r'mien_requests_total\{method="POST",route="/v1/predict",status="200"\} (\d+)', answer
-    )
-    assert int(counted[1]) == 20
-    assert "mien_requests_at_work 1.0" in answer
+    asked = r'mien_requests_total\{method="POST",route="/v1/predict",status="200"\} (\d+)'
+    return tuple(re.search(one, answer)[1] for one in (asked, r"mien_requests_at_work (\d+)"))
 
 
 def test_a_worker_that_refuses_to_start_ends_in_good_order(tmp_path):
     """A thread of it waits for its parent; Python must not die of that, with signal 6."""
-    listener = bind("127.0.0.1", 0)
+    listener = module.bind("127.0.0.1", 0)
     worker = subprocess.Popen(
         [sys.executable, "-m", "mien.service.server", str(listener.fileno())],
         stdin=subprocess.PIPE,
@@ -238,8 +286,8 @@ def test_workers_end_when_their_supervisor_is_killed(serve):
     workers = served.workers()
     assert len(workers) == 2
     served.process.kill()
-    served.process.wait(10)
-    until = time.monotonic() + 30
+    served.process.wait(60)
+    until = time.monotonic() + 60
     while any(alive(pid) for pid in workers):
         assert time.monotonic() < until
         time.sleep(0.1)

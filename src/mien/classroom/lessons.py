@@ -207,8 +207,10 @@ class LiveLesson:
             is_gone = student.outbox is None and now_s - student.seen_s > GONE_AFTER_S
             if student.is_counted and is_gone:
                 self._count_out(student)
-        self._publish(self.signals.advance(self.time_s()))
-        if now_s - self._snapshot_s >= SNAPSHOT_EVERY_S:
+        published = self.signals.advance(self.time_s())
+        self._publish(published)
+        # What is written and what is remembered go together, or a killed server would close the same windows again.
+        if not published.is_empty or now_s - self._snapshot_s >= SNAPSHOT_EVERY_S:
             self._snapshot_s = now_s
             self.remember()
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Sequence
 
 import uvicorn
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 _FAREWELL_S = 0.5
 """Between the signal and the closing of the door: every answer says ``Connection: close``, and readiness says no."""
+_LONGEST_FAREWELL_S = 2.5
+"""So long while connections are open that have not been told; the next request on each of them will be."""
+_LOOK_S = 0.05
 _KEEP_ALIVE_S = 30
 _BACKLOG = 2048
 
@@ -43,8 +47,13 @@ class DrainingServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish; see uvicorn's own."""
         self._app.state.is_draining = True
-        # Who holds a connection open is told by the next answer, not by a reset under a request on its way.
-        await asyncio.sleep(min(_FAREWELL_S, self.config.timeout_graceful_shutdown or 0))
+        # Who holds a connection open is told by the next answer, not by a reset under a request on its way. On a busy
+        # machine that request may be a second away.
+        patience_s = self.config.timeout_graceful_shutdown or 0
+        await asyncio.sleep(min(_FAREWELL_S, patience_s))
+        until = time.monotonic() + min(_LONGEST_FAREWELL_S, patience_s) - _FAREWELL_S
+        while self.server_state.connections and time.monotonic() < until:
+            await asyncio.sleep(_LOOK_S)
         await super().shutdown(sockets)
 
 

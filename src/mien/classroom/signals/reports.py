@@ -167,3 +167,8 @@ class Publication:
     answers: tuple[AnswerCounts, ...] = ()
     agreement: Agreement | None = None
     """The lesson's so far, when it has been renewed."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing became known, as mostly."""
+        return not any((self.readings, self.aggregates, self.moments, self.answers, self.agreement))
