@@ -1,5 +1,6 @@
 """`mien serve` as a process: hostile connections, ends in good order, workers that are killed."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -11,9 +12,11 @@ import threading
 import time
 
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from service_calls import exchange, png, post
 
-from mien.service.server import bind
+from mien.service import server as module
 
 pytestmark = pytest.mark.slow
 
@@ -202,6 +205,32 @@ def test_sigterm_loses_no_accepted_request(serve, workers):
     assert sum(b"connection: close" in answer.lower() for answer in answers) == 16
 
 
+@pytest.mark.parametrize("longest_s", [600, 1])
+def test_who_holds_a_connection_open_has_time_to_be_told(monkeypatch, longest_s):
+    ended = asyncio.Event()
+
+    async def end(*_):
+        ended.set()
+
+    monkeypatch.setattr(uvicorn.Server, "shutdown", end)
+    monkeypatch.setattr(module, "_LONGEST_FAREWELL_S", longest_s)
+
+    async def scenario():
+        app = FastAPI()
+        server = module.DrainingServer(uvicorn.Config(app, timeout_graceful_shutdown=600), app)
+        server.server_state.connections.add(connection := object())
+        ending = asyncio.create_task(server.shutdown())
+        if longest_s == 600:
+            await asyncio.sleep(1)
+            assert app.state.is_draining
+            assert not ended.is_set()
+            server.server_state.connections.discard(connection)
+        await asyncio.wait_for(ending, 60)
+        assert ended.is_set()
+
+    asyncio.run(scenario())
+
+
 def test_a_killed_worker_comes_back_while_the_other_goes_on(serve):
     served = serve("--workers", "2")
     until = time.monotonic() + 120
@@ -235,7 +264,7 @@ def counted(served):
 
 def test_a_worker_that_refuses_to_start_ends_in_good_order(tmp_path):
     """A thread of it waits for its parent; Python must not die of that, with signal 6."""
-    listener = bind("127.0.0.1", 0)
+    listener = module.bind("127.0.0.1", 0)
     worker = subprocess.Popen(
         [sys.executable, "-m", "mien.service.server", str(listener.fileno())],
         stdin=subprocess.PIPE,
