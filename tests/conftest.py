@@ -1,5 +1,6 @@
 """What several tests share: where the real data is, a fresh cache for every test, a model that is easy to foresee, a browser."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -182,7 +183,26 @@ def _find_program(*names):
 
 
 @pytest.fixture(scope="session")
-def _postgres_port():
+def free_port():
+    """Return a function that gives a port on this machine; until the end nobody else gets it by chance.
+
+    A socket that is bound and does not listen keeps it: the system gives such a port to nobody who leaves the choice to it,
+    and lets whoever names it, and may share (as servers do), listen there. It is no port that another test may take
+    between the choice and the start of the server, or while a server is started again.
+    """
+    with contextlib.ExitStack() as held:
+
+        def take():
+            keeper = held.enter_context(socket.socket())
+            keeper.bind(("127.0.0.1", 0))
+            keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            return keeper.getsockname()[1]
+
+        yield take
+
+
+@pytest.fixture(scope="session")
+def _postgres_port(free_port):
     """A PostgreSQL server of our own, in a temporary folder, reached from this machine only."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parts[-2]))
     initdb = shutil.which("initdb") or next(map(str, (p / "initdb" for p in programs[-1:])), None)
@@ -193,18 +213,16 @@ def _postgres_port():
     user = "postgres" if os.geteuid() == 0 else None
     if user:
         shutil.chown(folder, user)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     how = {"user": user, "cwd": folder, "check": True, "stdout": subprocess.DEVNULL}
     cluster = ["-D", str(folder / "data")]
     subprocess.run([initdb, *cluster, "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N"], **how)
     control = str(Path(initdb).with_name("pg_ctl"))
     settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
     log = ["-l", str(folder / "log")]
-    subprocess.run([control, *cluster, *log, "-w", "-o", settings, "start"], **how)
+    subprocess.run([control, *cluster, *log, "-w", "-t", "300", "-o", settings, "start"], **how)
     yield port
-    subprocess.run([control, *cluster, "-m", "immediate", "stop"], **how)
+    subprocess.run([control, *cluster, "-t", "300", "-m", "immediate", "stop"], **how)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -23,13 +23,6 @@ def error_of(response):
     return response.status_code, body["error"]["code"], body["error"]["message"]
 
 
-def free_port():
-    """A port that nobody listens on."""
-    with socket.socket() as asking:
-        asking.bind(("127.0.0.1", 0))
-        return asking.getsockname()[1]
-
-
 class Served:
     """`mien serve` in a process of its own."""
 
@@ -46,7 +39,7 @@ class Served:
         )
         return [int(pid) for pid in done.stdout.split()]
 
-    def connect(self, timeout_s=20):
+    def connect(self, timeout_s=60):
         return socket.create_connection(("127.0.0.1", self.port), timeout_s)
 
     def text(self):

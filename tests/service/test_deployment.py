@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from service_calls import free_port
 
 from mien.service.settings import PREFIX, Settings
 
@@ -86,7 +85,7 @@ def test_no_secret_is_in_the_image():
 
 
 @pytest.mark.slow
-def test_the_health_check_tells_a_service_that_lives_from_one_that_does_not(serve):
+def test_the_health_check_tells_a_service_that_lives_from_one_that_does_not(serve, free_port):
     (words,) = re.findall(r"^HEALTHCHECK .+\n\s+CMD (\[.+\])$", read("Dockerfile"), re.M)
     program, *arguments = json.loads(words)
     assert program == "python"
