@@ -4,7 +4,10 @@ import contextlib
 import io
 import json
 import logging
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -233,3 +236,92 @@ def start(tmp_path):
 @pytest.fixture
 def live(start):
     return start()
+
+
+class Program:
+    """`mien classroom serve` in a process of its own, as people start it."""
+
+    def __init__(self, store_url, mode):
+        self.port, self.store_url = free_port(), store_url
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            **os.environ,
+            "MIEN_CLASSROOM_TEACHER_KEYS": f"kim:{KEY}",
+            "MIEN_CLASSROOM_DATABASE_URL": store_url,
+            "MIEN_CLASSROOM_WORKERS": "1",
+        }
+        policy = ["--jurisdiction", "KR", "--context", "education", "--mode", mode]
+        self.arguments = [*policy, "--port", str(self.port)]
+        self.process = None
+
+    def spawn(self):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "mien", "classroom", "serve", *self.arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def start(self):
+        """Start it; return after how many seconds it was ready."""
+        began = time.monotonic()
+        self.spawn()
+        while True:
+            try:
+                if httpx.get(self.base + "/readyz").status_code == 200:
+                    return time.monotonic() - began
+            except httpx.TransportError:
+                assert self.process.poll() is None, self.process.stdout.read()
+                time.sleep(0.05)
+
+    def end(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+    def request(self, method, path, token=None, body=None):
+        headers = {"origin": self.base, "authorization": f"Bearer {token}"}
+        return httpx.request(method, self.base + path, headers=headers, json=body, timeout=10)
+
+    def ask(self, method, path, token=None, body=None):
+        answer = self.request(method, path, token, body)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def open_lesson(self):
+        """A lesson: teacher's token, lesson."""
+        teacher = self.ask("POST", "/api/sign-in", body={"key": KEY})["token"]
+        return teacher, self.ask("POST", "/api/lessons", teacher, {"title": "t"})
+
+    def join(self, teacher, lesson):
+        """A student who has been let in."""
+        body = {"code": lesson["code"], "camera": "device", "consent": CONSENT_VERSION}
+        student = self.ask("POST", "/api/join", body=body)
+        admitted = {"participants": [student["participant"]]}
+        self.ask("POST", f"/api/lessons/{lesson['id']}/admit", teacher, admitted)
+        return student
+
+    def student_inside(self):
+        """A lesson with one student who has been let in: teacher's token, lesson, student."""
+        teacher, lesson = self.open_lesson()
+        return teacher, lesson, self.join(teacher, lesson)
+
+    def socket(self, token, role="student"):
+        """A connection, and what is to be sent over it first."""
+        opened = connect(f"ws://127.0.0.1:{self.port}/ws/{role}", origin=self.base)
+        return opened, protocol.encode(Kind.HELLO, 0, 0, token.encode())
+
+
+@pytest.fixture
+def start_program():
+    """Return a function that makes a `Program`; all are ended with the test."""
+    made = []
+
+    def make(store_url, mode):
+        made.append(Program(store_url, mode))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.end()

@@ -246,12 +246,17 @@ def test_ending_lets_out_what_was_held_back_and_closes_all(room):
 def test_the_teacher_is_told_when_the_store_is_away(room):
     here = room(1)
     since = here.time.now()
-    for value in (None, since, since, None):
-        here.lesson.tell_store(value)
-    assert messages(here.teacher, "store") == [
-        {"type": "store", "away_since": since.isoformat()},
-        {"type": "store", "away_since": None},
-    ]
+    away = {"type": "store", "away_since": since.isoformat(), "reason": "full"}
+    back = {"type": "store", "away_since": None, "reason": None}
+    here.lesson.tell_store(None, None)
+    for _ in range(2):
+        here.lesson.tell_store(since, "full")
+    later = Outbox()
+    here.lesson.watch(later)  # a page that comes in the middle
+    here.lesson.tell_store(None, None)
+    assert messages(here.teacher, "store") == messages(later, "store") == [away, back]
+    here.lesson.watch(after := Outbox())
+    assert messages(after, "store") == []
 
 
 def test_what_is_written_and_what_is_remembered_go_together(room):

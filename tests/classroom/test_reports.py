@@ -97,6 +97,8 @@ def test_csv_is_no_formula_and_numbers_stay_numbers(report):
     assert ["5.0", "percent", "away", "20", "7", "8"] in rows
     assert ["10.0", "withheld", "few_members", "", "", "8"] in rows
     assert ["60", "answers", "lost", "1", "", "8"] in rows
+    (gap,) = (row for row in rows if row[1] == "gap")
+    assert (gap[2].split()[-1], gap[3]) == ("full", "3")
     assert any(row[3] == '\'=HYPERLINK("x") <b>' for row in rows)
 
 
@@ -107,12 +109,14 @@ def test_every_beginning_of_a_formula_is_guarded(text):
 
 
 def test_html_is_whole_escaped_and_in_both_languages(report):
+    gaps = {"en": "the disk was full, rows lost: 3", "ko": "디스크가 가득 찼음, 잃은 행: 3"}
     for lang, word in (("en", "strained"), ("ko", "보고서")):
         text, _ = reports.render(report, "html", lang)
         assert "&lt;b&gt;" in text
         assert "<b>" not in text
         assert CAVEATS[lang][0].split(".")[0] in text
         assert word in text or lang == "en"
+        assert gaps[lang] in text
         assert "http" not in text
         assert (
             len(re.findall("<polyline", text)) == 4

@@ -3,16 +3,12 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 
-import httpx
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 from mien.classroom import protocol, tables
 from mien.classroom.database import open_engine
@@ -23,70 +19,11 @@ from mien.classroom.store import Store
 
 pytestmark = pytest.mark.slow
 
-POLICY = ["--jurisdiction", "KR", "--context", "education", "--mode"]
-
-
-class Program:
-    """`mien classroom serve` as people start it."""
-
-    def __init__(self, live_class, store_url, mode):
-        self.port, self.key = live_class.settings_for(None).port, live_class.KEY
-        self.store_url = store_url
-        self.base = f"http://127.0.0.1:{self.port}"
-        self.environment = {
-            **os.environ,
-            "MIEN_CLASSROOM_TEACHER_KEYS": f"kim:{live_class.KEY}",
-            "MIEN_CLASSROOM_DATABASE_URL": store_url,
-            "MIEN_CLASSROOM_WORKERS": "1",
-        }
-        self.arguments = [*POLICY, mode, "--port", str(self.port)]
-
-    def start(self):
-        self.began = time.monotonic()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "mien", "classroom", "serve", *self.arguments],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        while True:
-            try:
-                if httpx.get(self.base + "/readyz").status_code == 200:
-                    return time.monotonic() - self.began
-            except httpx.TransportError:
-                assert self.process.poll() is None, self.process.stdout.read()
-                time.sleep(0.05)
-
-    def ask(self, method, path, token=None, body=None):
-        headers = {"origin": self.base, "authorization": f"Bearer {token}"}
-        answer = httpx.request(method, self.base + path, headers=headers, json=body)
-        assert answer.is_success, answer.text
-        return answer.json() if answer.content else None
-
-    def socket(self, token):
-        opened = connect(f"ws://127.0.0.1:{self.port}/ws/student", origin=self.base)
-        return opened, protocol.encode(Kind.HELLO, 0, 0, token.encode())
-
 
 @pytest.fixture
-def program(live_class, store_url):
+def program(start_program, store_url):
     """On SQLite and on PostgreSQL."""
-    made = Program(live_class, store_url, "presence")
-    yield made
-    if made.process.poll() is None:
-        made.process.kill()
-    made.process.communicate()
-
-
-def join(program):
-    teacher = program.ask("POST", "/api/sign-in", body={"key": program.key})["token"]
-    lesson = program.ask("POST", "/api/lessons", teacher, {"title": "t"})
-    body = {"code": lesson["code"], "camera": "device", "consent": "2026-11"}
-    student = program.ask("POST", "/api/join", body=body)
-    admitted = {"participants": [student["participant"]]}
-    program.ask("POST", f"/api/lessons/{lesson['id']}/admit", teacher, admitted)
-    return teacher, lesson, student
+    return start_program(store_url, "presence")
 
 
 def until_closed(opened):
@@ -110,7 +47,7 @@ def send_for(opened, first, seconds):
 
 def test_a_killed_server_goes_on_where_it_was(program, live_class):
     program.start()
-    teacher, lesson, student = join(program)
+    teacher, lesson, student = program.student_inside()
     opening, hello = program.socket(student["token"])
     with opening as opened:
         opened.send(hello)
@@ -144,7 +81,7 @@ def test_a_killed_server_goes_on_where_it_was(program, live_class):
 
 def test_sigterm_drains_within_ten_seconds_and_loses_nothing(program):
     program.start()
-    _, lesson, student = join(program)
+    _, lesson, student = program.student_inside()
     opening, hello = program.socket(student["token"])
     with opening as opened:
         opened.send(hello)
@@ -163,13 +100,13 @@ def test_sigterm_drains_within_ten_seconds_and_loses_nothing(program):
     assert "Traceback" not in program.process.stdout.read()
 
 
-def test_memory_stays_where_it_was_in_a_short_soak(program):
+def test_memory_stays_where_it_was_in_a_short_soak(program, live_class):
     """Half an hour of it: benchmarks/classroom_load.py soak."""
     program.start()
     script = Scenario(name="soak", duration_s=35, num_students=20, fps=8, dropped=0)
     lesson = threading.Thread(
         target=lambda: asyncio.run(
-            simulate(program.base, script, key=program.key, keeps_pace=False)
+            simulate(program.base, script, key=live_class.KEY, keeps_pace=False)
         )
     )
     lesson.start()

@@ -100,7 +100,7 @@ class LiveLesson:
         self._clock = clock
         self._base_s = (now() - record.started_at).total_seconds() - clock()
         self._snapshot_s = clock()
-        self._store_away_since: datetime | None = None
+        self._store_state: dict[str, str | None] = {"away_since": None, "reason": None}
 
     @property
     def id(self) -> str:
@@ -283,18 +283,27 @@ class LiveLesson:
 
     # What teachers are told
 
+    def watch(self, teacher: Outbox) -> None:
+        """Tell a teacher's page that has just come how everything stands, and all that comes from now on."""
+        started_at = self.record.started_at.isoformat()
+        teacher.put(type="history", messages=self.history, started_at=started_at)
+        teacher.put(**self.room())
+        if self._store_state["away_since"] is not None:
+            teacher.put(type="store", **self._store_state)
+        self.teachers.add(teacher)
+
     def _tell_teachers(self, message: dict[str, Any]) -> None:
         self.history.append(message)
         for outbox in self.teachers:
             outbox.put(**message)
 
-    def tell_store(self, away_since: datetime | None) -> None:
-        """Tell teachers when rows begin to be missing, and when that is over."""
-        if away_since != self._store_away_since:
-            self._store_away_since = away_since
-            since = away_since.isoformat() if away_since else None
+    def tell_store(self, away_since: datetime | None, reason: str | None) -> None:
+        """Tell teachers when rows begin to be missing and why, and when that is over."""
+        state = {"away_since": away_since.isoformat() if away_since else None, "reason": reason}
+        if state != self._store_state:
+            self._store_state = state
             for outbox in self.teachers:
-                outbox.put(type="store", away_since=since)
+                outbox.put(type="store", **state)
 
     def tell_waiting(self) -> None:
         """Tell teachers who waits, and how many are in."""

@@ -129,7 +129,8 @@ def _as_csv(report: dict[str, Any]) -> str:
     for name, value in (report["agreement"] or {}).items():
         rows.append(["", "agreement", name, value, "", ""])
     for one in report["gaps"]:
-        rows.append(["", "gap", f"{one['start_at']} {one['end_at']}", one["lost_rows"], "", ""])
+        what = f"{one['start_at']} {one['end_at']} {one['reason']}"
+        rows.append(["", "gap", what, one["lost_rows"], "", ""])
     return _table(rows)
 
 

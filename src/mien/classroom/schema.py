@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
+from mien.classroom.transaction import reason_of
 from mien.errors import ConfigError
 
 __all__ = ["migrate", "versions"]
@@ -47,6 +48,6 @@ def migrate(engine: sa.Engine, version: str = "head") -> None:
             command.upgrade(config, version)
     except (SQLAlchemyError, CommandError, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise ConfigError(
-            f"The store cannot be opened: {reason}. Check MIEN_CLASSROOM_DATABASE_URL."
-        ) from None
+        is_full = reason_of(error) == "full"
+        remedy = "Make room on its disk" if is_full else "Check MIEN_CLASSROOM_DATABASE_URL"
+        raise ConfigError(f"The store cannot be opened: {reason}. {remedy}.") from None

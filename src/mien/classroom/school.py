@@ -283,6 +283,18 @@ class School:
             return False
         return True
 
+    async def note_watching(self, lesson: LiveLesson) -> None:
+        """Write down that the lesson's teacher watches it; if the store is away, as soon as it is back.
+
+        A page that lost its connection in that time must be able to come back: the lesson goes on.
+        """
+        at, teacher, action = self._now(), lesson.record.teacher, "watch"
+        try:
+            await self.ask(self.store.note, teacher, lesson.id, action)
+        except StoreError:
+            row = {"at": at, "teacher": teacher, "lesson": lesson.id, "action": action}
+            lesson.batch.views.append(row)
+
     def find_student(
         self, student_id: str, lesson_id: str
     ) -> tuple[LiveLesson, LiveStudent] | None:
@@ -308,7 +320,7 @@ class School:
         self.metrics.students.set(sum(len(one.students) for one in self.lessons.values()))
         for lesson in list(self.lessons.values()):
             lesson.tick()
-            lesson.tell_store(self.writer.away_since(lesson.id))
+            lesson.tell_store(self.writer.away_since(lesson.id), self.writer.reason(lesson.id))
             if not self.writer.is_busy(lesson.id):
                 self.spawn(self.writer.write(lesson.id, lesson.take_batch()))
         for lesson_id in self._ending:

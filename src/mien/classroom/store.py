@@ -11,23 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 
 from mien.classroom import tables
-from mien.errors import MienError
+from mien.classroom.transaction import StoreError, Transaction
 
 __all__ = ["Batch", "LessonRecord", "ParticipantRecord", "Store", "StoreError"]
 
 Row = dict[str, Any]
-
-
-class StoreError(MienError):
-    """The database does not answer, is locked or full; what was to be written is still in memory."""
-
-    def __init__(self, message: str, reason: str = "gone") -> None:
-        """Say what happened; ``reason`` is ``locked``, ``full``, ``gone``, or ``refused``: trying again is no use."""
-        super().__init__(message)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +62,8 @@ class Batch:
     self_reports: list[Row] = field(default_factory=list)
     moments: list[Row] = field(default_factory=list)
     gaps: list[Row] = field(default_factory=list)
+    views: list[Row] = field(default_factory=list)
+    """Who looked at the lesson while the store was away."""
     snapshot: Row | None = None
     """Replaces the lesson's last one."""
 
@@ -82,6 +74,7 @@ class Batch:
             (tables.aggregates, self.aggregates),
             (tables.self_reports, self.self_reports),
             (tables.gaps, self.gaps),
+            (tables.audit, self.views),
         ]
 
     def __len__(self) -> int:
@@ -340,8 +333,8 @@ class Store:
             with self._begin() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _begin(self) -> _Transaction:
-        return _Transaction(self._engine)
+    def _begin(self) -> Transaction:
+        return Transaction(self._engine)
 
     def _run(self, statement: sa.Executable) -> None:
         with self._begin() as connection:
@@ -350,41 +343,6 @@ class Store:
     def _rows(self, query: sa.Select[Any]) -> list[Row]:
         with self._begin() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
-
-
-class _Transaction:
-    """A transaction whose failures are ours: SQLAlchemy's messages may hold values."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        self._context = engine.begin()
-
-    def __enter__(self) -> sa.Connection:
-        try:
-            return self._context.__enter__()
-        except (SQLAlchemyError, OSError) as error:
-            raise _as_ours(error) from None
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        try:
-            self._context.__exit__(kind, error, trace)
-        except (SQLAlchemyError, OSError) as failed:
-            raise _as_ours(failed) from None
-        if isinstance(error, (SQLAlchemyError, OSError)):
-            raise _as_ours(error) from None
-
-
-def _as_ours(error: BaseException) -> StoreError:
-    words = str(getattr(error, "orig", None) or error).splitlines()[0]
-    lowered = words.lower()
-    if isinstance(error, sa.exc.IntegrityError):
-        reason = "refused"
-    elif "lock" in lowered:
-        reason = "locked"
-    elif "full" in lowered or "no space" in lowered:
-        reason = "full"
-    else:
-        reason = "gone"
-    return StoreError(f"The store does not take or give rows: {words}.", reason)
 
 
 def _fields(record: LessonRecord | ParticipantRecord) -> Row:

@@ -22,6 +22,13 @@ logger = logging.getLogger(__name__)
 MAX_WAITING_ROWS = 5000
 """For one lesson: two minutes of 200 students."""
 
+_REMEDIES = {
+    "locked": "Another program holds it: end that one.",
+    "full": "Make room on its disk.",
+    "gone": "See that it runs and can be written to.",
+}
+"""What whoever runs the server can do; rows that are refused are a fault of ours."""
+
 InThread = Callable[..., Awaitable[Any]]
 
 
@@ -54,6 +61,14 @@ class Writer:
     def away_since(self, lesson: str) -> datetime | None:
         """Return since when the store has taken nothing of a lesson; None if all is well."""
         return self._lessons[lesson].away_since if lesson in self._lessons else None
+
+    def reason(self, lesson: str) -> str | None:
+        """Return why the store takes nothing of a lesson; None if all is well."""
+        return self._lessons[lesson].reason if self.away_since(lesson) else None
+
+    def trouble(self) -> str | None:
+        """Return why the store takes nothing of any lesson; None if all is well. A full disk still gives what it has."""
+        return next((why for lesson in self._lessons if (why := self.reason(lesson))), None)
 
     def is_busy(self, lesson: str) -> bool:
         """Whether a write of the lesson is going on; then the next one waits for its turn."""
@@ -108,7 +123,8 @@ class Writer:
     def _keep(self, state: _Lesson, error: StoreError) -> None:
         self._metrics.batches.labels(error.reason).inc()
         if state.away_since is None:
-            logger.warning("%s The lesson goes on; a gap is marked.", error)
+            remedy = _REMEDIES.get(error.reason, "")
+            logger.warning("%s The lesson goes on; a gap is marked. %s", error, remedy)
             state.away_since, state.reason = self._now(), error.reason
         if error.reason == "refused":  # it would be refused again
             self._lose(state, len(state.waiting))

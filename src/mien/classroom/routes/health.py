@@ -31,7 +31,7 @@ async def is_ready(request: Request, response: Response) -> dict[str, str]:
     school = school_of(request)
     try:
         await school.ask(school.store.check)
-        store = "ok"
+        store = school.writer.trouble() or "ok"
     except StoreError as error:
         store = error.reason
     lessons = "ok" if time.monotonic() - school.last_tick_s < _LATE_S else "late"

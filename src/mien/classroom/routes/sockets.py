@@ -214,13 +214,9 @@ async def _teacher(socket: WebSocket, school: School) -> None:
     lesson = school.lessons.get(lesson_id)
     if lesson is None or lesson.record.teacher != bearer.teacher:
         raise _Closed(4004, "no such lesson")
-    await school.ask(school.store.note, bearer.teacher, lesson.id, "watch")
+    await school.note_watching(lesson)
     outbox = Outbox()
-    outbox.put(
-        type="history", messages=lesson.history, started_at=lesson.record.started_at.isoformat()
-    )
-    outbox.put(**lesson.room())
-    lesson.teachers.add(outbox)
+    lesson.watch(outbox)
     try:
         await _both_ways(socket, outbox, _take_nothing(socket))
     finally:

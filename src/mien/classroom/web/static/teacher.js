@@ -122,7 +122,7 @@ function connect() {
 function receive(message) {
   if (message.type === "history") {
     page.wait = 500;
-    show("link", false);
+    for (const id of ["store", "link"]) show(id, false); // what stands there now follows
     forget();
     message.messages.forEach(take);
     drawClass();
@@ -132,7 +132,7 @@ function receive(message) {
   } else if (message.type === "store") {
     show("store", message.away_since !== null);
     const time = message.away_since && new Date(message.away_since).toLocaleTimeString(document.documentElement.lang);
-    byId("store").textContent = time ? fill(WORDS.store_away, { time }) : "";
+    byId("store").textContent = time ? fill(message.reason === "full" ? WORDS.store_full : WORDS.store_away, { time }) : "";
   } else {
     take(message);
     if (message.type === "aggregate") drawClass();
