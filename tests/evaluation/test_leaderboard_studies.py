@@ -13,7 +13,8 @@ from mien.evaluation.published import Seed
 
 def point(label, rank, accuracy, state="finished"):
     scores = {name: {"mean": accuracy, "sd": 0.004} for name in ("accuracy", "macro_f1")}
-    return {"label": label, "rank": rank, "state": state, "scores": scores, "runs": [{}, {}, {}]}
+    runs = [{"seed": seed} for seed in range(3)]
+    return {"label": label, "rank": rank, "state": state, "scores": scores, "runs": runs}
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def folder(tmp_path):
         "protocol": "fer2013-publictest",
         "n": 3589,
         "seeds": [0, 1, 2],
+        "changes": [],
         "points": [
             point("relu", 2, 0.41),
             point("tanh", 1, 0.4235),
@@ -44,22 +46,32 @@ def test_a_study_is_one_line(folder):
 def test_other_protocols_of_the_best_value_stand_beside_where_all_its_runs_have_them(folder):
     summary = json.loads((folder / "a.json").read_text())
     rates = [{"argmax10": {"accuracy": rate}, "half": {"accuracy": 0.5}} for rate in (0.7, 0.72)]
-    summary["points"][1]["runs"] = [*({"beside": rate} for rate in rates)]
+    summary["points"][1]["runs"] = [
+        {"seed": seed, "beside": rate} for seed, rate in enumerate(rates)
+    ]
     del rates[0]["half"]
     (folder / "a.json").write_text(json.dumps(summary))
     assert study_text(read_studies(folder)[0]) == (
-        "kdt5-activation: best is tanh with 42.35 ± 0.40, macro-F1 42.35 on fer2013-publictest, 3 seeds; "
+        "kdt5-activation: best is tanh with 42.35 ± 0.40, macro-F1 42.35 on fer2013-publictest, 2 seeds; "
         "71.00 on argmax10; failed: sigmoid <5> (collapsed)"
     )
 
 
 def test_a_study_without_a_rank_says_so(folder):
     summary = json.loads((folder / "a.json").read_text())
-    summary["points"], summary["seeds"] = [point("x", None, 0.25, "diverged")], [0]
+    summary["points"] = [point("x", None, 0.25, "diverged")]
+    summary["points"][0]["runs"] = [{"seed": 0}]
     (folder / "a.json").write_text(json.dumps(summary))
     assert study_text(read_studies(folder)[0]) == (
         "kdt5-activation: no value has a rank on fer2013-publictest, 1 seed; failed: x (diverged)"
     )
+
+
+def test_a_shortened_study_says_what_was_changed_for_it(folder):
+    summary = json.loads((folder / "a.json").read_text())
+    summary["changes"] = ["data.limit=1000", "train.epochs=2"]
+    (folder / "a.json").write_text(json.dumps(summary))
+    assert study_text(read_studies(folder)[0]).endswith("; with data.limit=1000, train.epochs=2")
 
 
 def test_a_seed_s_line_names_its_studies(folder):

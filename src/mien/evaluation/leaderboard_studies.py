@@ -21,6 +21,9 @@ class StudyLine:
     protocol: str
     n: int
     num_seeds: int
+    """That the best value was run with; that any value was, where none has a rank."""
+    changes: tuple[str, ...]
+    """What of the base recipe was changed for it: a shortening, mostly."""
     best: str | None
     """The value with the first rank; None if none has a rank."""
     accuracy: float | None
@@ -64,7 +67,8 @@ def study_text(study: StudyLine) -> str:
         best = f"best is {study.best} with {100 * study.accuracy:.2f}{spread}{score}"
     beside = "".join(f"; {100 * rate:.2f} on {name}" for name, rate in study.beside)
     failed = f"; failed: {', '.join(study.failed)}" if study.failed else ""
-    return f"{study.name}: {best} on {study.protocol}, {seeds}{beside}{failed}"
+    shortened = f"; with {', '.join(study.changes)}" if study.changes else ""
+    return f"{study.name}: {best} on {study.protocol}, {seeds}{beside}{failed}{shortened}"
 
 
 def _line(summary: Mapping[str, Any]) -> StudyLine:
@@ -75,7 +79,8 @@ def _line(summary: Mapping[str, Any]) -> StudyLine:
         name=summary["name"],
         protocol=summary["protocol"],
         n=summary["n"],
-        num_seeds=len(summary["seeds"]),
+        num_seeds=_num_seeds(summary["points"] if best is None else [best]),
+        changes=tuple(summary["changes"]),
         best=None if best is None else best["label"],
         accuracy=None if best is None else scores["accuracy"]["mean"],
         accuracy_sd=None if best is None else scores["accuracy"]["sd"],
@@ -87,6 +92,11 @@ def _line(summary: Mapping[str, Any]) -> StudyLine:
             if point["rank"] is None and point["state"] != "finished"
         ),
     )
+
+
+def _num_seeds(points: Sequence[Mapping[str, Any]]) -> int:
+    """Not those that the study asks for: it may not be done with all of them."""
+    return len({run["seed"] for point in points for run in point["runs"]})
 
 
 def _beside(runs: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, float], ...]:
