@@ -114,7 +114,7 @@ def test_several_pictures_come_back_in_order_and_a_damaged_one_spoils_none(clien
 
 
 def test_concurrent_requests_get_their_own_answers(open_client):
-    client = open_client(batch_wait_ms=20, jobs=1)
+    client = open_client(batch_wait_ms=1000, jobs=1)
     tones = [0, 128, 255] * 20
     expected = {0: "sadness", 128: "neutral", 255: "happiness"}
 
