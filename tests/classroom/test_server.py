@@ -173,6 +173,32 @@ def test_a_lesson_that_ends_while_the_store_is_locked_is_ended_and_written_later
     assert gap["reason"] == "locked"
 
 
+def test_what_is_being_written_when_the_server_is_told_to_stop_is_written_once(live, monkeypatch):
+    _, lesson, _, opened = live.student_inside()
+    write, store_last = live.school.store.write, live.school._store_last
+    begun, stopping = threading.Event(), threading.Event()
+
+    def write_slowly(batch):
+        if batch.self_reports:
+            begun.set()
+            assert stopping.wait(60)
+        write(batch)
+
+    def note(last):
+        stopping.set()
+        return store_last(last)
+
+    monkeypatch.setattr("mien.classroom.school._FLUSH_S", 60)
+    monkeypatch.setattr(live.school.store, "write", write_slowly)
+    monkeypatch.setattr(live.school, "_store_last", note)
+    live.send(opened, Kind.TAP, 1, b"lost")
+    assert begun.wait(60)
+    live.stop()
+    rows = live.school.store.rows_of(tables.self_reports, lesson["id"])  # opens it again
+    live.school.store.close()
+    assert [row["answer"] for row in rows] == ["lost"]
+
+
 def test_what_would_pass_its_age_before_the_next_round_goes_in_this_one(live, monkeypatch):
     asked = []
     monkeypatch.setattr(live.school.store, "purge", lambda *limits: asked.append(limits) or {})

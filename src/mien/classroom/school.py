@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -105,7 +105,8 @@ class School:
         self._requests = ThreadPoolExecutor(4, "store-requests")
         self._writes = ThreadPoolExecutor(1, "store-writes")
         self.writer = Writer(store, self._write, now, self.metrics)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._endless: list[asyncio.Task[None]] = []
+        self._writing: set[asyncio.Task[Any]] = set()
 
     async def ask(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call to the store in a thread."""
@@ -122,19 +123,18 @@ class School:
         await self._workers.start()
         for record in await self.ask(self.store.lessons, running=True):
             await self._restore(record)
-        self.spawn(self.frames.run())
-        self.spawn(self._tick_for_ever())
-        self.spawn(self._purge_for_ever())
+        beside = (self.frames.run(), self._tick_for_ever(), self._purge_for_ever())
+        self._endless = [asyncio.create_task(one) for one in beside]
 
     async def stop(self) -> None:
         """Write what waits and let go; lessons that run go on after the next start."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _cancel(self._endless)
+        # Not what is being written: its thread would finish it all the same, and its rows would be written again.
         with suppress(TimeoutError):
             last = [self._store_last(lesson) for lesson in self.lessons.values()]
             ends = [self._store_end(lesson_id) for lesson_id in self._ending]
-            await asyncio.wait_for(asyncio.gather(*last, *ends), _FLUSH_S)
+            await asyncio.wait_for(asyncio.gather(*last, *ends, *self._writing), _FLUSH_S)
+        await _cancel(self._writing)
         await self._workers.stop()
         for pool in (self._requests, self._writes):
             pool.shutdown(wait=False, cancel_futures=True)
@@ -144,11 +144,10 @@ class School:
         lesson.remember()
         await self.writer.write(lesson.id, lesson.take_batch())
 
-    def spawn(self, coroutine: Any) -> None:
-        """Run something beside; it ends with the server."""
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _spawn(self, writing: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(writing)
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
 
     async def _restore(self, record: LessonRecord) -> None:
         """Go on with a lesson after a restart; one of other rules is ended instead."""
@@ -322,10 +321,10 @@ class School:
             lesson.tick()
             lesson.tell_store(self.writer.away_since(lesson.id), self.writer.reason(lesson.id))
             if not self.writer.is_busy(lesson.id):
-                self.spawn(self.writer.write(lesson.id, lesson.take_batch()))
+                self._spawn(self.writer.write(lesson.id, lesson.take_batch()))
         for lesson_id in self._ending:
             if not self.writer.is_busy(lesson_id):
-                self.spawn(self._store_end(lesson_id))
+                self._spawn(self._store_end(lesson_id))
         self.last_tick_s = time.monotonic()
 
     async def _purge_for_ever(self) -> None:
@@ -359,3 +358,9 @@ class School:
         for lesson in self.lessons.values():
             if lesson.time_s() > LESSON_HOURS * 3600:
                 yield lesson
+
+
+async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
