@@ -206,5 +206,36 @@ def test_the_writer_knows_whose_rows_are_still_to_go(writer, flaky):
     flaky.fails = None
     assert write(writer, Batch())
     assert not writer.is_forgotten("l", "a")
-    writer.close("l")
+    assert writer.close("l")
     assert not writer.holds("l")
+
+
+def test_a_lesson_is_not_let_go_before_who_withdrew_is_deleted(writer, flaky):
+    flaky.fails = "locked"
+    with pytest.raises(StoreError):
+        asyncio.run(writer.forget("l", "a"))
+    assert not writer.close("l")
+    flaky.fails = None
+    assert write(writer, Batch())
+    assert flaky.deleted == ["a"]
+    assert writer.close("l")
+
+
+def test_a_lesson_is_not_let_go_in_the_middle_of_a_withdrawal(flaky, fake_time):
+    async def scenario():
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def when_told(call, *arguments):
+            begun.set()
+            await go_on.wait()
+            return call(*arguments)
+
+        writer = Writer(flaky, when_told, fake_time.now, Metrics())
+        leaving = asyncio.create_task(writer.forget("l", "a"))
+        await begun.wait()
+        early = writer.close("l")
+        go_on.set()
+        await leaving
+        return early, writer.close("l")
+
+    assert asyncio.run(scenario()) == (False, True)

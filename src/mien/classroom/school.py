@@ -212,8 +212,8 @@ class School:
             return
         with suppress(StoreError):  # the next tick tries again
             await self.ask(self.store.end_lesson, lesson_id, self._tokens_until())
-            self._ending.discard(lesson_id)
-            self.writer.close(lesson_id)
+            if self.writer.close(lesson_id):  # else somebody has just withdrawn
+                self._ending.discard(lesson_id)
 
     def _tokens_until(self) -> datetime:
         return self._now() + timedelta(hours=self.settings.window_hours)

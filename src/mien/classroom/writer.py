@@ -163,6 +163,12 @@ class Writer:
         """Whether a student has withdrawn whose rows the store could not delete yet."""
         return lesson in self._lessons and participant in self._lessons[lesson].forgetting
 
-    def close(self, lesson: str) -> None:
-        """Forget a lesson that has ended and is written."""
+    def close(self, lesson: str) -> bool:
+        """Forget a lesson that has ended; False, and not yet, if something of it is still to be written or deleted."""
+        state = self._lessons.get(lesson)
+        if state is not None and (
+            state.lock.locked() or state.forgetting or len(state.incoming) or len(state.waiting)
+        ):
+            return False
         self._lessons.pop(lesson, None)
+        return True
