@@ -5,6 +5,7 @@ import sqlite3
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +198,17 @@ def test_what_is_being_written_when_the_server_is_told_to_stop_is_written_once(l
     rows = live.school.store.rows_of(tables.self_reports, lesson["id"])  # opens it again
     live.school.store.close()
     assert [row["answer"] for row in rows] == ["lost"]
+
+
+def test_what_is_too_old_is_gone_before_anybody_may_ask(start, tmp_path):
+    live = start(tmp_path / "data")
+    teacher, lesson, student, _ = live.student_inside()
+    live.ask("POST", f"/api/lessons/{lesson['id']}/end", teacher)
+    live.stop()
+    later = lambda: datetime.now(UTC) + timedelta(hours=25)  # noqa: E731
+    live = start(tmp_path / "data", parts={"now": later})
+    assert live.school.store.participants(lesson["id"]) == []
+    assert live.ask("POST", "/api/receipt", body={"receipt": student["receipt"]}).status_code == 404
 
 
 def test_what_would_pass_its_age_before_the_next_round_goes_in_this_one(live, monkeypatch):

@@ -119,10 +119,14 @@ class School:
     # Start and stop
 
     async def start(self) -> None:
-        """Start the recognisers, go on with lessons that were running, and begin to tick."""
+        """Start the recognisers, go on with lessons that were running, delete what is too old, and begin to tick.
+
+        Deleting holds the store for as long as the disk takes; it is over before anybody may ask.
+        """
         await self._workers.start()
         for record in await self.ask(self.store.lessons, running=True):
             await self._restore(record)
+        await self._end_and_purge()
         beside = (self.frames.run(), self._tick_for_ever(), self._purge_for_ever())
         self._endless = [asyncio.create_task(one) for one in beside]
 
@@ -329,13 +333,14 @@ class School:
 
     async def _purge_for_ever(self) -> None:
         while True:
-            for lesson in list(self._forgotten_lessons()):
-                await self.end_lesson(lesson)
-            with suppress(
-                StoreError
-            ):  # it is tried again; the writer has said that the store is away
-                await self.purge()
             await asyncio.sleep(self._purge_every_s())
+            await self._end_and_purge()
+
+    async def _end_and_purge(self) -> None:
+        for lesson in list(self._forgotten_lessons()):
+            await self.end_lesson(lesson)
+        with suppress(StoreError):  # it is tried again; the writer has said that the store is away
+            await self.purge()
 
     async def purge(self) -> dict[str, Any]:
         """Delete what has reached its age, or would before the next round: the limits are kept, not passed by a little."""
