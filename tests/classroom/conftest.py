@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -22,11 +21,12 @@ import PIL.Image
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from mien.classroom import protocol
+from mien.classroom import frame_line, protocol
 from mien.classroom.app import create_app
 from mien.classroom.database import open_engine
 from mien.classroom.frames import FrameReading
 from mien.classroom.protocol import Kind
+from mien.classroom.routes import sockets
 from mien.classroom.schema import migrate
 from mien.classroom.schemas import CONSENT_VERSION
 from mien.classroom.server import make_server
@@ -97,10 +97,19 @@ def store(store_url, fake_time):
     opened.close()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+@pytest.fixture(scope="session", autouse=True)
+def _ports(free_port):
+    """Each server of these tests has a port that is kept for it."""
+    Live.free_port = staticmethod(free_port)
+
+
+def until(holds, seconds=60):
+    """Wait until something holds, and return it; a machine that stands still for some seconds changes nothing."""
+    deadline = time.monotonic() + seconds
+    while not (held := holds()):
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain"
+        time.sleep(0.02)
+    return held
 
 
 class Live:
@@ -120,14 +129,14 @@ class Live:
         while not self.server.started:
             assert self.thread.is_alive(), "the server did not start"
             time.sleep(0.01)
-        self.http = httpx.Client(base_url=self.base, headers={"origin": self.base}, timeout=10)
+        self.http = httpx.Client(base_url=self.base, headers={"origin": self.base}, timeout=60)
         self.sockets = contextlib.ExitStack()
 
     def stop(self):
         self.sockets.close()
         self.http.close()
         self.server.should_exit = True
-        self.thread.join(15)
+        self.thread.join(60)
         assert not self.thread.is_alive()
 
     def ask(self, method, path, token=None, body=None, **more):
@@ -151,7 +160,7 @@ class Live:
         assert done.status_code == 204, done.text
 
     def socket(self, path, hello=None, **options):
-        options = {"origin": self.base, "compression": None, **options}
+        options = {"origin": self.base, "compression": None, "open_timeout": 60, **options}
         opening = connect(self.base.replace("http", "ws") + path, **options)
         opened = self.sockets.enter_context(opening)
         if hello is not None:
@@ -175,7 +184,7 @@ def live_class():
     return Live
 
 
-def receive(opened, kind=None, timeout=5):
+def receive(opened, kind=None, timeout=60):
     """The next message, or the next of one kind."""
     while True:
         message = json.loads(opened.recv(timeout=timeout))
@@ -187,7 +196,7 @@ def send(opened, kind, sequence, payload=b""):
     opened.send(protocol.encode(kind, sequence, 0, payload))
 
 
-def closing(opened, timeout=5):
+def closing(opened, timeout=60):
     """The code with which the server closes a socket, after whatever it still says."""
     try:
         while True:
@@ -197,7 +206,7 @@ def closing(opened, timeout=5):
 
 
 Live.closing = staticmethod(closing)
-Live.receive, Live.send = staticmethod(receive), staticmethod(send)
+Live.receive, Live.send, Live.until = map(staticmethod, (receive, send, until))
 
 
 def settings_for(folder, **changes):
@@ -205,7 +214,7 @@ def settings_for(folder, **changes):
         "jurisdiction": "KR",
         "context": "education",
         "mode": "class",
-        "port": free_port(),
+        "port": Live.free_port(),
         "data_dir": folder,
         "teacher_keys": f"kim:{KEY},lee:{OTHER_KEY}",
         "workers": 1,
@@ -217,8 +226,14 @@ Live.settings_for = staticmethod(settings_for)
 
 
 @pytest.fixture
-def start(tmp_path):
-    """Return a function that starts a server; all are stopped at the end."""
+def start(tmp_path, monkeypatch):
+    """Return a function that starts a server; all are stopped at the end.
+
+    It waits longer than real ones for tokens and frames: that this machine stands still for a moment is no fault of a
+    caller's.
+    """
+    monkeypatch.setattr(sockets, "HELLO_TIMEOUT_S", 60)
+    monkeypatch.setattr(frame_line, "MAX_AGE_S", 60)
     running = []
 
     def start_one(folder=None, parts=None, **changes):
@@ -242,7 +257,7 @@ class Program:
     """`mien classroom serve` in a process of its own, as people start it."""
 
     def __init__(self, store_url, mode):
-        self.port, self.store_url = free_port(), store_url
+        self.port, self.store_url = Live.free_port(), store_url
         self.base = f"http://127.0.0.1:{self.port}"
         self.environment = {
             **os.environ,
@@ -267,13 +282,15 @@ class Program:
         """Start it; return after how many seconds it was ready."""
         began = time.monotonic()
         self.spawn()
-        while True:
-            try:
-                if httpx.get(self.base + "/readyz").status_code == 200:
-                    return time.monotonic() - began
-            except httpx.TransportError:
-                assert self.process.poll() is None, self.process.stdout.read()
-                time.sleep(0.05)
+        until(self._is_ready, 120)
+        return time.monotonic() - began
+
+    def _is_ready(self):
+        try:
+            return httpx.get(self.base + "/readyz", timeout=60).status_code == 200
+        except httpx.TransportError:
+            assert self.process.poll() is None, self.process.stdout.read()
+            return False
 
     def end(self):
         if self.process is not None and self.process.poll() is None:
@@ -282,7 +299,7 @@ class Program:
 
     def request(self, method, path, token=None, body=None):
         headers = {"origin": self.base, "authorization": f"Bearer {token}"}
-        return httpx.request(method, self.base + path, headers=headers, json=body, timeout=10)
+        return httpx.request(method, self.base + path, headers=headers, json=body, timeout=60)
 
     def ask(self, method, path, token=None, body=None):
         answer = self.request(method, path, token, body)

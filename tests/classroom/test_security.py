@@ -6,12 +6,13 @@ import socket
 import time
 
 import httpx
+import numpy as np
 import pytest
 from starlette.routing import Mount, WebSocketRoute
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from mien.classroom import protocol
+from mien.classroom import protocol, server
 from mien.classroom.protocol import Kind
 from mien.classroom.routes import health, pages, sockets, students, teachers
 
@@ -229,6 +230,9 @@ def test_a_camera_needs_consent_to_the_words_that_are_shown(school):
 
 def test_keys_and_codes_are_not_guessed(start):
     live = start()
+    limits = live.app.state.limits
+    for buckets in (limits.wrong_keys, limits.wrong_codes):
+        buckets._clock = lambda: 0.0  # however long this takes, nothing is given back meanwhile
     answers = [live.ask("POST", "/api/sign-in", body={"key": f"guess-{n}"}) for n in range(14)]
     assert [a.status_code for a in answers] == [401] * 10 + [429] * 4
     body = {"camera": "none", "code": "ABCDEFGH"}
@@ -260,13 +264,14 @@ def test_a_message_in_many_fragments_is_measured_as_a_whole(live):
     assert live.closing(opened) == 1009
 
 
-def test_who_sends_too_much_is_told_so_while_still_sending(live):
+def test_who_sends_too_much_is_told_so_while_still_sending(live, monkeypatch):
+    monkeypatch.setattr(server, "LINGER_S", 60)
     opening = (
         f"GET /ws/student HTTP/1.1\r\nHost: 127.0.0.1:{live.settings.port}\r\nOrigin: {live.base}\r\n"
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", live.settings.port), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", live.settings.port), timeout=60) as raw:
         raw.sendall(opening.encode())
         assert b" 101 " in raw.recv(4096)
         raw.sendall(b"\x82\xff" + (10 * 1024 * 1024).to_bytes(8, "big") + bytes(4))
@@ -321,7 +326,6 @@ def test_replayed_old_and_future_numbers_are_refused_over_connections_too(live):
         assert live.receive(again, "welcome")["sequence"] == 2
         live.send(again, Kind.SIGNALS, wrong, live.SIGNALS)
         assert live.closing(again) == 1008
-        time.sleep(0.05)
 
 
 def test_a_thousand_messages_a_second_close_the_connection_and_nobody_else_s(live):
@@ -333,13 +337,19 @@ def test_a_thousand_messages_a_second_close_the_connection_and_nobody_else_s(liv
         for number in range(1, 1001):
             live.send(opened, Kind.SIGNALS, number, live.SIGNALS)
     assert live.closing(opened) == 1008
-    began = time.perf_counter()
-    live.send(calm, Kind.SIGNALS, 1, live.SIGNALS)
-    assert live.receive(calm, "ack")["outcome"] == "seen"
-    assert time.perf_counter() - began < 1
+    times = []
+    for number in range(1, 6):  # a busy machine holds up one or the other
+        began = time.perf_counter()
+        live.send(calm, Kind.SIGNALS, number, live.SIGNALS)
+        assert live.receive(calm, "ack")["outcome"] == "seen"
+        times.append(time.perf_counter() - began)
+    assert float(np.median(times)) < 1
 
 
 def test_a_page_that_connects_all_the_time_is_told_to_wait(live):
+    live.app.state.limits.sockets._clock = lambda: (
+        0.0
+    )  # on a busy machine it would not be all the time
     _, _, student, _ = live.student_inside()
     codes = []
     for _ in range(12):

@@ -1,6 +1,7 @@
 """Lessons over a real server: frames and answers, withdrawal, reports, a store that goes away."""
 
 import asyncio
+import itertools
 import sqlite3
 import sys
 import threading
@@ -45,12 +46,12 @@ def test_frames_are_answered_and_counted(live):
     assert sum(answered) == 7
 
 
-def slow_reader(seconds):
+def reader_that(waits):
     from mien.classroom.frames import FrameReading
     from mien.classroom.signals import Observation
 
     def read(_):
-        time.sleep(seconds)
+        waits()
         seen = Observation(time_s=0, faces=0)
         return FrameReading(observation=seen, width_px=320, height_px=240, crop=None)
 
@@ -58,12 +59,18 @@ def slow_reader(seconds):
 
 
 def test_the_newest_frame_wins_and_every_frame_is_answered(start):
-    live = start(parts={"build_reader": slow_reader(0.3)})
+    begun, go_on = threading.Event(), threading.Event()
+    live = start(parts={"build_reader": reader_that(lambda: begun.set() or go_on.wait(60))})
+    # On a busy machine the test may be held up while the first frame is looked at.
+    live.school._workers._timeout_s = 60
     _, _, _, opened = live.student_inside("frames")
-    for number in range(1, 9):  # a page that does not wait for answers
+    live.send(opened, Kind.FRAME, 1, live.jpeg())
+    assert begun.wait(60)
+    for number in range(2, 9):  # a page that does not wait for answers
         live.send(opened, Kind.FRAME, number, live.jpeg())
-        time.sleep(0.02)
-    acks = [live.receive(opened, "ack") for _ in range(8)]
+    acks = [live.receive(opened, "ack") for _ in range(6)]
+    go_on.set()
+    acks += [live.receive(opened, "ack") for _ in range(2)]
     by_number = {ack["sequence"]: ack["outcome"] for ack in acks}
     assert set(by_number) == set(range(1, 9))
     assert by_number[1] == by_number[8] == "seen"
@@ -71,30 +78,45 @@ def test_the_newest_frame_wins_and_every_frame_is_answered(start):
 
 
 def test_the_pace_falls_when_the_recognisers_are_full(start):
-    live = start(parts={"build_reader": slow_reader(0.2)})
+    live = start(parts={"build_reader": reader_that(lambda: time.sleep(0.3))})
     _, _, _, opened = live.student_inside("frames")
-    paces, number, end = [], 0, time.monotonic() + 4
-    while time.monotonic() < end:
-        number += 1
-        live.send(opened, Kind.FRAME, number, live.jpeg())
-        paces.append(live.receive(opened, "ack")["pace_ms"])
-    assert paces[-1] > paces[0] >= 500
+    numbers = itertools.count(1)
+    send_one = lambda: live.send(opened, Kind.FRAME, next(numbers), live.jpeg())  # noqa: E731
+
+    def next_pace():
+        send_one()
+        return live.receive(opened, "ack")["pace_ms"]
+
+    send_one()  # one more than is answered, so that the recogniser never waits for the next
+    first = next_pace()
+    assert first >= 500
+    live.until(lambda: next_pace() > first)
 
 
-def test_withdrawing_takes_less_than_a_second_and_leaves_no_row(live):
+def test_withdrawing_takes_less_than_a_second(live):
+    teacher, lesson, _, _ = live.student_inside()
+    times = []
+    for _ in range(5):  # a busy machine holds up one or the other
+        student = live.join(lesson["code"])
+        live.admit(teacher, lesson, student["participant"])
+        began = time.perf_counter()
+        assert live.ask("DELETE", "/api/me", student["token"]).json() == {"deleted": True}
+        times.append(time.perf_counter() - began)
+    assert float(np.median(times)) < 1
+
+
+def test_withdrawing_leaves_no_row(live):
     teacher, lesson, student, opened = live.student_inside()
     live.send(opened, Kind.TAP, 1, b"lost")
     assert live.receive(opened, "tapped")["answer"] == "lost"
-    time.sleep(1.2)  # written by now
     rows = lambda: live.school.store.rows_of(tables.self_reports, lesson["id"])  # noqa: E731
+    live.until(rows)
     assert len(rows()) == 1
     assert (
         live.ask("GET", "/api/me/data", student["token"]).json()["self_reports"][0]["answer"]
         == "lost"
     )
-    began = time.perf_counter()
     assert live.ask("DELETE", "/api/me", student["token"]).json() == {"deleted": True}
-    assert time.perf_counter() - began < 1
     assert rows() == []
     assert live.school.store.participants(lesson["id"]) == []
     assert live.closing(opened) == 4002
@@ -106,7 +128,7 @@ def test_withdrawing_takes_less_than_a_second_and_leaves_no_row(live):
 def test_withdrawing_while_the_store_is_locked_is_kept_for_later(live, tmp_path):
     _, lesson, student, opened = live.student_inside()
     live.send(opened, Kind.TAP, 1, b"lost")
-    time.sleep(1.3)
+    live.until(lambda: live.school.store.rows_of(tables.self_reports, lesson["id"]))
     other = sqlite3.connect(tmp_path / "data" / "classroom.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     answer = live.ask("DELETE", "/api/me", student["token"])
@@ -115,10 +137,7 @@ def test_withdrawing_while_the_store_is_locked_is_kept_for_later(live, tmp_path)
     assert live.school.lessons[lesson["id"]].students == {}
     other.execute("ROLLBACK")
     other.close()
-    deadline = time.monotonic() + 10
-    while live.school.store.participants(lesson["id"]):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    live.until(lambda: not live.school.store.participants(lesson["id"]))
 
 
 def test_after_the_end_a_student_can_still_delete_until_the_rows_go_by_themselves(live):
@@ -164,10 +183,7 @@ def test_a_lesson_that_ends_while_the_store_is_locked_is_ended_and_written_later
     assert gone.json()["is_over"]
     other.execute("ROLLBACK")
     other.close()
-    deadline = time.monotonic() + 10
-    while live.school.store.lesson(lesson["id"]).ended_at is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    live.until(lambda: live.school.store.lesson(lesson["id"]).ended_at)
     rows = live.school.store.rows_of(tables.self_reports, lesson["id"])
     assert [row["answer"] for row in rows] == ["lost"]
     (gap,) = live.school.store.rows_of(tables.gaps, lesson["id"])
@@ -225,18 +241,16 @@ def test_a_locked_store_stops_no_lesson_and_the_gap_is_marked(live, tmp_path):
     live.receive(watching, "room")
     other = sqlite3.connect(tmp_path / "data" / "classroom.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    number, end = 0, time.monotonic() + 4
-    while time.monotonic() < end:
-        number += 1
+    for number in range(1, 11):
         live.send(opened, Kind.TAP, number, b"ok")
         assert live.receive(opened, "tapped")["sequence"] == number
         time.sleep(0.4)
-    assert live.receive(watching, "store", timeout=5)["away_since"] is not None
+    assert live.receive(watching, "store")["away_since"] is not None
     assert live.ask("POST", "/api/lessons", teacher, {"title": "x"}).status_code == 503
     assert live.http.get("/healthz").status_code == 200
     other.execute("ROLLBACK")
     other.close()
-    assert live.receive(watching, "store", timeout=10)["away_since"] is None
+    assert live.receive(watching, "store")["away_since"] is None
     report = live.ask("GET", f"/api/lessons/{lesson['id']}/report?format=json", teacher).json()
     (gap,) = report["gaps"]
     assert (gap["reason"], gap["lost_rows"]) == ("locked", 0)
@@ -298,7 +312,7 @@ def test_in_eu_education_the_model_is_not_even_opened(start, monkeypatch, where)
     assert live.school.decision.mode == "presence"
     _, _, _, socket = live.student_inside("frames")
     live.send(socket, Kind.FRAME, 1, live.jpeg())
-    assert live.receive(socket, "ack", timeout=20)["outcome"] == "seen"
+    assert live.receive(socket, "ack")["outcome"] == "seen"
     assert opened == []
     assert real is open
     for lang, words in (("en", "AI Act, Art. 5(1)(f)"), ("ko", "제5조")):
@@ -338,7 +352,7 @@ def test_privacy_no_pixel_is_left_anywhere_and_no_socket_leaves_this_machine(
     picture = live.jpeg(pixels) + mark
     for number in range(1, 5):
         live.send(opened, Kind.FRAME, number, picture)
-        live.receive(opened, "ack", timeout=30)
+        live.receive(opened, "ack")
     live.send(opened, Kind.FRAME, 5, b"\xff\xd8\xff" + mark)
     live.receive(opened, "ack")
     time.sleep(1.5)
@@ -361,6 +375,7 @@ def test_privacy_no_pixel_is_left_anywhere_and_no_socket_leaves_this_machine(
 
 
 def test_half_open_and_slow_sockets_hold_up_nobody(live):
+    before = set(threading.enumerate())
     teacher, lesson, _, opened = live.student_inside()
     others = []
     for _ in range(10):  # they never read
@@ -376,8 +391,10 @@ def test_half_open_and_slow_sockets_hold_up_nobody(live):
         for other in others:
             live.send(other, Kind.SIGNALS, number, live.SIGNALS)
         time.sleep(0.1)
-    assert float(np.median(times)) < 0.1
-    assert threading.active_count() < 100
+    # On a busy machine most may take longer; a server that waits for a reader waits ten seconds each time.
+    assert min(times) < 0.1
+    assert float(np.median(times)) < 1
+    assert len(set(threading.enumerate()) - before) < 100
 
 
 def test_pages_and_scripts_name_no_other_machine():
