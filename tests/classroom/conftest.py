@@ -293,9 +293,10 @@ class Program:
             return False
 
     def end(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
+        if self.process is not None:
+            self.process.kill()  # nothing, if it has ended
+            self.process.wait()
+            self.process.stdout.close()
 
     def request(self, method, path, token=None, body=None):
         headers = {"origin": self.base, "authorization": f"Bearer {token}"}
