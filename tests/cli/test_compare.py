@@ -73,6 +73,14 @@ def test_no_difference_is_said_as_such():
     assert "p = 1.000" in shown
 
 
+@pytest.mark.usefixtures("folder")
+def test_a_result_that_collapsed_is_called_so():
+    save("flat.npz", np.arange(200) % 2 == 1)  # happy, whatever it is shown
+    shown = " ".join(invoke("good.npz", "flat.npz").output.split())
+    assert "B has collapsed to one class: it calls nearly every picture happy" in shown
+    assert "A has collapsed" not in shown
+
+
 def test_json_is_printed_or_written(folder):
     printed = json.loads(invoke("good.npz", "bad.npz", "--json", "-").output)
     assert printed[0]["mcnemar"] == {
@@ -101,6 +109,10 @@ def test_what_a_user_can_mend_is_one_line():
         (
             ("good.npz", "mien-s"),
             "mien-s is no file of predictions, nor a folder with a predictions",
+        ),
+        (
+            ("good.npz", "row.json"),
+            "row.json holds scores, and not what was answered to each picture",
         ),
         (("good.npz", "no.npz"), "There are no predictions in no.npz"),
     ]

@@ -107,6 +107,12 @@ def _show(console: Console, one: Comparison, given: tuple[str, str]) -> None:
         f"{test.only_b:,}; McNemar's exact test: p {_p_value(test.p_value)}"
     )
     console.print(f"[bold]{_verdict(one)}[/]")
+    for letter, label in zip("AB", one.collapsed, strict=True):
+        if label is not None:
+            console.print(
+                f"[bold red]{letter} has collapsed to one class:[/] it calls nearly every picture {escape(label)}, and its "
+                "accuracy is the share of that class."
+            )
 
 
 def _rates(one: Comparison) -> Table:

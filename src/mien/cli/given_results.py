@@ -45,7 +45,7 @@ def read_or_score(
         batch_size: Faces a call.
 
     Raises:
-        InputError: If it is a model and there is no data.
+        InputError: If it is a result row, or a model and there is no data.
         DataError: If a file of predictions is damaged.
     """
     from mien.evaluation.predictions import PREDICTIONS_NAME, read_predictions
@@ -53,6 +53,11 @@ def read_or_score(
     path = Path(name)
     if path.suffix == ".npz" or (data is None and (path / PREDICTIONS_NAME).is_file()):
         return read_predictions(path)
+    if path.suffix == ".json":
+        raise InputError(
+            f"{name} holds scores, and not what was answered to each picture. Expected {PREDICTIONS_NAME}; run the command "
+            "that stands in its row again with --predictions FILE.npz."
+        )
     if data is None:
         raise InputError(
             f"{name} is no file of predictions, nor a folder with a {PREDICTIONS_NAME}. To score a model, give --data; "

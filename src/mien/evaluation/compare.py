@@ -46,6 +46,8 @@ class Comparison:
     """``accuracy``, ``macro_f1``, ``balanced_accuracy``: A's, B's, and A - B with its paired interval."""
     recalls: dict[str, tuple[int, float | None, float | None]]
     """Class -> n, A's recall, B's; None where n is 0."""
+    collapsed: tuple[str | None, str | None]
+    """The one class to which A's, B's answers have collapsed; None where they tell classes apart."""
     mcnemar: McNemar
     agreement: float
     """Share of the pictures to which both gave the same answer, right or wrong."""
@@ -108,6 +110,7 @@ def compare(a: Predictions, b: Predictions) -> Comparison:
         b=b.model,
         n=len(a.targets),
         rates=rates,
+        collapsed=(_collapsed(a), _collapsed(b)),
         recalls=recalls,
         mcnemar=mcnemar(*answers),
         agreement=float((answers[1] == answers[2]).mean()),
@@ -172,6 +175,13 @@ def mcnemar(labels: Integers, a: Integers, b: Integers) -> McNemar:
     n, fewer = only_a + only_b, min(only_a, only_b)
     tail = sum(math.exp(_log_binomial(n, k) - n * math.log(2)) for k in range(fewer + 1))
     return McNemar(only_a, only_b, min(1.0, 2 * tail))
+
+
+def _collapsed(answers: Predictions) -> str | None:
+    place = (
+        metrics.collapsed_class(answers.predicted) if len(np.unique(answers.targets)) > 1 else None
+    )
+    return None if place is None else answers.labels[place]
 
 
 def _log_binomial(n: int, k: int) -> float:
