@@ -158,6 +158,17 @@ def test_the_page_is_whole_and_loads_nothing(odd, found):
     assert "<p>2 groups of pictures identical to the pixel, 5 pictures in all" in page
 
 
+def test_without_held_out_pictures_nothing_is_said_of_leaks(textures):
+    training = Dataset(
+        images=textures(8, seed=1),
+        labels=np.zeros(8, np.int64),
+        label_names=("a",),
+        split=np.zeros(8, np.uint8),
+    )
+    says = {one.key: one.says for one in audit(training).findings}
+    assert says["altered_across_splits"].endswith("turned. There is nothing beside train.")
+
+
 def test_a_long_finding_shows_some_and_says_so():
     dataset = Dataset(
         images=np.repeat(np.arange(60, dtype=np.uint8), 48 * 48).reshape(60, 48, 48),

@@ -176,7 +176,9 @@ def _altered(dataset: Dataset, duplicates: Duplicates) -> Finding:
     altered = duplicates.altered
     held_out = int((dataset.split != SPLITS.index("train")).sum())
     is_suspicious = len(altered.rows) > _SUSPICIOUS * held_out
-    if is_suspicious:
+    if not held_out:
+        verdict = "There is nothing beside train."
+    elif is_suspicious:
         verdict = "So many come about when data is augmented first and split afterwards: scores on it measure memory."
     else:
         verdict = "So few give no sign that the data was augmented before it was split."
