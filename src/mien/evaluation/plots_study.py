@@ -26,7 +26,14 @@ from mien.evaluation.plots_canvas import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Value", "box_picture", "difference_picture", "dual_axis_picture", "overlaid_picture"]
+__all__ = [
+    "Value",
+    "box_picture",
+    "difference_picture",
+    "dual_axis_picture",
+    "loss_top",
+    "overlaid_picture",
+]
 
 _COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8a7a00", INK)
 _STYLES = ("-", "--", ":", "-.")
@@ -77,6 +84,9 @@ def overlaid_picture(values: Sequence[Value], score: str, name: str, path: Path)
             _overlay(axes, value, key, factor)
         axes.set_xlabel("epoch")
         axes.set_title(title, loc="left", fontsize=10, color=INK)
+        if key == "valid_loss":
+            top = loss_top([(value, value.curves) for value in values], [key])
+            axes.set_ylim(top=min(axes.get_ylim()[1], top))
         axes.xaxis.get_major_locator().set_params(integer=True)
         plain_axes(axes)
     figure.legend(
@@ -104,15 +114,7 @@ def dual_axis_picture(values: Sequence[Value], path: Path) -> None:
     lines = max(1, -(-len(shown) // columns))
     figure = new_figure(2.9 * columns + 0.6, 2.25 * lines + 0.5, _DPI)
     cells = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    losses = [
-        row[key]
-        for value in shown
-        for row in _middle(value)
-        for key in ("train_loss", "valid_loss")
-        if key in row and np.isfinite(row[key])
-    ]
-    # One diverging curve must not press all others flat.
-    top = float(np.quantile(losses, 0.97)) * 1.15 if losses else 1.0
+    top = loss_top([(value, [_middle(value)]) for value in shown], ("train_loss", "valid_loss"))
     for index, axes in enumerate(cells):
         if index >= len(shown):
             axes.set_visible(False)
@@ -257,6 +259,28 @@ def _overlay(axes: Axes, value: Value, key: str, factor: float) -> None:
         marker="o" if common == 1 else None,
         ms=4,
     )
+
+
+def loss_top(
+    drawn: Sequence[tuple[Value, Sequence[Sequence[Mapping[str, Any]]]]], keys: Sequence[str]
+) -> float:
+    """Return where an axis of losses ends: a value that failed must not press all others flat, and leaves the picture.
+
+    Args:
+        drawn: Values, each with those of its curves that are drawn.
+        keys: Of the losses in their rows.
+    """
+    losses: dict[bool, list[float]] = {True: [], False: []}
+    for value, curves in drawn:
+        losses[value.state in ("finished", "incomplete")] += [
+            float(row[key])
+            for rows in curves
+            for row in rows
+            for key in keys
+            if key in row and np.isfinite(row[key])
+        ]
+    counted = losses[True] or losses[False]
+    return float(np.quantile(counted, 0.97)) * 1.15 if counted else 1.0
 
 
 def _middle(value: Value) -> Sequence[Mapping[str, Any]]:
