@@ -55,6 +55,7 @@ values = [3, 5]
     ("old", "new", "message"),
     [
         ('["relu", "tanh"]', '["tanh", "elu"]', "no value of 'activation' is that of the base rec"),
+        ("options.activation", "options.activaton", "Did you mean model.options.activation?"),
         ('["relu", "tanh"]', "[]", "'activation' has no values; give it values"),
         ('"tanh"]', '"tanh", "tanh"]', "the value tanh stands there twice"),
         ("seeds = [0, 1]", "seeds = []", "seeds are empty; give at least one, better three"),

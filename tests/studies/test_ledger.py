@@ -92,7 +92,8 @@ def test_failures_and_pruned_runs_end_too(open_again):
 def test_what_is_frozen_may_not_change(open_again, write_study_file):
     open_again()
     other = load_design(write_study_file(), ["optimizer.lr=0.1"])
-    with pytest.raises(ConfigError, match=r"holds the study 'small' with another optimizer \(froz"):
+    message = r"holds the study 'small' with another optimizer\.lr \(0\.003, now 0\.1\)\. Frozen as"
+    with pytest.raises(ConfigError, match=message):
         open_again(other)
 
 

@@ -98,6 +98,37 @@ def test_nothing_is_compared_with_a_base_that_failed(rates, runs, make_run):
     assert points["0.01"].difference is None
     assert points["0.01"].verdict == "not compared"
     assert points["0.01"].rank == 1
+    cannot = " ".join(cannot_be_concluded(summarise(rates, [failed, *runs[1:]], "", "")))
+    assert "0.003 is what others are to be compared with, and it failed" in cannot
+
+
+def test_where_all_failed_nothing_is_called_best(rates, make_run):
+    runs = [
+        make_run(
+            point,
+            seed,
+            0.5,
+            number=3 * i + seed,
+            state="collapsed",
+            detail=("sad", "happy", "sad")[seed],
+        )
+        for i, point in enumerate(rates.points())
+        for seed in rates.seeds
+    ]
+    can = " ".join(can_be_concluded(summarise(rates, runs, "", "")))
+    assert can.startswith("No value has a rank. 0.003 collapsed to happy or sad in 3 of 3 runs; ")
+    assert "highest" not in can
+
+
+def test_how_many_runs_were_pruned_is_said(write_study_file, make_run):
+    design = load_design(write_study_file(THREE.replace("score =", 'pruning = "median"\nscore =')))
+    runs = [
+        make_run(p, s, 0.5, number=3 * i + s, state="pruned" if i == 2 and s < 2 else "finished")
+        for i, p in enumerate(design.points())
+        for s in design.seeds
+    ]
+    cannot = " ".join(cannot_be_concluded(summarise(design, runs, "", "")))
+    assert "Pruning was on (median), and ended 2 runs early" in cannot
 
 
 def test_a_missing_run_keeps_its_value_from_a_rank(rates, runs):

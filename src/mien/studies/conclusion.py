@@ -31,6 +31,8 @@ def can_be_concluded(summary: Summary) -> list[str]:
             f"{_count(len(best.runs), 'seed')}, on {summary.n:,} pictures ({summary.protocol})."
         )
         sentences += _beside_best(ranked)
+    elif summary.points:
+        sentences.append("No value has a rank.")
     compared = [p for p in summary.points if p.verdict in ("better", "worse", "not told apart")]
     for verdict, words in (
         ("better", "Better than what it is compared with"),
@@ -54,6 +56,12 @@ def cannot_be_concluded(summary: Summary) -> list[str]:
             f"{_count(summary.missing, 'run')} of this study {'is' if summary.missing == 1 else 'are'} still to be "
             "done: everything above may change."
         )
+    references = {point.reference for point in summary.points}
+    for point in summary.points:
+        if point.label in references and point.state not in ("finished", "incomplete"):
+            sentences.append(
+                f"{point.label} is what others are to be compared with, and it failed: nothing is better or worse than it."
+            )
     if summary.note:
         sentences.append(summary.note)
     if summary.changes:
@@ -79,8 +87,10 @@ def cannot_be_concluded(summary: Summary) -> list[str]:
         )
     sentences += _disagreement(summary)
     if summary.pruning != "none":
+        pruned = sum(run.state == "pruned" for point in summary.points for run in point.runs)
         sentences.append(
-            f"Runs were pruned ({summary.pruning}): those that began slowly were ended early and have no rank."
+            f"Pruning was on ({summary.pruning}), and ended {_count(pruned, 'run')} early: what begins slowly has no rank, "
+            "even if it would have come out first."
         )
     return sentences
 
@@ -165,12 +175,12 @@ def _failures(points: Sequence[PointSummary]) -> list[str]:
             continue
         kinds: Mapping[str, list[str]] = {}
         for run in failed:
-            detail = f"to {run.detail}" if run.state == "collapsed" else ""
+            detail = run.detail if run.state == "collapsed" else ""
             kinds = {**kinds, run.state: [*kinds.get(run.state, []), detail]}
         for state, details in kinds.items():
-            to = " / ".join(sorted({d for d in details if d}))
+            to = " or ".join(sorted({d for d in details if d}))
             sentences.append(
-                f"{point.label} {_VERBS.get(state, state)} {to + ' ' if to else ''}in {len(details)} of "
+                f"{point.label} {_VERBS.get(state, state)} {f'to {to} ' if to else ''}in {len(details)} of "
                 f"{_count(len(point.runs), 'run')}; {_WHY.get(state, 'it')} has no rank."
             )
     return sentences

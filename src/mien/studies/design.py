@@ -6,12 +6,12 @@ import dataclasses
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mien.errors import ConfigError
+from mien.errors import ConfigError, suggestion
 from mien.recipe import Recipe, recipe_from_dict
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Level",
     "Point",
     "Published",
+    "frozen_changes",
     "frozen_hash",
     "with_defaults",
 ]
@@ -158,8 +159,10 @@ class Design:
                 return level
         keys = dict.fromkeys(key for level in factor.levels for key in level.settings)
         has = ", ".join(f"{key} = {_get(tables, key)!r}" for key in keys)
+        absent = [key for key in keys if _get(tables, key) is None]
+        hint = suggestion(absent[0], [key for key, _ in _leaves(tables)]) if absent else ""
         raise ConfigError(
-            f"{self.source}: no value of '{factor.name}' is that of the base recipe ({has}). "
+            f"{self.source}: no value of '{factor.name}' is that of the base recipe ({has}).{hint} "
             "Add it, so that the others can be compared with it."
         )
 
@@ -204,9 +207,27 @@ def with_defaults(frozen: Mapping[str, Any]) -> dict[str, Any]:
     return {**frozen, **{key: filled[key] for key in filled if key not in ("name", "seed")}}
 
 
+def frozen_changes(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return in words what differs between two of `Design.frozen`: ``"optimizer.lr (0.003, now 0.1)"``."""
+    old, new = dict(_leaves(begun)), dict(_leaves(now))
+    changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    return [
+        "data set" if key == "data set" else f"{key} ({old.get(key)!r}, now {new.get(key)!r})"
+        for key in changed
+    ]
+
+
 def frozen_hash(frozen: Mapping[str, Any]) -> str:
     """Return a short SHA-256 of what is frozen, for people to compare."""
     return hashlib.sha256(json.dumps(frozen, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _leaves(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 def _joined(levels: Sequence[Level]) -> str:

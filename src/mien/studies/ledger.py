@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import ConfigError
-from mien.studies.design import Design, Point, frozen_hash, with_defaults
+from mien.studies.design import Design, Point, frozen_changes, frozen_hash, with_defaults
 from mien.studies.sampling import distributions, draw_point
 from mien.studies.storage import open_storage
 
@@ -212,10 +212,9 @@ def open_ledger(design: Design, data_hash: str, folder: Path, storage: str = "")
     begun = frozen if begun is None else with_defaults(begun)
     if begun != frozen:
         leases.close()
-        changed = sorted(k for k in {*begun, *frozen} if begun.get(k) != frozen.get(k))
         raise ConfigError(
             f"{'The storage' if storage else folder} holds the study '{design.name}' with another "
-            f"{', '.join(changed)} (frozen as {frozen_hash(begun)}; this one is {frozen_hash(frozen)}). "
+            f"{'; '.join(frozen_changes(begun, frozen))}. Frozen as {frozen_hash(begun)}; this one is {frozen_hash(frozen)}. "
             "Put back what was changed, or choose another --out."
         )
     ledger = Ledger(study, opened, leases, design)
