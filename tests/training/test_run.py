@@ -287,6 +287,22 @@ def test_a_shortened_run_trains_and_validates_on_so_many_faces_and_no_others(fac
     assert right == pytest.approx(round(right))
 
 
+def test_merged_copies_are_of_training_faces_only_and_of_those_that_are_used(faces):
+    options = {"valid_fraction": 0.25, "limit": 40}
+    plain, held_out = prepare(tiny(data=options).data, 3, faces)
+    merged = tiny(data={**options, "merge_flip": True, "merge_rotate_deg": 20.0}).data
+    training, validation = prepare(merged, 3, faces)
+    assert len(training) == 3 * len(plain) == 120
+    np.testing.assert_array_equal(training.images[:40], plain.images)
+    np.testing.assert_array_equal(training.images[40:80], plain.images[:, :, ::-1])
+    np.testing.assert_array_equal(training.labels, np.tile(plain.labels, 3))
+    np.testing.assert_array_equal(validation.images, held_out.images)
+    turned = training.images[80:]
+    assert not (turned == plain.images).all()
+    np.testing.assert_array_equal(prepare(merged, 3, faces)[0].images[80:], turned)
+    assert not (prepare(merged, 4, faces)[0].images[80:] == turned).all()
+
+
 def test_a_limit_draws_by_the_seed_and_keeps_the_order(faces):
     options = tiny(data={"valid_fraction": 0.0, "limit": 40, "valid_limit": 9}).data
     pixels = [

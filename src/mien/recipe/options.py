@@ -47,6 +47,11 @@ class DataOptions:
     valid_limit: int = 0
     """Validate epochs on only so many images, the first of the seeded order; 0 uses all. What `mien evaluate` and a study
     score on is not shortened."""
+    merge_flip: bool = False
+    """Add a mirrored copy of each training image, once and for all, as `mien data augment` does; `augment.flip` mirrors
+    anew in each epoch instead."""
+    merge_rotate_deg: float = 0.0
+    """Add a copy turned by up to so much either way, in the same manner; 0 adds none."""
 
     def __post_init__(self) -> None:
         _check(8 <= self.size <= 512, f"data.size is {self.size} px; expected 8 to 512.")
@@ -61,6 +66,10 @@ class DataOptions:
         _check(self.limit >= 0, f"data.limit is {self.limit}; expected 0 or more.")
         _check(
             self.valid_limit >= 0, f"data.valid_limit is {self.valid_limit}; expected 0 or more."
+        )
+        _check(
+            0 <= self.merge_rotate_deg <= 90,
+            f"data.merge_rotate_deg is {self.merge_rotate_deg}; expected 0 to 90.",
         )
 
 

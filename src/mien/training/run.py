@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from mien.data.dataset import SPLITS, Dataset
+from mien.data.offline import merge
 from mien.data.splits import hold_out
 from mien.errors import ConfigError, DataError
 from mien.evaluation.plots import curves
@@ -140,7 +141,17 @@ def prepare(options: DataOptions, seed: int, data: Dataset) -> tuple[Dataset, Da
     if options.drop_blank:
         flat = training.images.reshape(len(training), -1)
         kept &= flat.min(axis=1) != flat.max(axis=1)
-    return _some(training.take(np.flatnonzero(kept)), options.limit, [seed, 4]), validation
+    training = _some(training.take(np.flatnonzero(kept)), options.limit, [seed, 4])
+    if options.merge_flip or options.merge_rotate_deg:
+        # Last, so that no copy of a held-out face is trained on and a limit counts faces.
+        training = merge(
+            training,
+            flip=options.merge_flip,
+            rotate_deg=options.merge_rotate_deg,
+            splits=["train"],
+            generator=np.random.default_rng([seed, 7]),
+        )
+    return training, validation
 
 
 def _some(faces: Dataset, limit: int, seed: list[int]) -> Dataset:
