@@ -93,7 +93,8 @@ def test_the_pace_falls_when_the_recognisers_are_full(start):
     live.until(lambda: next_pace() > first)
 
 
-def test_withdrawing_takes_less_than_a_second(live):
+def test_withdrawing_takes_less_than_a_second(start, store_url):
+    live = start(database_url=store_url)
     teacher, lesson, _, _ = live.student_inside()
     times = []
     for _ in range(5):  # a busy machine holds up one or the other
