@@ -42,3 +42,12 @@ def test_frames_travel_as_pictures(start):
     outcome = asyncio.run(simulate(live.base, script, key=live.KEY, picture=lambda *_: live.jpeg()))
     assert outcome.counts["seen"] >= 9
     assert answered(live) == {"seen": outcome.counts["seen"]}
+
+
+def test_students_send_as_often_as_they_are_told(start):
+    """Not only those frames of their script that are far enough apart, which would be one a second here."""
+    live = start(pace_ms=600)
+    script = Scenario(name="s", duration_s=9, num_students=1, fps=2, dropped=0)
+    outcome = asyncio.run(simulate(live.base, script, key=live.KEY))
+    assert 12 <= outcome.counts["seen"] <= 15
+    assert outcome.counts["unsent"] >= 1

@@ -12,10 +12,14 @@ from mien.classroom.metrics import Metrics
 from mien.classroom.pace import Pace
 from mien.classroom.workers import FrameRefusedError, Workers
 
-__all__ = ["MAX_AGE_S", "FrameLine"]
+__all__ = ["MAX_AGE_S", "MAX_SHIFT_S", "FrameLine"]
 
 MAX_AGE_S = 1.5
 """An older frame says nothing about now: it is dropped, and its student told."""
+MAX_SHIFT_S = 0.1
+"""A frame that waited for a recogniser comes by so much later the next time, this at most. Cameras send as regularly as
+clocks: those that send at the same moment would do so all lesson long. So they drift apart until each comes when a recogniser
+is free, which the pace alone, being the same for all, never does."""
 
 
 class FrameLine:
@@ -45,10 +49,17 @@ class FrameLine:
             student.in_work = True
             self._line.put_nowait((lesson, student))
 
-    def answer(self, student: LiveStudent, sequence: int, outcome: str, **details: object) -> None:
+    def answer(
+        self,
+        student: LiveStudent,
+        sequence: int,
+        outcome: str,
+        waited_s: float = 0.0,
+        **details: object,
+    ) -> None:
         """Tell a student what became of a message, and when to send the next."""
         self._metrics.answered.labels(outcome).inc()
-        pace_ms = self._pace.ms
+        pace_ms = self._pace.ms + round(1000 * min(waited_s, MAX_SHIFT_S))
         student.tell(type="ack", sequence=sequence, outcome=outcome, pace_ms=pace_ms, **details)
 
     async def run(self) -> None:
@@ -76,14 +87,15 @@ class FrameLine:
     async def _look(
         self, thread: object, lesson: LiveLesson, student: LiveStudent, frame: Frame
     ) -> None:
+        waited_s = self._clock() - frame.received_s
         try:
             reading = await self._workers.answer(thread, frame.jpeg)  # type: ignore[arg-type]
         except FrameRefusedError:
-            self.answer(student, frame.sequence, "refused")
+            self.answer(student, frame.sequence, "refused", waited_s)
         else:
             if student.id in lesson.students:  # otherwise withdrawn while it was looked at
                 lesson.observe(student, reading.observation)
-            self.answer(student, frame.sequence, "seen", **_seen(reading))
+            self.answer(student, frame.sequence, "seen", waited_s, **_seen(reading))
         self._metrics.latency.observe(self._clock() - frame.received_s)
         student.in_work = student.newest is not None
         if student.in_work:

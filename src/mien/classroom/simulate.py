@@ -130,6 +130,7 @@ async def simulate(
             device_sendings(scenario, number, policy["expressions"])
             if picture is None
             else picture_sendings(scenario, number, picture),
+            1 / scenario.fps,
             keeps_pace,
         )
         for number in range(scenario.num_students)

@@ -1,0 +1,76 @@
+"""When students are told to send next, with recognisers and a clock that do as they are told."""
+
+import asyncio
+import json
+
+from mien.classroom.frame_line import MAX_SHIFT_S, FrameLine
+from mien.classroom.frames import FrameReading
+from mien.classroom.lessons import LiveStudent
+from mien.classroom.metrics import Metrics
+from mien.classroom.outbox import Outbox
+from mien.classroom.pace import Pace
+from mien.classroom.signals import Observation
+from mien.classroom.store import ParticipantRecord
+from mien.classroom.workers import FrameRefusedError
+
+
+class OneRecogniser:
+    """Takes so long for each frame on the clock of the test."""
+
+    def __init__(self, fake_time, seconds):
+        self.time, self.seconds = fake_time, seconds
+        self.waiting = asyncio.Queue()
+        self.waiting.put_nowait("it")
+
+    async def free(self):
+        return await self.waiting.get()
+
+    async def answer(self, thread, jpeg):
+        self.time.s += self.seconds
+        self.waiting.put_nowait(thread)
+        if jpeg == b"no picture":
+            raise FrameRefusedError("no")
+        seen = Observation(time_s=0, faces=0)
+        return FrameReading(observation=seen, width_px=320, height_px=240, crop=None)
+
+
+class NoLesson:
+    students = ()
+
+
+def student(name, joined_at):
+    record = ParticipantRecord(
+        id=name, lesson="l", tag=None, camera="frames", consent="c", research=False, joined_at=joined_at
+    )  # fmt: skip
+    return LiveStudent(record, outbox=Outbox())
+
+
+def acks(fake_time, seconds, frames):
+    """Offer frames at once, and return how each was answered: outcome and pace."""
+
+    async def scenario():
+        line = FrameLine(
+            OneRecogniser(fake_time, seconds), Pace(500), Metrics(), clock=fake_time.clock
+        )
+        students = [student(f"s{number}", fake_time.now()) for number in range(len(frames))]
+        for one, jpeg in zip(students, frames, strict=True):
+            line.offer(NoLesson(), one, 1, jpeg)
+        running = asyncio.create_task(line.run())
+        while not all(one.outbox._waiting for one in students):
+            await asyncio.sleep(0)
+        running.cancel()
+        return [json.loads(one.outbox._waiting[0]) for one in students]
+
+    return [(ack["outcome"], ack["pace_ms"]) for ack in asyncio.run(scenario())]
+
+
+def test_who_had_to_wait_comes_so_much_later_the_next_time(fake_time):
+    told = acks(fake_time, 0.03, [b"1", b"2", b"no picture", b"4"])
+    assert told == [("seen", 500), ("seen", 530), ("refused", 560), ("seen", 590)]
+
+
+def test_but_never_much_later(fake_time):
+    told = acks(fake_time, 0.4, [b"1", b"2", b"3", b"4", b"5"])
+    most = 500 + 1000 * MAX_SHIFT_S
+    assert told[:4] == [("seen", 500), ("seen", most), ("seen", most), ("seen", most)]
+    assert told[4] == ("late", 500)  # after 1.6 s
