@@ -7,9 +7,11 @@ import sys
 import pytest
 
 from mien.errors import ConfigError
+from mien.studies import ledger as ledger_module
 from mien.studies.design import with_defaults
 from mien.studies.leases import FileLeases, JournalLock
 from mien.studies.ledger import open_ledger
+from mien.studies.memory import MemoryKills
 from mien.studies.reading import load_design
 
 RESULT = {"state": "finished", "detail": "", "scores": {"macro_f1": 0.5}}
@@ -57,6 +59,24 @@ def test_a_run_whose_process_is_gone_is_taken_up_again(open_again):
     gone.close()
     again = other.claim(ALL)
     assert (again.number, again.state) == (lost.number, "running")
+
+
+def test_deaths_for_memory_are_counted_and_no_others(open_again, monkeypatch):
+    kills = [5]
+    monkeypatch.setattr(
+        ledger_module, "memory_kills", lambda: MemoryKills(boot="x", count=kills[0])
+    )
+    deaths = []
+    # Killed for memory; killed otherwise; stopped in good order while others were killed; killed for memory again.
+    for rise, is_stopped in ((1, False), (0, False), (1, True), (1, False), (0, False)):
+        ledger = open_again()
+        run = ledger.claim(lambda run: (run.point.label, run.seed) == ("relu", 0))
+        deaths.append(run.memory_deaths)
+        kills[0] += rise
+        if is_stopped:
+            ledger.give_back(run)
+        ledger.close()
+    assert deaths == [0, 1, 1, 1, 2]
 
 
 def test_an_ended_run_is_never_given_out_again(open_again):

@@ -1,5 +1,6 @@
 """Whole studies on drawn faces, with networks small enough to train in a blink."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ from mien.evaluation.evaluate import evaluate
 from mien.evaluation.scored_model import open_scored_model
 from mien.studies.ledger import open_ledger
 from mien.studies.reading import load_design
-from mien.studies.runner import work
+from mien.studies.runner import execute, work
 from mien.studies.summary import summarise
 from mien.training.stop import StopRequested
 
@@ -106,6 +107,22 @@ def test_failures_are_results_and_the_study_goes_on(write_study_file, faces, tmp
     assert "has diverged" in points["diverging"].runs[0].detail
     assert points["too big"].runs[0].scores is None
     assert points["too big"].parameters > 10**13
+
+
+@pytest.mark.slow
+def test_a_run_that_takes_its_process_with_it_is_out_of_memory_the_third_time(
+    write_study_file, faces, tmp_path
+):
+    design = load_design(write_study_file())
+    ledger = open_ledger(design, faces.content_hash, tmp_path)
+    run = dataclasses.replace(ledger.claim(lambda _: True), memory_deaths=2)
+    result = execute(run, design, faces, tmp_path, Silent(), device="cpu")
+    ledger.finish(run, result)
+    summary = summarise(design, ledger.runs(), faces.content_hash, "f" * 12)
+    ledger.close()
+    assert (summary.points[0].label, summary.points[0].state) == ("relu", "out of memory")
+    assert "the system ended its process, 2 times" in summary.points[0].runs[0].detail
+    assert summary.points[0].parameters > 9_000
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ mien study studies/kdt5-activation.toml --data PATH --only activation=relu --onl
 The same command again does what is missing and goes on with what was cut off, in the middle of an epoch too. Processes on one
 machine share a study through its folder; several machines through `--storage postgresql://user@host/database` or the variable
 `MIEN_STUDY_STORAGE`. A run whose process is gone is taken up by another one: from its checkpoint where that one reaches its
-folder, from the start elsewhere.
+folder, from the start elsewhere; one that the system has ended twice because memory ran out is written down as that.
 
 This page is made from `results/studies/` by `make results`.
 """

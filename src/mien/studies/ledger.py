@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from mien.errors import ConfigError
 from mien.studies.design import Design, Point, frozen_changes, frozen_hash, with_defaults
+from mien.studies.memory import MemoryKills, memory_kills
 from mien.studies.sampling import distributions, draw_point
-from mien.studies.storage import open_storage
+from mien.studies.storage import open_storage, storage_errors
 
 if TYPE_CHECKING:
     import optuna
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from mien.studies.leases import Leases
 
 __all__ = ["Ledger", "Run", "open_ledger"]
+
+logger = logging.getLogger(__name__)
 
 _PLAN = "plan"
 """The lease under which runs are entered."""
@@ -48,6 +52,8 @@ class Run:
     """That were reported."""
     result: Mapping[str, Any] | None
     """What `runner.execute` returned; None until it ended."""
+    memory_deaths: int = 0
+    """Processes that did this run and were gone after the system had killed one for memory."""
 
     @property
     def name(self) -> str:
@@ -59,7 +65,11 @@ class Ledger:
     """The runs of a study, shared by all processes that work on it."""
 
     def __init__(
-        self, study: optuna.Study, storage: BaseStorage, leases: Leases, design: Design
+        self,
+        study: optuna.Study,
+        storage: BaseStorage,
+        leases: Leases,
+        design: Design,
     ) -> None:
         """Take an open study; see `open_ledger`."""
         self._study, self._storage, self._leases = study, storage, leases
@@ -97,7 +107,7 @@ class Ledger:
             if fresh.state == "waiting":
                 self._storage.set_trial_state_values(self._id(run), state=TrialState.RUNNING)
             if fresh.state != "ended" and fresh.result is None:
-                return fresh
+                return self._begun(fresh)
             if fresh.state != "ended" and fresh.result is not None:
                 self._tell(fresh, fresh.result)  # its process died between the two
             self._leases.release(run.name)
@@ -117,11 +127,30 @@ class Ledger:
 
     def give_back(self, run: Run) -> None:
         """Give a run back without a result; another process, or this one later, goes on with it."""
+        troubles: tuple[type[Exception], ...] = (OSError, *storage_errors())
+        try:
+            self._note_deaths(run, None)
+        except troubles as error:
+            # Whatever ended the run is what the user must hear of, such as a full disk, and not that this failed too.
+            logger.warning("The run %s was given back without a note: %s", run.name, error)
         self._leases.release(run.name)
 
     def close(self) -> None:
         """Give back all that is held."""
         self._leases.close()
+
+    def _begun(self, run: Run) -> Run:
+        """Note what would tell, should this process be gone, whether memory was the reason; and the same of those before it."""
+        now, before = memory_kills(), self._trial(run).user_attrs.get("begun") or {}
+        if "count" in before and now is not None:
+            at_begin = MemoryKills(boot=before["boot"], count=before["count"])
+            run = dataclasses.replace(run, memory_deaths=run.memory_deaths + now.since(at_begin))
+        self._note_deaths(run, now)
+        return run
+
+    def _note_deaths(self, run: Run, now: MemoryKills | None) -> None:
+        begun = {"deaths": run.memory_deaths} | (dataclasses.asdict(now) if now else {})
+        self._storage.set_trial_user_attr(self._id(run), "begun", begun)
 
     def _trial(self, run: Run) -> FrozenTrial:
         return self._study.get_trials(deepcopy=False)[run.number]
@@ -248,4 +277,5 @@ def _as_run(trial: FrozenTrial) -> Run:
         state="waiting" if trial.state == TrialState.WAITING else running,
         epochs=max(trial.intermediate_values, default=0),
         result=trial.user_attrs.get("result"),
+        memory_deaths=(trial.user_attrs.get("begun") or {}).get("deaths", 0),
     )

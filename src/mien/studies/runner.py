@@ -41,6 +41,9 @@ __all__ = ["Watcher", "check_networks", "execute", "work"]
 
 logger = logging.getLogger(__name__)
 
+MOST_MEMORY_DEATHS = 2
+"""A run whose process went so often when memory ran out is not tried again: it would take the next process with it."""
+
 POLL_S = 1.0
 """How often a process that has nothing to do looks whether another one has died."""
 
@@ -143,6 +146,7 @@ def execute(
         )  # cut off before there was anything to go on from
     result: dict[str, Any] = {"state": "finished", "detail": "", "scores": None}
     try:
+        _refuse_what_kills(run)
         outcome = train(recipe, data, kept, reporter, resume=resume, device=device)
         result["validation"] = {
             name: outcome.last[f"valid_{name}"] for name in ("accuracy", "macro_f1", "loss")
@@ -167,6 +171,13 @@ def execute(
     for checkpoint in kept.path.glob("checkpoint*.pt"):
         checkpoint.unlink()  # the run is over, and three times the weights are a lot for many runs
     return result
+
+
+def _refuse_what_kills(run: Run) -> None:
+    if run.memory_deaths >= MOST_MEMORY_DEATHS:
+        raise MemoryError(
+            f"Memory ran out, and the system ended its process, {run.memory_deaths} times."
+        )
 
 
 def scored_rows(recipe: Recipe, data: Dataset) -> Dataset:
