@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import queue
 import re
 import threading
 import time
@@ -176,18 +178,28 @@ class Page:
         return self[selector].text
 
     def click(self, selector):
-        self.until(lambda: self[selector].is_displayed() and self[selector].is_enabled())
-        self[selector].click()
+        def clicked():
+            one = self[selector]
+            if not (one.is_displayed() and one.is_enabled()):
+                return False
+            one.click()
+            return True
+
+        self.until(clicked)
 
     def type(self, selector, words):
         self[selector].send_keys(words)
 
-    def until(self, holds, seconds=20):
-        from selenium.common.exceptions import StaleElementReferenceException
+    def until(self, holds, seconds=60):
+        from selenium.common.exceptions import (
+            NoSuchElementException,
+            StaleElementReferenceException,
+        )
 
+        passing = (NoSuchElementException, StaleElementReferenceException)
         deadline = time.monotonic() + seconds
         while True:
-            with contextlib.suppress(StaleElementReferenceException):  # drawn anew meanwhile
+            with contextlib.suppress(*passing):  # not drawn yet, or drawn anew meanwhile
                 if holds():
                     return
             if time.monotonic() > deadline:
@@ -207,6 +219,10 @@ class Page:
             f".observe(document.querySelector('{selector}'), {{ childList: true }});"
             "addEventListener('click', () => { window.clickedAt = Date.now() }, true);"
         )
+
+    def took_ms(self):
+        """How long after its user's last click the text has changed, by this machine's clock: the driver is slow."""
+        return self.browser.execute_script("return window.changedAt - window.clickedAt")
 
     def overflow_px(self):
         """How far the page reaches over the window, beside which a scroll bar may stand."""
@@ -233,16 +249,30 @@ def join(page, code, camera="frames"):
     page.until(lambda: page.text("#tag"))
 
 
+def at_once_ms():
+    """A second, as a machine has it that does nothing else; test_server.py takes the time without two browsers."""
+    return 1000 * (1 + os.getloadavg()[0])
+
+
 @contextlib.contextmanager
 def simulated(live, code, scenario):
-    """Students who send numbers, in a thread, until the scenario ends."""
-    outcomes = []
-    doing = lambda: outcomes.append(asyncio.run(simulate(live.base, scenario, code=code)))  # noqa: E731
-    thread = threading.Thread(target=doing, daemon=True)
+    """Students who send numbers, in a thread, until the block ends; the scenario is longer than that may take."""
+    began = queue.SimpleQueue()
+
+    async def take_part():
+        taking_part = asyncio.create_task(simulate(live.base, scenario, code=code))
+        began.put((asyncio.get_running_loop(), taking_part))
+        with contextlib.suppress(asyncio.CancelledError):
+            await taking_part
+
+    thread = threading.Thread(target=lambda: asyncio.run(take_part()), daemon=True)
     thread.start()
-    yield outcomes
-    thread.join(scenario.duration_s + 20)
-    assert outcomes, "the simulated students have not ended"
+    loop, taking_part = began.get(timeout=60)
+    yield
+    assert not taking_part.done(), "the simulated students have ended too early"
+    loop.call_soon_threadsafe(taking_part.cancel)
+    thread.join(60)
+    assert not thread.is_alive(), "the simulated students have not ended"
 
 
 def students(duration_s, *stretches, count=5):
@@ -263,9 +293,9 @@ def test_a_whole_lesson_in_two_browsers(open_browser, fast, webcam):
     code = open_lesson(teacher, live)
     student = Page(open_browser(camera=webcam), live, "/?lang=en")
     strained = Stretch(
-        state=State.STRAINED, from_s=300 / SPEED, to_s=600 / SPEED, students=(0, 1, 2, 3)
+        state=State.STRAINED, from_s=300 / SPEED, to_s=3000 / SPEED, students=(0, 1, 2, 3)
     )
-    with simulated(live, code, students(600 / SPEED, strained)):
+    with simulated(live, code, students(3000 / SPEED, strained)):
         join(student, code)
         teacher.until(lambda: len(teacher.all("#waiting li")) == 6)
         assert student.text("#tag") in teacher.text("#waiting")
@@ -278,32 +308,32 @@ def test_a_whole_lesson_in_two_browsers(open_browser, fast, webcam):
         live_students = list(lesson.students.values())
         (mine,) = [one for one in live_students if one.record.camera == "frames"]
         said = {WORDS[one.value][0] for one in State} - {"no data", "away", "present"}
-        student.until(lambda: student.text("#state") in said, 60)  # its baseline is learned
+        student.until(lambda: student.text("#state") in said, 120)  # its baseline is learned
         student.click("[data-answer=lost]")
         student.until(lambda: student["[data-answer=lost]"].get_attribute("aria-pressed") == "true")
 
-        teacher.until(lambda: teacher.all("polyline.strained"), 30)
+        teacher.until(lambda: teacher.all("polyline.strained"))
         before = teacher["polyline.strained"].get_attribute("points")
         teacher.until(
             lambda: not teacher.is_shown("#withheld") and teacher.text("#valid") in ("5", "6")
         )
         assert "of 6 present" in teacher.text("#present")
-        teacher.until(
-            lambda: "40 %" <= teacher.text(".legend [data-state=strained] b") <= "80 %", 30
-        )
+        shown = lambda: teacher.text(".legend [data-state=strained] b").removesuffix(" %")  # noqa: E731
+        teacher.until(lambda: shown().isdigit() and 40 <= int(shown()) <= 80, 120)
         assert len(teacher["polyline.strained"].get_attribute("points")) > len(before)
-        teacher.until(lambda: "strained ↑ rose from" in teacher.text("#moments"), 30)
+        teacher.until(lambda: "strained ↑ rose from" in teacher.text("#moments"), 120)
 
-        # Both browsers have this machine's clock, and take the time themselves: the driver is slow.
+        # Both browsers have this machine's clock.
         teacher.note_time("#connected")
         student.note_time("#over-text")
         student.click("#withdraw")
         student.click("#withdraw-dialog .grave")
         student.until(lambda: student.text("#over-text") == WORDS["withdrawn"][0])
         teacher.until(lambda: teacher.text("#connected") == "5")
+        assert 0 <= student.took_ms() < at_once_ms()
         clicked_ms = student.browser.execute_script("return window.clickedAt")
-        for page in (student, teacher):
-            assert 0 <= page.browser.execute_script("return window.changedAt") - clicked_ms < 1000
+        changed_ms = teacher.browser.execute_script("return window.changedAt")
+        assert 0 <= changed_ms - clicked_ms < at_once_ms()
         assert mine.id not in lesson.students
         for table in (tables.windows, tables.self_reports):
             assert live.school.store.rows_of(table, lesson.id, mine.id) == []
@@ -361,8 +391,8 @@ def test_presence_opens_no_expression_model_and_says_why(
         assert page.text("#reason") == why
         assert WORDS["about_presence"][place] in page.text("#policy")
     code = open_lesson(teacher, live)
-    away = Stretch(state=State.AWAY, from_s=0, to_s=200 / SPEED, students=(0, 1))
-    with simulated(live, code, students(200 / SPEED, away)):
+    away = Stretch(state=State.AWAY, from_s=0, to_s=2000 / SPEED, students=(0, 1))
+    with simulated(live, code, students(2000 / SPEED, away)):
         join(student, code)
         assert WORDS["sent_looked_presence"][place] in student["#terms"].get_attribute(
             "textContent"
@@ -404,23 +434,30 @@ def test_nobody_needs_a_camera_and_it_stops_at_once(open_browser, start, webcam)
     )  # the same terms, before anything is sent
     student.click("#start-dialog .main")
     student.until(lambda: student.text("#air") == WORDS["on_air"][0])
-    student.until(
-        lambda: crop_difference(student.browser) < 3
-    )  # what is shown is what was looked at
 
+    def received():
+        text = live.http.get("/metrics").text
+        return sum(map(float, re.findall(r'received_total{kind="frame"} (\S+)', text)))
+
+    def nothing_comes():
+        before = received()
+        time.sleep(1.2)
+        return received() == before
+
+    student.until(received)
+    # What is shown is what was looked at.
+    student.until(lambda: crop_difference(student.browser) < 3)
+
+    student.note_time("#air")
     student.click("#camera")
-    student.until(lambda: student.text("#air") == WORDS["off_air"][0], 1)
-    counted = live.http.get("/metrics").text
-    time.sleep(1.2)
-    received = r'received_total{kind="frame"} (\S+)'
-    later = live.http.get("/metrics").text
-    assert re.findall(received, later) == re.findall(received, counted)
+    student.until(lambda: student.text("#air") == WORDS["off_air"][0])
+    assert 0 <= student.took_ms() < at_once_ms()
+    student.until(nothing_comes)  # one may still have been on its way
+    counted = received()
     student.click("#camera")
     student.click("#start-dialog .main")
     student.until(lambda: student.text("#air") == WORDS["on_air"][0])
-    student.until(
-        lambda: re.findall(received, live.http.get("/metrics").text) > re.findall(received, counted)
-    )
+    student.until(lambda: received() > counted)
     student.browser.refresh()  # a reload comes back, camera and all
     student.until(lambda: student.text("#air") == WORDS["on_air"][0])
     assert student.text("#lesson-title") == "Fractions"
@@ -479,7 +516,7 @@ def test_a_teacher_exports_sees_who_looked_and_deletes(open_browser, start, tmp_
     assert "kim: read the report JSON" in teacher.text("#views")
     teacher.click("#export")
     downloads = tmp_path / "downloads"
-    teacher.until(lambda: list(downloads.glob("windows-*.csv")))
+    teacher.until(lambda: [one.read_text() for one in downloads.glob("windows-*.csv")] > [""])
     assert next(downloads.glob("windows-*.csv")).read_text().startswith("student,time_s,state")
     teacher.click("#delete")
     teacher.click("#delete-dialog .grave")
