@@ -13,7 +13,6 @@ from mien.classroom.signals.observation import EXPRESSIONS, Observation
 from mien.errors import ImageError
 from mien.faces import CropFrame, Detector, crop, crop_detection, open_detector, roll_deg, yaw_deg
 from mien.labels import convert_probs
-from mien.recognition.quality import measure_quality
 from mien.recognition.recognizer import Recognizer
 from mien.types import Box, Detection, Image
 
@@ -97,8 +96,9 @@ class FrameReader:
         if self._recognizer is None:  # presence: that there is a face, and nothing of it
             return Observation(time_s=time_s, faces=1)
         cut = crop_detection(image, found, self._detector.frame)
-        quality = measure_quality(cut, min(cut.shape[:2]))
         (face,) = self._recognizer.predict_faces([cut])
+        quality = face.quality
+        assert quality is not None  # of every face that came from pixels
         probs = convert_probs(
             np.array(list(face.probabilities.values())), list(face.probabilities), EXPRESSIONS
         )
