@@ -64,3 +64,31 @@ def test_who_was_known_is_known_while_the_store_is_away(tokens, store, fake_time
     fake_time.s = timedelta(minutes=15).total_seconds()
     with pytest.raises(StoreError):
         tokens.bearer(student)
+
+
+def test_a_token_in_use_is_recalled_without_the_store_until_half_its_time_is_over(
+    tokens, store, fake_time, monkeypatch
+):
+    student, teacher = tokens.for_participant("a"), tokens.for_teacher("kim")
+    assert tokens.recall(student) is None  # it has not come yet
+    known = {token: tokens.bearer(token) for token in (student, teacher)}
+    monkeypatch.setattr(store, "token", None)  # nobody asks it
+    assert {token: tokens.recall(token) for token in known} == known
+    assert tokens.recall("wrong") is None
+    fake_time.s = 7.5 * 60 + 1
+    assert tokens.recall(student) is None  # the store is to be told that it lives on
+    assert tokens.recall(teacher) == known[teacher]
+    monkeypatch.undo()
+    assert tokens.bearer(student) == known[student]
+    assert tokens.bearer(student) == known[student]  # by now it has read how long
+    assert tokens.recall(student) == known[student]
+
+
+def test_who_signed_out_or_withdrew_is_not_recalled(tokens):
+    student, other = tokens.for_participant("a"), tokens.for_participant("a")
+    teacher = tokens.for_teacher("kim")
+    for token in (student, other, teacher):
+        tokens.bearer(token)
+    tokens.forget("a")
+    tokens.revoke(tokens.bearer(teacher))
+    assert [tokens.recall(token) for token in (student, other, teacher)] == [None] * 3

@@ -96,7 +96,7 @@ def create_app(
     app.state.school = school
     app.state.limits = Limits()
     app.state.open_sockets = 0
-    for part in (pages, teachers, students, health, sockets):
+    for part in (sockets, pages, teachers, students, health):  # routes are tried in this order
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=pages.WEB / "static"))
     _answer_errors(app)

@@ -1,13 +1,14 @@
-"""How often somebody may do something: token buckets by address, by user, by connection."""
+"""How often somebody may do something: token buckets by address, by user, by connection; and one after the other."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Bucket", "Buckets", "Rate"]
+__all__ = ["Bucket", "Buckets", "Rate", "Turns"]
 
 _MOST_KEYS = 10_000
 """Buckets that are remembered; beyond it the longest unused goes, so that many addresses fill no memory."""
@@ -68,3 +69,20 @@ class Buckets:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(key)
         return bucket.take()
+
+
+class Turns:
+    """Lets callers through one by one, while everybody else goes on.
+
+    The event loop does all that is ready before it looks for more. Where thirty connections come at once, whoever is
+    inside would wait for thirty of their steps at each of these rounds; so only one is ready in each.
+    """
+
+    def __init__(self) -> None:
+        """Let the first one through at once."""
+        self._lock = asyncio.Lock()
+
+    async def take(self) -> None:
+        """Wait for those who came before, each of whom takes a round of the event loop."""
+        async with self._lock:
+            await asyncio.sleep(0)

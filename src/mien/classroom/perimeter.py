@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mien.classroom.limits import Buckets, Rate
+from mien.classroom.limits import Buckets, Rate, Turns
 from mien.classroom.settings import host_name
 
 __all__ = ["MAX_BODY_BYTES", "Perimeter"]
@@ -57,6 +57,7 @@ class Perimeter:
         self._hosts = frozenset(hosts)
         self._origins = frozenset(origins)
         self._addresses = Buckets(PER_ADDRESS)
+        self._turns = Turns()
         headers = dict(_HEADERS)
         if is_encrypted:
             headers["strict-transport-security"] = "max-age=31536000"
@@ -73,6 +74,7 @@ class Perimeter:
             logger.info("Refused %s: %s", scope["type"], code)
             await self._refuse(scope, receive, send, status, code, message)
         elif scope["type"] == "websocket":
+            await self._turns.take()
             await self._app(scope, receive, send)
         else:
             await self._app(scope, _Limited(receive), self._with_headers(send))

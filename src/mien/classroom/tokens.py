@@ -97,10 +97,27 @@ class Tokens:
             return None
         bearer = Bearer(digest, row["teacher"], row["participant"], row["lesson"])
         self._remember(bearer, row["expires_at"])
-        minutes = STUDENT_MINUTES if row["participant"] else TEACHER_MINUTES
         with suppress(StoreError):  # locked: it can be read, and lives on for half its time
-            self._extend(digest, row["expires_at"], minutes)
+            self._extend(digest, row["expires_at"], _minutes(row["participant"]))
         return bearer
+
+    def recall(self, token: str) -> Bearer | None:
+        """Return who brings a token that was used lately, from memory; None if the store has to be asked.
+
+        For connections that break all at once and come back: asking the store for each takes as long as all the rest of
+        letting them in, in threads that hold up everybody else. A token past half of its time is not recalled, so that
+        the store lets it live on. For sockets only: what a withdrawal deletes is refused there by the lesson as well.
+        """
+        bearer, expires_at = self._known.get(_digest(token), (None, None))
+        if bearer is None or expires_at is None:
+            return None
+        return None if self._is_half_over(expires_at, _minutes(bearer.participant)) else bearer
+
+    def forget(self, participant: str) -> None:
+        """Recall no token of a student who has withdrawn."""
+        for digest, (bearer, _) in list(self._known.items()):
+            if bearer.participant == participant:
+                self._known.pop(digest, None)
 
     def revoke(self, bearer: Bearer) -> None:
         """Make a token void."""
@@ -121,9 +138,15 @@ class Tokens:
 
     def _extend(self, digest: str, expires_at: datetime, minutes: int) -> None:
         """Write only when half the time is over: not every request should."""
-        now = self._now()
-        if expires_at - now < timedelta(minutes=minutes / 2):
-            self._store.extend_token(digest, now + timedelta(minutes=minutes))
+        if self._is_half_over(expires_at, minutes):
+            self._store.extend_token(digest, self._now() + timedelta(minutes=minutes))
+
+    def _is_half_over(self, expires_at: datetime, minutes: int) -> bool:
+        return expires_at - self._now() < timedelta(minutes=minutes / 2)
+
+
+def _minutes(participant: str | None) -> int:
+    return STUDENT_MINUTES if participant else TEACHER_MINUTES
 
 
 def _digest(token: str) -> str:

@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from mien.classroom.lessons import LiveLesson, LiveStudent
-from mien.classroom.limits import Buckets, Rate
+from mien.classroom.limits import Buckets, Rate, Turns
 from mien.classroom.school import School
 from mien.classroom.store import LessonRecord, ParticipantRecord
 from mien.classroom.tokens import Bearer
@@ -53,6 +53,8 @@ class Limits:
     """By token."""
     sockets: Buckets = field(default_factory=lambda: Buckets(Rate(burst=8, per_s=0.5)))
     """By token: a page that connects again and again waits in between."""
+    turns: Turns = field(default_factory=Turns)
+    """Of those who connect."""
 
 
 def school_of(connection: HTTPConnection) -> School:

@@ -102,7 +102,8 @@ async def _hello(socket: WebSocket, school: School) -> tuple[Bearer, str]:
     except TimeoutError:
         raise _Closed(1008, "no token came") from None
     token, _, subject = protocol.hello_token(message).partition(" ")
-    bearer = await school.ask(school.tokens.bearer, token)
+    await limits_of(socket).turns.take()
+    bearer = school.tokens.recall(token) or await school.ask(school.tokens.bearer, token)
     if bearer is None:
         raise _Closed(4003, "token")
     if not limits_of(socket).sockets.take(bearer.digest):
