@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -68,6 +69,8 @@ def test_a_study_ends_with_its_page_and_says_what_holds(study, tmp_path):
     assert row["command"] == "mien study small.toml --data PATH"
     assert str(tmp_path) not in json.dumps(row)
     assert [len(point["runs"]) for point in row["points"]] == [2, 2]
+    mean = 100 * row["points"][0]["scores"]["macro_f1"]["mean"]
+    assert re.search(rf"relu +{mean:.1f} ± [\d.]+ .* (base|collapsed)", result.output)
     assert len(list((folder / "runs").iterdir())) == 4
 
 
@@ -86,5 +89,8 @@ def test_without_data_it_says_how_to_name_some(study):
 def test_another_base_in_the_same_folder_is_refused(study, tmp_path):
     out = tmp_path / "out"
     invoke(study, "--out", out, "--only", "seed=0", "--only", "activation=relu")
-    with pytest.raises(ConfigError, match=r"out holds the study 'small' with another train \(froz"):
+    with pytest.raises(
+        ConfigError,
+        match=r"out holds the study 'small' with another train\.epochs \(1, now 2\)\. Frozen",
+    ):
         fails(study, "--out", out, "-o", "train.epochs=2")

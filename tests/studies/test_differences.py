@@ -36,6 +36,12 @@ def test_without_luck_in_the_seeds_it_is_the_bootstrap_s_normal_interval():
     assert got.p_value == pytest.approx(2 * stats.norm.sf(0.1 / draws.std(ddof=1)), rel=1e-3)
 
 
+def test_an_interval_ends_where_rates_end():
+    draws = [(np.array([0.5, 0.6]), np.array([0.5, 0.6]))] * 2
+    found = difference([(0.9, 0.1), (0.1, 0.5)], draws)  # one degree of freedom: t of 12.7
+    assert (found.low, found.high) == (-1.0, 1.0)
+
+
 def test_one_seed_has_no_p_value_for_other_trainings():
     draws = np.random.default_rng(0).normal(0.1, 0.02, 500)
     assert difference([(0.6, 0.5)], [(draws, draws * 0)]).p_value is None

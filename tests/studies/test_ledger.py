@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -176,8 +177,11 @@ def test_a_killed_process_gives_its_run_back(open_again, design, tmp_path, stora
     os.kill(child.pid, signal.SIGKILL)
     child.communicate()
     again = ledger.claim(lambda run: run.number == number)
-    for _ in range(50):  # PostgreSQL notices the end of a connection a moment later
-        again = again or ledger.claim(lambda run: run.number == number)
+    until = time.monotonic() + 60
+    while again is None:  # PostgreSQL notices the end of a connection a moment later
+        assert time.monotonic() < until
+        time.sleep(0.05)
+        again = ledger.claim(lambda run: run.number == number)
     assert again.number == number
 
 

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -149,6 +148,41 @@ def command(path, folder, *more):
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
+KILLED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from mien.cli import main
+
+def kill(folder=Path(sys.argv.pop(1))):
+    # From within: what holds the study up on a busy machine holds this up too, and it is never over before.
+    while not list(folder.glob("runs/0002-*/checkpoint.pt")):
+        time.sleep(0.002)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+threading.Thread(target=kill, daemon=True).start()
+main()
+"""
+TOGETHER = """
+import os, sys, time
+from pathlib import Path
+from mien.cli import main
+from mien.studies.ledger import Ledger
+
+claim, meeting = Ledger.claim, Path(sys.argv.pop(1))
+
+def claim_together(*arguments):
+    # Both have a run before either goes on, however late a busy machine starts the second.
+    run = claim(*arguments)
+    (meeting / str(os.getpid())).touch()
+    until = time.monotonic() + 120
+    while len(list(meeting.iterdir())) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    return run
+
+Ledger.claim = claim_together
+main()
+"""
+
 
 @pytest.mark.slow
 def test_killed_in_the_middle_and_started_again_it_ends_with_the_same_table(
@@ -157,12 +191,11 @@ def test_killed_in_the_middle_and_started_again_it_ends_with_the_same_table(
     path, folder = write_study_file(), tmp_path / "killed"
     recipe = path.with_name("base.toml")
     recipe.write_text(recipe.read_text() + "checkpoint_minutes = 0.002\n")  # within epochs too
-    killed = subprocess.Popen(command(path, folder), env=ENVIRONMENT, stderr=subprocess.DEVNULL)
-    while not list(folder.glob("runs/0002-*/checkpoint.pt")):
-        assert killed.poll() is None, "the study ended before it could be killed"
-        time.sleep(0.002)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    words = ["-c", KILLED, str(folder), *command(path, folder)[3:]]
+    killed = subprocess.run(
+        [sys.executable, *words], env=ENVIRONMENT, check=False, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, "the study ended before it could be killed"
     watcher = Silent()
     again = run_study(path, faces, folder, watcher)
     assert 1 <= len(watcher.ended) <= 2
@@ -176,9 +209,12 @@ def test_two_processes_share_the_runs_and_do_none_twice(write_study_file, tmp_pa
     path = write_study_file()
     path.write_text(path.read_text().replace("[0, 1]", "[0, 1, 2, 3, 4]"))
     environment = ENVIRONMENT | {"MIEN_STUDY_STORAGE": storage}
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    words = ["-c", TOGETHER, str(meeting), *command(path, tmp_path / "study")[3:]]
     both = [
         subprocess.Popen(
-            command(path, tmp_path / "study"),
+            [sys.executable, *words],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

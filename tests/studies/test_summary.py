@@ -102,6 +102,19 @@ def test_nothing_is_compared_with_a_base_that_failed(rates, runs, make_run):
     assert "0.003 is what others are to be compared with, and it failed" in cannot
 
 
+def test_seeds_that_differ_too_much_get_no_number_of_points(write_study_file, make_run):
+    design = load_design(write_study_file(THREE.replace("[0, 1, 2]", "[0, 1]")))
+    shares = {"0.003": (0.2, 0.7), "0.01": (0.7, 0.2)}
+    runs = [
+        make_run(p, s, shares.get(p.label, (0.3, 0.6))[s], number=2 * i + s)
+        for i, p in enumerate(design.points())
+        for s in design.seeds
+    ]
+    cannot = " ".join(cannot_be_concluded(summarise(design, runs, "", "")))
+    assert "With 2 seeds and 400 pictures, seeds differ too much for any difference" in cannot
+    assert "points of accuracy is not seen" not in cannot
+
+
 def test_where_all_failed_nothing_is_called_best(rates, make_run):
     runs = [
         make_run(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.study_table import StudyTable
+from mien.cli.study_table import StudyTable, result_table
 from mien.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ def _study(
 def _sum_up(design: Design, ledger: Ledger, data_hash: str, folder: Path) -> None:
     from datetime import UTC, datetime
 
+    from rich.console import Console
+
     from mien.runtime import commit, machine
     from mien.studies.conclusion import can_be_concluded, cannot_be_concluded
     from mien.studies.design import frozen_hash
@@ -144,6 +146,7 @@ def _sum_up(design: Design, ledger: Ledger, data_hash: str, folder: Path) -> Non
         "machine": machine(),
     }
     page = write_study(summary, design, runs, folder, facts)
+    Console(highlight=False).print(result_table(summary))
     for sentence in can_be_concluded(summary):
         typer.echo(sentence)
     for sentence in cannot_be_concluded(summary):

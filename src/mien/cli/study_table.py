@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
     from mien.studies.design import Design
     from mien.studies.ledger import Ledger, Run
+    from mien.studies.summary import Summary
     from mien.training.loop import Progress
     from mien.training.stop import SignalStop
 
-__all__ = ["StudyTable"]
+__all__ = ["StudyTable", "result_table"]
 
 
 class StudyTable:
@@ -59,13 +60,12 @@ class StudyTable:
 
     def end(self, run: Run, result: Mapping[str, Any]) -> None:
         """Say how a run ended."""
+        from mien.studies.design import SCORES
+
         self._present = None
         scores = result["scores"]
-        figures = (
-            ""
-            if scores is None
-            else f"  {self._design.score} {scores[self._design.score]:.3f}  accuracy {scores['accuracy']:.2%}"
-        )
+        shown = () if scores is None else dict.fromkeys((self._design.score, "accuracy"))
+        figures = "".join(f"  {SCORES[name]} {100 * scores[name]:.2f} %" for name in shown)
         state = (
             ""
             if result["state"] == "finished"
@@ -92,10 +92,38 @@ class StudyTable:
         self._live.update(_table(self._design, self._ledger, self._present), refresh=True)
 
 
+def result_table(summary: Summary) -> Table:
+    """Return what came out, a line a value, the best first; the page has more."""
+    from rich.markup import escape
+
+    from mien.cli.result_tables import plain_table
+    from mien.studies.conclusion import p_text, points_apart, spread_text
+    from mien.studies.design import SCORES
+
+    scores = dict.fromkeys((summary.score, "accuracy"))
+    heads = [f"{SCORES[score]} %" for score in scores]
+    table = plain_table("value", *heads, "Δ points (95 %)", "p", "")
+    for point in [*summary.ranked, *(p for p in summary.points if p.rank is None)]:
+        table.add_row(
+            escape(point.label),
+            *(spread_text(point, score) for score in scores),
+            points_apart(point.difference),
+            p_text(point.p_adjusted).removeprefix("= "),
+            point.verdict,
+        )
+    return table
+
+
 def _table(design: Design, ledger: Ledger, present: tuple[Run, Progress] | None) -> Table:
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table("value", "runs", design.score, "now", title=design.question, title_justify="left")
+    from mien.studies.design import SCORES
+
+    title = escape(design.question)
+    table = Table(
+        "value", "runs", f"{SCORES[design.score]} %", "now", title=title, title_justify="left"
+    )
     runs = ledger.runs()
     for label in dict.fromkeys(run.point.label for run in runs):
         of_it = [run for run in runs if run.point.label == label]
@@ -110,9 +138,9 @@ def _table(design: Design, ledger: Ledger, present: tuple[Run, Progress] | None)
         if present is not None and present[0].point.label == label:
             seen = max(1.0, present[1].num_seen)
             now.append(f"loss {present[1].loss_sum / seen:.3f}")
-        mean = f"{sum(scores) / len(scores):.3f}" if scores else "–"
+        mean = f"{100 * sum(scores) / len(scores):.1f}" if scores else "–"
         table.add_row(
-            label,
+            escape(label),
             f"{len(ended)}/{len(of_it)}",
             f"{mean} [bold red]{' '.join(sorted(states)).upper()}[/]" if states else mean,
             ", ".join(now),

@@ -20,6 +20,10 @@ __all__ = [
 ]
 
 
+_HOPELESS = 0.5
+"""Where only half of the whole scale would be seen as a difference, a number of points would say too little."""
+
+
 def can_be_concluded(summary: Summary) -> list[str]:
     """Return sentences that the figures bear out."""
     name, ranked = SCORES[summary.score], summary.ranked
@@ -72,13 +76,7 @@ def cannot_be_concluded(summary: Summary) -> list[str]:
         sentences.append(
             "One seed says nothing of other trainings: no value is called better or worse."
         )
-    halves = [d.high - d.value for p in summary.points if (d := p.difference) is not None]
-    if halves and len(summary.seeds) > 1:
-        sentences.append(
-            f"With {_count(len(summary.seeds), 'seed')} and {summary.n:,} pictures, a difference of less than about "
-            f"{100 * statistics.median(halves):.1f} points of {SCORES[summary.score]} is not seen: that two values "
-            "are not told apart does not make them equal."
-        )
+    sentences += _resolution(summary)
     if len(summary.ranked) > 1:
         sentences.append(
             "The best value was picked on the same pictures that its score is from, so that score is flattering; and it "
@@ -93,6 +91,21 @@ def cannot_be_concluded(summary: Summary) -> list[str]:
             "even if it would have come out first."
         )
     return sentences
+
+
+def _resolution(summary: Summary) -> list[str]:
+    """How small a difference the study can see."""
+    halves = [d.high - d.value for p in summary.points if (d := p.difference) is not None]
+    if not halves or len(summary.seeds) == 1:
+        return []
+    half = statistics.median(halves)
+    basis = f"With {_count(len(summary.seeds), 'seed')} and {summary.n:,} pictures"
+    if half > _HOPELESS:
+        return [f"{basis}, seeds differ too much for any difference to be seen: run more of them."]
+    return [
+        f"{basis}, a difference of less than about {100 * half:.1f} points of {SCORES[summary.score]} is not seen: that "
+        "two values are not told apart does not make them equal."
+    ]
 
 
 def points_apart(difference: Difference | None) -> str:

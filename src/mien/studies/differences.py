@@ -90,8 +90,9 @@ def difference(
         p_value = 2 * t_tail(abs(value) / error, freedom) if error else float(value == 0)
     return Difference(
         value=value,
-        low=value - half,
-        high=value + half,
+        # Student's t knows no end, a difference of rates does.
+        low=max(-1.0, value - half),
+        high=min(1.0, value + half),
         p_value=p_value,
         num_seeds=seeds,
         seeds_above=int((each > 0).sum()),

@@ -190,9 +190,9 @@ def _page(summary: Summary, facts: Mapping[str, Any], folder: Path) -> str:
 
 
 def _table(summary: Summary) -> str:
-    heads = ["rank", "value", *(f"{name} %" for name in SCORES.values())]
-    heads += [f"accuracy %,<br>{html.escape(protocol)}" for protocol in summary.beside]
-    heads += ["Δ points (95 %)", "p", "", "epochs", "time, s", "parameters", "runs"]
+    heads = ["rank", "value", *(f"{name}&nbsp;%" for name in SCORES.values())]
+    heads += [f"accuracy %, {html.escape(protocol)}" for protocol in summary.beside]
+    heads += ["Δ points (95 %)", "p", "", "epochs", "time,&nbsp;s", "parameters", "runs"]
     lines = ["<div class='wide'><table><tr>", *(f"<th>{head}</th>" for head in heads), "</tr>"]
     for point in _in_order(summary):
         state = "" if point.rank else " class='failed'"
@@ -253,7 +253,7 @@ ul { padding-left: 1.2rem; margin: 0; } li { margin: .3rem 0; }
 .wide { overflow-x: auto; background: white; border: 1px solid #d9dee4; border-radius: 8px; }
 table { border-collapse: collapse; width: 100%; font-size: .84rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .4rem .5rem; border-bottom: 1px solid #e8ebef; white-space: nowrap; }
-th { font-weight: 600; color: #52606d; } th:nth-child(2), td:nth-child(2), td.verdict { text-align: left; }
+th { font-weight: 600; color: #52606d; white-space: normal; vertical-align: bottom; } th:nth-child(2), td:nth-child(2), td.verdict { text-align: left; }
 table.theirs th:first-child, table.theirs td:first-child { text-align: left; white-space: normal; min-width: 16rem; }
 tr.failed td { color: #52606d; background: #fbf3ee; }
 figure { margin: 2rem 0; background: white; border: 1px solid #d9dee4; border-radius: 8px; padding: 1rem; }
