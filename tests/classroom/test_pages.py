@@ -24,6 +24,7 @@ from mien.classroom.signals import Answer, Observation, State
 from mien.classroom.signals.observation import Reason
 from mien.classroom.simulate import simulate
 from mien.classroom.simulator import Scenario, Stretch
+from mien.classroom.store import StoreError
 from mien.classroom.wording import CAVEATS, WORDS
 from mien.data.synthetic import draw_scene
 
@@ -569,6 +570,39 @@ def test_after_the_end_a_student_sees_and_deletes_what_is_kept(open_browser, liv
     student.click("#again")
     student.until(lambda: student.is_shown("#joining"))
     assert browser.execute_script("return sessionStorage.length") == 0
+
+
+@slow
+def test_pages_say_that_the_store_is_full_and_ask_again_to_delete(open_browser, live, monkeypatch):
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    code = open_lesson(teacher, live)
+    student = Page(open_browser(), live, "/?lang=en")
+    join(student, code, camera="none")
+    teacher.click("#waiting button")
+    student.until(lambda: student.is_shown("#inside"))
+
+    def full(_):
+        raise StoreError("The store does not take or give rows: full.", "full")
+
+    with monkeypatch.context() as away:
+        away.setattr(live.school.store, "write", full)
+        away.setattr(live.school.store, "delete_participant", full)
+        student.click("[data-answer=lost]")
+        teacher.until(lambda: "the server's disk is full" in teacher.text("#store"))
+        teacher.browser.refresh()  # the line is there again, and so is the lesson
+        teacher.until(lambda: "the server's disk is full" in teacher.text("#store"))
+        student.click("#withdraw")
+        student.click("#withdraw-dialog .grave")
+        student.until(lambda: student.text("#over-text") == WORDS["withdrawn_later"][0])
+    # The server is killed and starts anew: it knows of the student again, and of no withdrawal.
+    (lesson,) = live.school.lessons.values()
+    live.school.writer._lessons[lesson.id].forgetting.clear()
+    student.until(lambda: student.text("#over-text") == WORDS["withdrawn"][0])
+    assert live.school.store.participants(lesson.id) == []
+    teacher.until(lambda: not teacher.is_shown("#store"))
+    teacher.click("#end")
+    teacher.click("#end-dialog .grave")
+    teacher.until(lambda: teacher.text("#store").endswith("the disk was full, rows lost: 0"))
 
 
 @slow

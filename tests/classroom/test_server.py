@@ -132,8 +132,9 @@ def test_withdrawing_while_the_store_is_locked_is_kept_for_later(live, tmp_path)
     live.until(lambda: live.school.store.rows_of(tables.self_reports, lesson["id"]))
     other = sqlite3.connect(tmp_path / "data" / "classroom.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    answer = live.ask("DELETE", "/api/me", student["token"])
-    assert (answer.status_code, answer.json()) == (202, {"deleted": False})
+    for _ in range(2):  # a page asks again until it is done
+        answer = live.ask("DELETE", "/api/me", student["token"])
+        assert (answer.status_code, answer.json()) == (202, {"deleted": False})
     assert lesson["id"] in live.school.lessons
     assert live.school.lessons[lesson["id"]].students == {}
     other.execute("ROLLBACK")

@@ -275,8 +275,8 @@ class School:
             StoreError: If the lesson is over, all of it is stored, and the store is away: nothing has changed then.
         """
         found = self.find_student(student_id, lesson_id)
-        self.tokens.forget(student_id)
         if found:
+            self.tokens.forget(student_id)
             found[0].withdraw(student_id)
         elif not self.writer.holds(lesson_id):
             await self.ask(self.store.delete_participant, student_id)

@@ -24,6 +24,7 @@ __all__ = [
     "RunningLesson",
     "Seat",
     "SeatOf",
+    "StudentOf",
     "Teacher",
     "address_of",
     "limits_of",
@@ -132,10 +133,11 @@ async def _student(bearer: Annotated[Bearer, Depends(_bearer)]) -> tuple[str, st
     return bearer.participant, bearer.lesson
 
 
-_Student = Annotated[tuple[str, str], Depends(_student)]
+StudentOf = Annotated[tuple[str, str], Depends(_student)]
+"""Id of the participant and of the lesson, whatever has become of both."""
 
 
-async def _seat(request: Request, student: _Student) -> Seat:
+async def _seat(request: Request, student: StudentOf) -> Seat:
     found = school_of(request).find_student(*student)
     if found is None:
         raise RefusedError(409, "ended", "The lesson has ended.")
@@ -155,7 +157,7 @@ class Kept:
     is_over: bool
 
 
-async def _kept(request: Request, student: _Student) -> Kept:
+async def _kept(request: Request, student: StudentOf) -> Kept:
     school, (participant, lesson_id) = school_of(request), student
     found = school.find_student(participant, lesson_id)
     if found is not None:

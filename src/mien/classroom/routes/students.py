@@ -12,6 +12,7 @@ from mien.classroom.routes.access import (
     KeptOf,
     RefusedError,
     SeatOf,
+    StudentOf,
     address_of,
     limits_of,
     school_of,
@@ -127,11 +128,13 @@ async def show_data(kept: KeptOf, request: Request) -> dict[str, Any]:
 
 
 @router.delete("/me")
-async def withdraw(kept: KeptOf, request: Request, response: Response) -> dict[str, Any]:
+async def withdraw(student: StudentOf, request: Request, response: Response) -> dict[str, Any]:
     """Leave and delete everything, after the lesson too.
 
-    202 if the store is away: memory has forgotten, the rows go as soon as it is back.
+    202 if the store is away: memory has forgotten, the rows go as soon as it is back. A page asks again until they are
+    gone, for a server that is killed before then has forgotten that it was asked.
     """
-    is_done = await school_of(request).withdraw(kept.record.lesson, kept.record.id)
+    participant, lesson = student
+    is_done = await school_of(request).withdraw(lesson, participant)
     response.status_code = 200 if is_done else 202
     return {"deleted": is_done}

@@ -45,6 +45,7 @@ byId("withdraw").addEventListener("click", async () => {
     sessionStorage.removeItem("receipt");
     show("kept", false);
     byId("deleted").textContent = deleted ? WORDS.deleted : WORDS.withdrawn_later;
+    if (!deleted) untilDeleted(token, () => { byId("deleted").textContent = WORDS.deleted; });
     byId("deleted").focus();
   });
 });

@@ -42,6 +42,17 @@ async function ask(method, path, token, body) {
   return answer;
 }
 
+// The store was away when a student withdrew. Ask again until the rows are gone; a server that starts anew in between knows of
+// no withdrawal. No token, no student: then they are.
+async function untilDeleted(token, done) {
+  try {
+    if ((await (await ask("DELETE", "/api/me", token)).json()).deleted) return done();
+  } catch (error) {
+    if (error.status === 401) return done();
+  }
+  setTimeout(() => untilDeleted(token, done), 5000);
+}
+
 function show(id, visible) {
   byId(id).hidden = !visible;
 }
@@ -72,6 +83,10 @@ function clock(seconds) {
 // A time of the server's in the reader's words.
 function when(iso) {
   return new Date(iso).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+}
+
+function hour(iso) {
+  return new Date(iso).toLocaleTimeString(document.documentElement.lang);
 }
 
 // Whether somebody says yes in a dialog.

@@ -199,7 +199,8 @@ byId("withdraw").addEventListener("click", async () => {
   page.over = true;
   camera.stop();
   try {
-    const { deleted } = await (await ask("DELETE", "/api/me", page.token)).json();
+    const { token } = page, { deleted } = await (await ask("DELETE", "/api/me", token)).json();
+    if (!deleted) untilDeleted(token, () => { byId("over-text").textContent = WORDS.withdrawn; });
     finish(!deleted ? "withdrawn_later" : wasOver ? "deleted" : "withdrawn");
   } catch (error) {
     explain(error);

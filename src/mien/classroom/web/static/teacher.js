@@ -131,7 +131,7 @@ function receive(message) {
     drawRoom(message);
   } else if (message.type === "store") {
     show("store", message.away_since !== null);
-    const time = message.away_since && new Date(message.away_since).toLocaleTimeString(document.documentElement.lang);
+    const time = message.away_since && hour(message.away_since);
     byId("store").textContent = time ? fill(message.reason === "full" ? WORDS.store_full : WORDS.store_away, { time }) : "";
   } else {
     take(message);
@@ -248,6 +248,9 @@ async function showReport(lesson) {
     drawAnswers(report.answers[report.answers.length - 1]);
   }
   if (report.agreement) drawAgreement(report.agreement);
+  const gaps = report.gaps.map((one) => `${hour(one.start_at)} – ${hour(one.end_at)}: ${WORDS[`gap_${one.reason}`]}, ${WORDS.gap_rows}: ${one.lost_rows}`);
+  byId("store").textContent = `${WORDS.gaps}: ${gaps.join("; ")}`;
+  show("store", gaps.length > 0);
   drawMoments();
   drawClass();
   const { views } = await (await ask("GET", `/api/lessons/${lesson.id}/views`, page.token)).json();
