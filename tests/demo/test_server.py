@@ -74,3 +74,22 @@ def test_the_examples_are_drawings_and_nobody_s_face(name, expressions, seed, si
 def test_no_other_picture_comes_with_the_page():
     shipped = {path.name for path in (server.Path(server.__file__).parent / "examples").iterdir()}
     assert shipped == {"drawn-anger.jpg", "drawn-surprise-fear.jpg"}
+
+
+def test_a_free_port_is_chosen_when_the_page_is_ready_and_not_before(monkeypatch):
+    steps = []
+
+    class Page:
+        def launch(self, *, server_port, **_options):
+            steps.append(server_port)
+            raise KeyboardInterrupt
+
+        def close(self, **_options):
+            pass
+
+    free = iter([50_001, 50_002])
+    monkeypatch.setattr(server, "_free_port", lambda _: next(free))
+    monkeypatch.setattr(server, "_open_page", lambda *_: Page())
+    monkeypatch.setattr(server, "_launch_options", dict)
+    serve(port=0)
+    assert steps == [50_002]

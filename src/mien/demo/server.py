@@ -63,12 +63,13 @@ def serve(
         UnknownNameError: If there is no such model.
         ModelFileError: If a model file cannot be used.
     """
-    port = _free_port(port)
+    _free_port(port)  # one that is taken is said before any work
     with _own_temporary_folder():
         blocks = _open_page(models, results)
         with _stopped_by_signals():
             try:
-                _, address, _ = blocks.launch(**_launch_options(), server_port=port)
+                # Chosen only now: opening the page takes seconds, in which a port that was free may be taken.
+                _, address, _ = blocks.launch(**_launch_options(), server_port=_free_port(port))
                 on_ready(address)
                 blocks.block_thread()
             except KeyboardInterrupt:
