@@ -24,7 +24,7 @@ def answered(live):
 def test_students_are_let_in_and_every_message_is_counted_once(start, mode):
     live = start(mode=mode)
     away = Stretch(state=State.AWAY, from_s=0, to_s=60, students=(0, 1))
-    script = Scenario(name="s", duration_s=8, num_students=6, fps=2, stretches=(away,))
+    script = Scenario(name="s", duration_s=12, num_students=6, fps=2, stretches=(away,))
     outcome = asyncio.run(simulate(live.base, script, key=live.KEY))
     counts = {
         k: v for k, v in outcome.counts.items() if k not in ("unsent", "unanswered", "tapped")
@@ -38,7 +38,7 @@ def test_students_are_let_in_and_every_message_is_counted_once(start, mode):
 
 def test_frames_travel_as_pictures(start):
     live = start()
-    script = Scenario(name="s", duration_s=4, num_students=3, fps=1, dropped=0)
+    script = Scenario(name="s", duration_s=8, num_students=3, fps=1, dropped=0)
     outcome = asyncio.run(simulate(live.base, script, key=live.KEY, picture=lambda *_: live.jpeg()))
     assert outcome.counts["seen"] >= 9
     assert answered(live) == {"seen": outcome.counts["seen"]}
