@@ -5,7 +5,10 @@
     python benchmarks/classroom_faults.py kill       the server is killed with 60 students and started again
 
 Each prints its figures and fails where one misses its bound. Students send probabilities, as their own devices would, so
-that the connections are measured and not the recognisers. ``--minutes`` is the length of each half.
+that the connections are measured and not the recognisers; answers then come within a few ms, and a tenth of that is the
+machine's own noise. So the calm lesson is held undisturbed before and after, and the bound is 20 % over the slower of the
+two. ``--faces drawn`` lets the calm students send pictures, as in `classroom_load.py load`. ``--minutes`` is the length of
+each part.
 """
 
 from __future__ import annotations
@@ -21,12 +24,12 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
-from classroom_load import KEY, Run, Server, check, main, metrics, server
+from classroom_load import KEY, Run, Server, check, main, metrics, painted, server
 from websockets.asyncio.client import ClientConnection, connect
 
 from mien.classroom.client import SimulatedTeacher, ask
 from mien.classroom.protocol import Kind, encode
-from mien.classroom.simulate import Outcome, simulate
+from mien.classroom.simulate import Outcome, PictureOf, simulate
 from mien.classroom.simulator import Scenario
 
 SILENCE_S = 25.0
@@ -47,32 +50,34 @@ def compare(args: argparse.Namespace, disturbance: str) -> list[str]:
     """Hold a calm lesson beside one that is disturbed, and compare it with itself beside the same lesson undisturbed."""
     students, seconds = (args.students or 60) // 2, args.minutes * 60
     calm = Scenario(name="calm", duration_s=seconds, num_students=students, fps=2, dropped=0)
+    picture = painted(calm) if args.faces == "drawn" else None
     with server(args.detector) as running:
-        before = beside(running.base, calm, "none")
-        during = beside(running.base, calm, disturbance)
+        before = beside(running.base, calm, "none", picture)
+        during = beside(running.base, calm, disturbance, picture)
+        after = beside(running.base, calm, "none", picture)
         counts = metrics(running.base)
     left = sum(count for name, count in counts.items() if name.startswith("mien_sockets"))
-    both = (before, during)
-    p95 = [round(one.percentile_ms(0.95), 2) for one in both]
+    parts = (before, during, after)
+    p95 = [round(one.percentile_ms(0.95), 2) for one in parts]
     figures = {
-        "p50_ms": [round(one.percentile_ms(0.5), 2) for one in both],
+        "parts": ["before", disturbance, "after"],
+        "p50_ms": [round(one.percentile_ms(0.5), 2) for one in parts],
         "p95_ms": p95,
-        "answered": [one.counts["seen"] for one in both],
-        "unanswered": [one.counts["unanswered"] for one in both],
-        "reconnects": [one.reconnects for one in both],
+        "answered": [one.counts["seen"] for one in parts],
+        "unanswered": [one.counts["unanswered"] for one in parts],
+        "reconnects": [one.reconnects for one in parts],
         "sockets_left": left,
     }
     print(json.dumps(figures, indent=2))
     failures: list[str] = []
-    # Twenty per cent of a millisecond is noise: the bound has a floor.
-    check("others unchanged ±20 %", p95[1] <= max(p95[0] * 1.2, p95[0] + 2), failures)
+    check("others unchanged ±20 %", p95[1] <= 1.2 * max(p95[0], p95[2]), failures)
     lost = during.counts["unanswered"] + during.reconnects
     check("others lose nothing", lost == 0, failures)
     check("no connection is left", left == 0, failures)
     return failures
 
 
-def beside(base: str, calm: Scenario, disturbance: str) -> Outcome:
+def beside(base: str, calm: Scenario, disturbance: str, picture: PictureOf | None) -> Outcome:
     """Return what came of the calm lesson.
 
     The others live in a process of their own, or thirty handshakes at once would hold up the calm students' clocks too.
@@ -83,7 +88,7 @@ def beside(base: str, calm: Scenario, disturbance: str) -> Outcome:
     process = spawn.Process(target=others, args=facts)
     process.start()
     ready.wait(60)
-    outcome = asyncio.run(simulate(base, calm, key=KEY))
+    outcome = asyncio.run(simulate(base, calm, key=KEY, picture=picture))
     process.join()
     return outcome
 
@@ -185,9 +190,9 @@ def _kill(running: Server, after_s: float, students: int, figures: dict[str, Any
 
 RUNS: dict[str, tuple[Run, float]] = {
     "kill": (kill, 0.25),
-    "storm": (storm, 0.5),
-    "silent": (silent, 0.5),
+    "storm": (storm, 2.0),
+    "silent": (silent, 2.0),
 }
 
 if __name__ == "__main__":
-    main(RUNS, __doc__ or "")
+    main(RUNS, __doc__ or "", faces="none")
