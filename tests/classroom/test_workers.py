@@ -21,6 +21,8 @@ def build():
             raise MemoryError("POISON-PIXELS")
         if data == b"endless":
             RELEASE.wait(60)
+        if data == b"slow":
+            time.sleep(0.3)
         seen.append(data)
         return len(seen)
 
@@ -93,13 +95,17 @@ def test_a_hanging_worker_is_given_up_after_a_while():
         RELEASE.set()
 
 
-def test_threads_end_with_the_server():
+def test_threads_end_with_the_server_and_with_what_they_look_at():
     before = set(threading.enumerate())
-    run(lambda workers: ask(workers, b"a"))
-    deadline = time.monotonic() + 60
-    while any(t.name == "recognise" for t in set(threading.enumerate()) - before):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+
+    async def scenario(workers):
+        looking = asyncio.create_task(ask(workers, b"slow"))
+        await asyncio.sleep(0.05)
+        assert not looking.done()
+        looking.cancel()
+
+    run(scenario)
+    assert not any(t.name == "recognise" for t in set(threading.enumerate()) - before)
 
 
 def test_a_model_that_cannot_be_opened_is_an_error_at_the_start():

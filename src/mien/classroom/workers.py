@@ -17,6 +17,9 @@ __all__ = ["FrameRefusedError", "Workers"]
 
 logger = logging.getLogger(__name__)
 
+STOP_S = 1.0
+"""How long frames that are being looked at are waited for when the server ends. A thread that comes back from native code
+while Python goes down aborts the whole program."""
 FRAME_TIMEOUT_S = 5.0
 """A picture that takes longer has stopped its thread; the slowest that we saw took a tenth of a second."""
 
@@ -48,6 +51,7 @@ class Workers(Generic[Answer]):
         self.on_replaced: Callable[[], None] = lambda: None
         """Called when a thread was given up."""
         self._free: asyncio.Queue[_Thread[Answer]] = asyncio.Queue()
+        self._threads: set[_Thread[Answer]] = set()
         self._count = count
         self._busy_s = 0.0
         self.replaced = 0
@@ -62,9 +66,12 @@ class Workers(Generic[Answer]):
             self._free.put_nowait(await self._new_thread())
 
     async def stop(self) -> None:
-        """Let idle threads end; one that hangs is a daemon and ends with the program."""
-        while not self._free.empty():
-            self._free.get_nowait().end()
+        """Let threads end with what they look at; one that hangs is a daemon and ends with the program."""
+        for thread in self._threads:
+            thread.end()
+        until_s = time.monotonic() + STOP_S
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join, max(0.0, until_s - time.monotonic()))
 
     def busy_s(self) -> float:
         """Return how long threads have worked, all together."""
@@ -105,6 +112,7 @@ class Workers(Generic[Answer]):
 
     async def _replace(self, thread: _Thread[Answer]) -> None:
         thread.end()
+        self._threads.discard(thread)
         self.replaced += 1
         self.on_replaced()
         self._free.put_nowait(await self._new_thread())
@@ -112,6 +120,7 @@ class Workers(Generic[Answer]):
     async def _new_thread(self) -> _Thread[Answer]:
         thread = _Thread(self._build, asyncio.get_running_loop())
         await thread.ready
+        self._threads.add(thread)
         return thread
 
 
@@ -126,7 +135,10 @@ class _Thread(Generic[Answer]):
             queue.SimpleQueue()
         )
         self.ready: asyncio.Future[None] = loop.create_future()
-        threading.Thread(target=self._run, args=(build,), name="recognise", daemon=True).start()
+        self._thread = threading.Thread(
+            target=self._run, args=(build,), name="recognise", daemon=True
+        )
+        self._thread.start()
 
     def ask(self, data: bytes) -> asyncio.Future[Answer]:
         answer: asyncio.Future[Answer] = self._loop.create_future()
@@ -135,6 +147,9 @@ class _Thread(Generic[Answer]):
 
     def end(self) -> None:
         self._asked.put(None)
+
+    def join(self, timeout_s: float) -> None:
+        self._thread.join(timeout_s)
 
     def _run(self, build: Callable[[], Callable[[bytes], Answer]]) -> None:
         try:
