@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import socket
 import sqlite3
 import sys
 import threading
@@ -397,6 +398,29 @@ def test_half_open_and_slow_sockets_hold_up_nobody(live):
     assert min(times) < 0.1
     assert float(np.median(times)) < 1
     assert len(set(threading.enumerate()) - before) < 100
+
+
+def test_a_storm_of_reconnects_costs_nobody_else_an_answer(live):
+    """How fast the others' answers are meanwhile: benchmarks/classroom_faults.py storm."""
+    teacher, lesson, _, opened = live.student_inside()
+    joined = [live.join(lesson["code"]) for _ in range(20)]
+    live.admit(teacher, lesson, *(one["participant"] for one in joined))
+    number = 0
+    for _ in range(3):
+        others = [live.socket("/ws/student", one["token"]) for one in joined]
+        for other in others:
+            assert live.receive(other, "welcome")["admitted"]
+        for other in others:  # as if a cable were pulled: no closing frame
+            other.socket.shutdown(socket.SHUT_RDWR)
+            number += 1
+            live.send(opened, Kind.SIGNALS, number, live.SIGNALS)
+            ack = live.receive(opened, "ack")
+            assert (ack["sequence"], ack["outcome"]) == (number, "seen")
+            time.sleep(0.1)  # no more messages than a student may send
+    room = lambda: live.ask("GET", f"/api/lessons/{lesson['id']}", teacher).json()["room"]  # noqa: E731
+    live.until(lambda: room()["connected"] == 1)
+    assert room()["admitted"] == 21  # their seats are kept
+    assert live.app.state.open_sockets == 1
 
 
 def test_pages_and_scripts_name_no_other_machine():
