@@ -4,6 +4,8 @@ The orders are written as each source gives them, not taken from `mien.labels`: 
 invisible in an accuracy figure, so the two must be able to disagree.
 """
 
+import unicodedata
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,8 @@ def test_korean_names_are_the_usual_ones():
         ("Neutrality", "neutral"),
         ("NF", "not_face"),
         ("contempt", "contempt"),
+        ("행복", "happiness"),
+        (unicodedata.normalize("NFD", "행복"), "happiness"),  # as macOS gives names of files
         ("bored", None),
         ("", None),
     ],

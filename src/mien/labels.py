@@ -5,6 +5,7 @@ A swapped order is invisible in an accuracy figure, so this is the only place th
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -111,12 +112,15 @@ _SPELLINGS = {
     "surprised": "surprise",
     "neutrality": "neutral",
     "nf": "not_face",
+    **{korean: name for name, (_, korean) in _DISPLAY.items()},
 }
 
 
 def canonical(label: str) -> str | None:
     """Return the one name of an expression however a data set spells it; None if it is none of ours."""
-    key = label.strip().lower()
+    key = unicodedata.normalize(
+        "NFC", label.strip().lower()
+    )  # macOS takes Korean apart in names of files
     key = _SPELLINGS.get(key, key)
     return key if key in _DISPLAY else None
 

@@ -74,6 +74,29 @@ def test_two_folders_for_one_split_are_refused(tmp_path, write_folders):
         folders.read(tmp_path, 48)
 
 
+def test_folders_of_labels_alone_are_for_training_and_that_is_said(tmp_path, write_folders, drawn):
+    whole = folders.read(write_folders(tmp_path / "whole", splits=("train", "val", "test")), 48)
+    for split in ("train", "val", "test"):
+        for file in (tmp_path / "whole" / split).glob("*/*.png"):
+            (tmp_path / "flat" / file.parent.name).mkdir(parents=True, exist_ok=True)
+            file.rename(tmp_path / "flat" / file.parent.name / file.name)
+    (tmp_path / "flat" / "notes").mkdir()  # without pictures it is no label
+    flat = folders.read(tmp_path / "flat", 48)
+    assert flat.label_names == FER2013.labels
+    assert np.unique(flat.split).tolist() == [0]
+    assert np.bincount(flat.labels).tolist() == np.bincount(whole.labels).tolist()
+    row = flat.names.tolist().index(f"{FER2013.labels[drawn.labels[3]]}/003.png")
+    np.testing.assert_array_equal(flat.images[row], drawn.images[3])
+    assert "all pictures are for training" in flat.notes[0]
+
+
+def test_an_album_and_ferplus_without_its_votes_are_no_folders_of_labels(tmp_path):
+    for name in ("holiday", "FER2013Train", "FER2013Test"):
+        (tmp_path / name).mkdir()
+        PIL.Image.new("L", (20, 20), 200).save(tmp_path / name / "a.png")
+    assert folders.find_files(tmp_path) == ()
+
+
 def test_folders_without_pictures_are_no_data_set(tmp_path):
     (tmp_path / "train" / "happy").mkdir(parents=True)
     assert folders.find_files(tmp_path) == ()

@@ -55,7 +55,7 @@ LAYOUTS = Registry(
         ),
         Layout(
             name="folders",
-            summary="train/<label>/*.jpg and test/<label>/*.jpg (valid/ if there is one)",
+            summary="train/<label>/*.jpg and test/<label>/*.jpg (valid/ if there is one), or <label>/*.jpg alone",
             find_files=folders.find_files,
             read=folders.read,
         ),

@@ -1,4 +1,4 @@
-"""Reader for image folders: ``train/<label>/*``, ``test/<label>/*``, and ``valid/`` where there is one."""
+"""Reader for image folders: ``train/<label>/*``, ``test/<label>/*``, ``valid/`` where there is one; or ``<label>/*`` alone."""
 
 from __future__ import annotations
 
@@ -13,12 +13,28 @@ from mien.errors import DataError
 
 __all__ = ["find_files", "read"]
 
+_TRAIN = SPLITS.index("train")
+_LEAST_LABELS = 2
+_UNSPLIT = (
+    "There are no folders train/, valid/ or test/: all pictures are for training. Hold a part out with "
+    "-o data.valid_fraction=0.2, or move one person's pictures at a time into test/<label>/."
+)
+
 
 def find_files(path: Path) -> tuple[Path, ...]:
-    """Return the pictures of a data set in folders; none if ``path`` has no ``train/<label>/``."""
+    """Return the pictures of a data set in folders; none if ``path`` has neither ``train/<label>/`` nor two ``<label>/``."""
+    split_folders = _split_folders(path)
+    if not split_folders:
+        # FER+'s FER2013Train/ without its votes is a split whose labels are missing, and no label.
+        labels = [one for one in _subfolders(path) if not one.name.startswith("FER2013")]
+        by_label = [pictures for one in labels if (pictures := list_pictures(one))]
+        # One folder of pictures is an album; labels are what several tell apart.
+        if len(by_label) < _LEAST_LABELS:
+            return ()
+        return tuple(picture for pictures in by_label for picture in pictures)
     return tuple(
         picture
-        for split_folder in _split_folders(path)
+        for split_folder in split_folders
         for label_folder in _subfolders(split_folder)
         for picture in list_pictures(label_folder)
     )
@@ -28,7 +44,8 @@ def read(path: Path, size: int) -> Dataset:
     """Read a folder a split, in it a folder a label, in it pictures of any size and colour.
 
     Labels are in the order of `labels.FER2013` or `labels.FERPLUS` when the folders are named so, in any spelling;
-    otherwise in the alphabetical order of the folder names.
+    otherwise in the alphabetical order of the folder names. Where there is no folder of a split, the folders are those of
+    labels, and all pictures are for training.
 
     Args:
         path: The folder that holds ``train/`` and ``test/``.
@@ -39,7 +56,12 @@ def read(path: Path, size: int) -> Dataset:
     """
     split_folders = _split_folders(path)
     files = find_files(path)
-    found = sorted({folder.name for split in split_folders for folder in _subfolders(split)})
+    labels = (
+        [folder for split in split_folders for folder in _subfolders(split)]
+        if split_folders
+        else [file.parent for file in files]
+    )
+    found = sorted({folder.name for folder in labels})
     label_names, places = class_order(found)
     split_codes = {folder.name: _split(folder) for folder in split_folders}
     if len(set(split_codes.values())) < len(split_codes):
@@ -47,13 +69,15 @@ def read(path: Path, size: int) -> Dataset:
             f"{path} has several folders for one split: {', '.join(split_codes)}; keep one of each of "
             f"{', '.join(SPLITS)}."
         )
+    splits = [split_codes[file.parent.parent.name] if split_codes else _TRAIN for file in files]
     return Dataset(
         images=read_pictures(files, size),
         labels=np.array([places[found.index(file.parent.name)] for file in files], np.int64),
         label_names=label_names,
-        split=np.array([split_codes[file.parent.parent.name] for file in files], np.uint8),
+        split=np.array(splits, np.uint8),
         names=np.array([file.relative_to(path).as_posix() for file in files], str),
         layout="folders",
+        notes=() if split_folders else (_UNSPLIT,),
     )
 
 
