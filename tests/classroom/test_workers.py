@@ -1,13 +1,12 @@
 import asyncio
 import threading
-import time
 
 import pytest
 
 from mien.classroom.workers import FrameRefusedError, Workers
 from mien.errors import ImageError, ModelFileError
 
-RELEASE = threading.Event()
+RELEASE, LOOKING, GO_ON = threading.Event(), threading.Event(), threading.Event()
 
 
 def build():
@@ -22,7 +21,8 @@ def build():
         if data == b"endless":
             RELEASE.wait(60)
         if data == b"slow":
-            time.sleep(0.3)
+            LOOKING.set()
+            GO_ON.wait(60)
         seen.append(data)
         return len(seen)
 
@@ -95,14 +95,16 @@ def test_a_hanging_worker_is_given_up_after_a_while():
         RELEASE.set()
 
 
-def test_threads_end_with_the_server_and_with_what_they_look_at():
+def test_threads_end_with_the_server_and_with_what_they_look_at(monkeypatch):
+    monkeypatch.setattr("mien.classroom.workers.STOP_S", 60)
     before = set(threading.enumerate())
 
     async def scenario(workers):
         looking = asyncio.create_task(ask(workers, b"slow"))
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(LOOKING.wait, 60)
         assert not looking.done()
         looking.cancel()
+        asyncio.get_running_loop().call_later(0.3, GO_ON.set)  # while the end waits for it
 
     run(scenario)
     assert not any(t.name == "recognise" for t in set(threading.enumerate()) - before)

@@ -67,10 +67,11 @@ class Workers(Generic[Answer]):
 
     async def stop(self) -> None:
         """Let threads end with what they look at; one that hangs is a daemon and ends with the program."""
-        for thread in self._threads:
+        threads = list(self._threads)  # one that is given up meanwhile is replaced
+        for thread in threads:
             thread.end()
         until_s = time.monotonic() + STOP_S
-        for thread in self._threads:
+        for thread in threads:
             await asyncio.to_thread(thread.join, max(0.0, until_s - time.monotonic()))
 
     def busy_s(self) -> float:
