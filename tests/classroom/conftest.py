@@ -278,16 +278,16 @@ class Program:
             text=True,
         )
 
-    def start(self):
-        """Start it; return after how many seconds it was ready."""
+    def start(self, path="/readyz"):
+        """Start it; return after how many seconds it answered a path."""
         began = time.monotonic()
         self.spawn()
-        until(self._is_ready, 120)
+        until(lambda: self._answers(path), 120)
         return time.monotonic() - began
 
-    def _is_ready(self):
+    def _answers(self, path):
         try:
-            return httpx.get(self.base + "/readyz", timeout=60).status_code == 200
+            return httpx.get(self.base + path, timeout=60).status_code == 200
         except httpx.TransportError:
             assert self.process.poll() is None, self.process.stdout.read()
             return False
