@@ -22,7 +22,7 @@ from mien.recognition.table import read_table
 
 pytestmark = pytest.mark.slow
 
-START_S, ANSWER_S = 240, 60  # patience: importing Gradio alone takes seconds on an idle machine
+ANSWER_S = 300  # patience: importing Gradio alone takes seconds on an idle machine
 DRAWN = ("surprise", 0), ("anger", 3)
 
 # Python reads a module of this name when it starts: it writes down whom the server wants to reach.
@@ -115,23 +115,37 @@ def clip(tmp_path):
 
 def wait_for(look, patience_s=ANSWER_S):
     """Return what ``look`` returns as soon as it is something; the page may still be building."""
-    from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+    from selenium.common.exceptions import (
+        ElementNotInteractableException,
+        NoSuchElementException,
+        StaleElementReferenceException,
+    )
 
+    passing = (
+        ElementNotInteractableException,
+        NoSuchElementException,
+        StaleElementReferenceException,
+    )
     end = time.monotonic() + patience_s
     while time.monotonic() < end:
         try:
             if found := look():
                 return found
-        except (NoSuchElementException, StaleElementReferenceException):
+        except passing:
             pass
         time.sleep(0.2)
     raise AssertionError(f"not within {patience_s} s")
 
 
+def click(browser, how, what):
+    """Click as soon as it is there and can be clicked; a page that is being built draws things anew."""
+    wait_for(lambda: browser.find_element(how, what).click() or True)
+
+
 def opened(browser, page, tab="photo"):
     browser.get(page[0])
     wait_for(lambda: browser.find_element("css selector", "html[data-mien=ready]"))
-    wait_for(lambda: browser.find_element("id", f"mien-{tab}-button")).click()
+    click(browser, "id", f"mien-{tab}-button")
     wait_for(lambda: browser.find_element("id", f"mien-{tab}").is_displayed())
 
 
@@ -143,7 +157,7 @@ def choose_korean(browser):
 
 def upload(browser, tab, path):
     field = f"#mien-{tab} input[type=file]"
-    wait_for(lambda: browser.find_elements("css selector", field))[0].send_keys(str(path))
+    wait_for(lambda: browser.find_element("css selector", field).send_keys(str(path)) or True)
 
 
 def width_of(browser):
@@ -177,9 +191,13 @@ def test_an_uploaded_photo_gets_its_expression_in_both_languages(browser, page, 
     choose_korean(browser)
     korean = wait_for(lambda: text_of(browser, answer) != english and text_of(browser, answer))
     assert korean == display_name(face.answer, "ko")
-    tabs = [tab.text for tab in browser.find_elements("css selector", "button[role=tab]")]
-    assert [name for name in tabs if name] == ["사진", "실시간", "동영상", "비교", "성능표"]
-    assert browser.execute_script("return document.documentElement.lang") == "ko"
+
+    def tabs():
+        texts = [tab.text for tab in browser.find_elements("css selector", "button[role=tab]")]
+        return [text for text in texts if text]
+
+    wait_for(lambda: tabs() == ["사진", "실시간", "동영상", "비교", "성능표"])
+    wait_for(lambda: browser.execute_script("return document.documentElement.lang") == "ko")
     check_quiet(browser)
 
 
@@ -215,9 +233,9 @@ def test_live_bars_change_and_no_frame_reaches_the_disk(open_browser, page, came
     opened(browser, page, "live")
     before = {path for path in page[1].rglob("*") if path.is_file()}
     allow = "#mien-live [title='grant webcam access'] button"
-    wait_for(lambda: browser.find_element("css selector", allow)).click()
+    click(browser, "css selector", allow)
     start = "//*[@id='mien-live']//button[contains(., 'Start')]"
-    wait_for(lambda: browser.find_element("xpath", start)).click()
+    click(browser, "xpath", start)
     bars = """return [...document.querySelectorAll("#mien-live-words .mien-face")].map(face =>
         [face.querySelector("strong").textContent, ...[...face.querySelectorAll("li i")].map(bar => bar.style.width)])"""
     seen, shown = set(), set()
@@ -238,11 +256,11 @@ def test_live_bars_change_and_no_frame_reaches_the_disk(open_browser, page, came
 def test_a_recording_gives_a_table_a_film_and_a_timeline(browser, page, clip, recognizer, tmp_path):
     opened(browser, page, "video")
     start = "#mien-video button.primary"
-    wait_for(lambda: browser.find_element("css selector", start)).click()
+    click(browser, "css selector", start)
     wait_for(lambda: "Upload a recording first." in text_of(browser, "#mien-video-words"))
     upload(browser, "video", clip)
     wait_for(lambda: browser.find_element("css selector", "#mien-video video"))
-    browser.find_element("css selector", start).click()
+    click(browser, "css selector", start)
     wait_for(
         lambda: "20 frames, 0 of them without a face." in text_of(browser, "#mien-video-words")
     )
@@ -253,7 +271,7 @@ def test_a_recording_gives_a_table_a_film_and_a_timeline(browser, page, clip, re
     downloads = tmp_path / "downloads"
     for words in ("Table (CSV)", "Annotated recording (MP4)", "Timeline (PNG)"):
         button = f"//*[@id='mien-video']//*[self::a or self::button][contains(., '{words}')]"
-        wait_for(lambda button=button: browser.find_element("xpath", button)).click()
+        click(browser, "xpath", button)
     names = {"clip.csv", "clip-annotated.mp4", "clip-timeline.png"}
     wait_for(lambda: downloads.exists() and {path.name for path in downloads.iterdir()} == names)
     table = list(read_table(downloads / "clip.csv"))
@@ -273,7 +291,7 @@ def test_what_is_no_recording_is_refused_in_the_page(browser, page, tmp_path):
     opened(browser, page, "video")
     upload(browser, "video", tmp_path / "talk.mp4")
     wait_for(lambda: browser.find_elements("css selector", "#mien-video video"))
-    browser.find_element("css selector", "#mien-video button.primary").click()
+    click(browser, "css selector", "#mien-video button.primary")
     wait_for(lambda: "This is no recording" in text_of(browser, "#mien-video-words"))
 
 
@@ -287,7 +305,7 @@ def test_two_sets_of_labels_side_by_side_and_no_results_at_hand(browser, page, p
         assert answer == display_name(face.answer)
         assert len(browser.find_elements("css selector", f"{words} li")) == count
     width = width_of(browser)
-    browser.find_element("id", "mien-board-button").click()
+    click(browser, "id", "mien-board-button")
     wait_for(lambda: "There is no folder with results at hand" in text_of(browser, "#mien-board"))
     assert width_of(browser) == width >= 1000  # no tab is narrower than another
     check_quiet(browser)
