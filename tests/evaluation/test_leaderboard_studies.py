@@ -57,6 +57,13 @@ def test_other_protocols_of_the_best_value_stand_beside_where_all_its_runs_have_
     )
 
 
+def test_a_value_whose_runs_are_still_to_be_done_has_not_failed(folder):
+    summary = json.loads((folder / "a.json").read_text())
+    summary["points"][2]["state"] = "incomplete"
+    (folder / "a.json").write_text(json.dumps(summary))
+    assert "failed" not in study_text(read_studies(folder)[0])
+
+
 def test_a_study_without_a_rank_says_so(folder):
     summary = json.loads((folder / "a.json").read_text())
     summary["points"] = [point("x", None, 0.25, "diverged")]

@@ -89,7 +89,7 @@ def _line(summary: Mapping[str, Any]) -> StudyLine:
         failed=tuple(
             f"{point['label']} ({point['state']})"
             for point in summary["points"]
-            if point["rank"] is None and point["state"] != "finished"
+            if point["rank"] is None and point["state"] not in ("finished", "incomplete")
         ),
     )
 
