@@ -59,8 +59,9 @@ def export(  # noqa: PLR0913 - each option of the command is an argument
 ) -> None:
     """Write a model file for ONNX Runtime: network, labels, input, calibration, scores and provenance in one.
 
-    With --to weights: the weights to train on from, at half precision; of a model file, as nearly as it tells them. With --to hub: a folder for the Hugging Face Hub,
-    with weights, ONNX files, their description and the model card; nothing is uploaded.
+    With --to weights: the weights to train on from, at half precision; of a model file, as nearly as it tells them. With
+    --to hub: a folder for the Hugging Face Hub, with weights, ONNX files, their description and the model card; nothing is
+    uploaded.
     """
     if find_spec("torch") is None or find_spec("onnxscript") is None:
         raise MissingExtraError("train", "Exporting")

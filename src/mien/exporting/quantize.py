@@ -53,8 +53,8 @@ def quantise(
 
     Static quantisation in QDQ form, a scale a channel for weights (ONNX Runtime's documentation, "Quantize
     ONNX models"). The first convolution and the last linear layer stay in fp32: together a hundredth of the
-    work, and where rounding does most harm; so does BN that melted into no convolution. Weights take all 8 bits; `modelfile` keeps them exact on
-    processors that would overflow.
+    work, and where rounding does most harm; so does BN that melted into no convolution. Weights take all 8 bits;
+    `modelfile` keeps them exact on processors that would overflow.
 
     Args:
         model: The fp32 file.
