@@ -28,8 +28,9 @@ def run(tmp_path) -> Path:
     )
     network = build_network("mien_net", num_classes=7, seed=0, **options)
     generator = torch.Generator().manual_seed(0)
+    # As if trained: each BN has a factor, offset, mean and variance of its own.
     for tensor in (*network.parameters(), *network.buffers()):
-        if tensor.ndim == 1:  # as if trained: a factor, offset, mean and variance of its own for each BN
+        if tensor.ndim == 1:
             tensor.data.uniform_(0.5, 1.5, generator=generator)
     save_network(tmp_path / "weights.safetensors", network, info)
     return tmp_path
