@@ -102,6 +102,13 @@ def test_nothing_is_compared_with_a_base_that_failed(rates, runs, make_run):
     assert "0.003 is what others are to be compared with, and it failed" in cannot
 
 
+def test_the_seeds_named_are_those_that_ran(rates, runs, summary):
+    assert summary.seeds_text == "0, 1, 2"
+    of_one_seed = [run for run in runs if run.seed == 0]
+    text = summarise(rates, of_one_seed, "d" * 64, "f" * 12).seeds_text
+    assert text == "0 (2 more not run)"
+
+
 def test_seeds_that_differ_too_much_get_no_number_of_points(write_study_file, make_run):
     design = load_design(write_study_file(THREE.replace("[0, 1, 2]", "[0, 1]")))
     shares = {"0.003": (0.2, 0.7), "0.01": (0.7, 0.2)}

@@ -93,7 +93,7 @@ def _section(summary: Summary, row: Mapping[str, Any]) -> str:
         lines += [_row(heads), f"|{'|'.join(marks)}|", *map(_row, rows), ""]
     machine = row["machine"]
     lines.append(
-        f"{summary.protocol}, n = {summary.n:,} · seeds {', '.join(map(str, summary.seeds))} · {row['date'][:10]} · "
+        f"{summary.protocol}, n = {summary.n:,} · seeds {summary.seeds_text} · {row['date'][:10]} · "
         f"commit {row['commit']} · {machine['cpu']}, {machine['cores']} cores · frozen {summary.frozen} · "
         f"data {summary.data_hash[:12]}"
     )

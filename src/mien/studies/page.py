@@ -181,7 +181,7 @@ def _page(summary: Summary, facts: Mapping[str, Any], folder: Path) -> str:
     parts += [
         "<h2>How</h2>",
         f"<p><code>{escape(facts['command'])}</code><br>{escape(facts['date'])} · commit {escape(facts['commit'])} · "
-        f"{escape(str(machine['cpu']))}, {machine['cores']} cores · seeds {', '.join(map(str, summary.seeds))} · "
+        f"{escape(str(machine['cpu']))}, {machine['cores']} cores · seeds {summary.seeds_text} · "
         f"frozen {summary.frozen} · data {summary.data_hash[:12]}</p>",
         f"<p class='small'>{_HOW}</p>",
         "</main></body></html>",

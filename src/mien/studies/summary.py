@@ -155,6 +155,14 @@ class Summary:
         return tuple(sorted(with_rank, key=lambda point: point.rank or 0))
 
     @property
+    def seeds_text(self) -> str:
+        """The seeds that runs were done with, and how many others the study asks for: ``"0 (2 more not run)"``."""
+        done = sorted({run.seed for point in self.points for run in point.runs})
+        text = ", ".join(map(str, done))
+        missing = len(set(self.seeds) - set(done))
+        return f"{text} ({missing} more not run)" if missing else text
+
+    @property
     def beside(self) -> tuple[str, ...]:
         """Protocols that runs were scored on besides the study's own, in the order of their names."""
         runs = [run for point in self.points for run in point.runs]
