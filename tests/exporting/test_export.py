@@ -11,12 +11,9 @@ from mien.evaluation.evaluate import predict_logits
 from mien.exporting import onnx as writing
 from mien.exporting import quantize
 from mien.exporting.export import export_model
-from mien.labels import FER2013, FERPLUS
-from mien.modelfile import METADATA_KEY, Head, ModelInfo
+from mien.modelfile import METADATA_KEY
 from mien.models.predict import network_predictor
-from mien.models.weights import load_network, save_network
-from mien.models.zoo import build_network
-from mien.preprocess import InputSpec
+from mien.models.weights import load_network
 
 pytestmark = pytest.mark.slow  # tracing a network takes seconds
 
@@ -27,25 +24,10 @@ def faces():
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
+def weights(tmp_path_factory, save_tiny):
     """A small network with two heads, as a run leaves it."""
     options = {"widths": (8, 16), "depths": (1, 1)}
-    heads = (
-        Head(name="fer2013", labels=FER2013.labels),
-        Head(name="ferplus", labels=FERPLUS.labels),
-    )
-    network = build_network("mien_net", num_classes=15, seed=0, **options)
-    info = ModelInfo(
-        name="tiny",
-        heads=heads,
-        input=InputSpec(size=24),
-        architecture="mien_net",
-        options=options,
-        provenance={"seed": 0, "commit": "abc"},
-    )
-    path = tmp_path_factory.mktemp("run") / "weights.safetensors"
-    save_network(path, network, info)
-    return path
+    return save_tiny(tmp_path_factory.mktemp("run"), options, {"seed": 0, "commit": "abc"})
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,9 @@ from mien.data.synthetic import draw_faces
 from mien.errors import DataError, ModelFileError
 from mien.exporting import quantize
 from mien.exporting.hub import write_hub_folder
-from mien.labels import FER2013, FERPLUS
-from mien.modelfile import Head, ModelInfo, load_model
+from mien.modelfile import load_model
 from mien.models.predict import network_predictor
 from mien.models.weights import load_network, save_network
-from mien.models.zoo import build_network
-from mien.preprocess import InputSpec
 
 OPTIONS = {"widths": (8,), "depths": (1,)}
 
@@ -27,22 +24,9 @@ def faces():
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
+def weights(tmp_path_factory, save_tiny):
     """A small network with two heads, as a run leaves it."""
-    info = ModelInfo(
-        name="tiny",
-        heads=(
-            Head(name="fer2013", labels=FER2013.labels),
-            Head(name="ferplus", labels=FERPLUS.labels),
-        ),
-        input=InputSpec(size=24),
-        architecture="mien_net",
-        options=OPTIONS,
-    )
-    network = build_network("mien_net", num_classes=15, seed=0, **OPTIONS)
-    path = tmp_path_factory.mktemp("run") / "weights.safetensors"
-    save_network(path, network, info)
-    return path
+    return save_tiny(tmp_path_factory.mktemp("run"), OPTIONS)
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -8,11 +10,9 @@ from mien.errors import ModelFileError
 from mien.exporting.export import export_model, training_faces
 from mien.exporting.onnx import largest_difference
 from mien.exporting.restore import restore_weights
-from mien.labels import FER2013, FERPLUS
-from mien.modelfile import Head, ModelInfo
+from mien.modelfile import Model
 from mien.models.predict import network_predictor
-from mien.models.weights import load_network, save_network
-from mien.models.zoo import build_network
+from mien.models.weights import load_network
 from mien.preprocess import InputSpec, to_inputs
 
 pytestmark = pytest.mark.slow  # tracing a network takes seconds
@@ -34,34 +34,20 @@ def faces(data):
 
 
 @pytest.fixture(scope="module", params=FORMS)
-def run(request, tmp_path_factory, faces):
+def run(request, tmp_path_factory, faces, save_tiny):
     """A network whose BN has seen faces and has factors and offsets of its own, as after training."""
-    options = FORMS[request.param]
-    network = build_network("mien_net", num_classes=15, seed=0, **options)
-    generator = torch.Generator().manual_seed(1)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 2.0, generator=generator)
-            nn.init.normal_(module.bias, 0.0, 0.3, generator=generator)
-            module.momentum = None  # the average of all batches
-    inputs = torch.from_numpy(to_inputs(faces, InputSpec(size=24)))
-    network.train()
-    with torch.no_grad():
-        network(inputs)
-    info = ModelInfo(
-        name="tiny",
-        heads=(
-            Head(name="fer2013", labels=FER2013.labels),
-            Head(name="ferplus", labels=FERPLUS.labels),
-        ),
-        input=InputSpec(size=24),
-        architecture="mien_net",
-        options=options,
-        provenance={"seed": 0},
-    )
-    path = tmp_path_factory.mktemp("run") / "weights.safetensors"
-    save_network(path, network.eval(), info)
-    return path
+
+    def see(network):
+        generator = torch.Generator().manual_seed(1)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight, 0.5, 2.0, generator=generator)
+                nn.init.normal_(module.bias, 0.0, 0.3, generator=generator)
+                module.momentum = None  # the average of all batches
+        with torch.no_grad():
+            network.train()(torch.from_numpy(to_inputs(faces, InputSpec(size=24))))
+
+    return save_tiny(tmp_path_factory.mktemp("run"), FORMS[request.param], {"seed": 0}, see)
 
 
 def test_weights_come_back_from_an_fp32_file_with_what_bn_saw(run, faces, tmp_path):
@@ -91,7 +77,13 @@ def test_weights_come_back_from_an_int8_file_but_for_rounding(run, data, faces, 
 
 def test_a_file_of_another_network_than_its_record_says_is_refused(run, faces, tmp_path):
     model = export_model(run, tmp_path / "tiny.onnx")
-    object.__setattr__(model.info, "options", {"widths": (8, 16, 16), "depths": (1, 1, 1)})
-    with pytest.raises(ModelFileError, match=r"tiny\.onnx lacks '.*' of its network"):
-        restore_weights(model, tmp_path / "back.safetensors", faces)
-    assert not (tmp_path / "back.safetensors").exists()
+    deeper = {"widths": (8, 16, 16), "depths": (1, 1, 1)}
+    for changes, words in (
+        ({"options": deeper}, r"tiny\.onnx lacks '.*' of its network"),
+        ({"architecture": "none"}, r"tiny\.onnx names a network that this mien cannot build"),
+        ({"architecture": "ensemble"}, r"tiny\.onnx is an ensemble; the weights of one network"),
+    ):
+        other = Model(None, dataclasses.replace(model.info, **changes), model.path)
+        with pytest.raises(ModelFileError, match=words):
+            restore_weights(other, tmp_path / "back.safetensors", faces)
+        assert not (tmp_path / "back.safetensors").exists()

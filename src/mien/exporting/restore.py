@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from mien.errors import MienError, ModelFileError
+from mien.errors import ModelFileError
 from mien.modelfile import Model, ModelInfo
+from mien.models.ensemble import ENSEMBLE
 from mien.models.predict import network_predictor
-from mien.models.weights import save_network
-from mien.models.zoo import build_network
+from mien.models.weights import build_recorded, save_network
 from mien.preprocess import to_inputs
 
 __all__ = ["restore_weights"]
@@ -51,11 +51,15 @@ def restore_weights(
         The record, and the part of the faces to which weights and file give the same answer for all heads.
 
     Raises:
-        ModelFileError: If the file holds another network than its record says, or the disk does not take the weights.
+        ModelFileError: If the file is an ensemble or holds another network than its record says, or the disk does not take the weights.
     """
     info = model.info
     stored = _tensors(onnx.load(model.path))
-    network = _built(info, model.path)
+    if info.architecture == ENSEMBLE:
+        raise ModelFileError(
+            f"{model.path} is an ensemble; the weights of one network only can be told."
+        )
+    network = build_recorded(info, model.path).eval()
     inputs = torch.from_numpy(np.ascontiguousarray(to_inputs(faces, info.input)))
     melted = _melted_into(network, inputs[:1], stored)
     network.load_state_dict(_state(network, stored, melted, model.path))
@@ -66,22 +70,6 @@ def restore_weights(
     same = np.all([ours[h].argmax(axis=1) == theirs[h].argmax(axis=1) for h in ours], axis=0)
     save_network(path, network, info, half=True)
     return info, float(same.mean())
-
-
-def _built(info: ModelInfo, path: Path) -> nn.Module:
-    num_classes = sum(len(head.labels) for head in info.heads)
-    try:
-        network = build_network(
-            info.architecture,
-            num_classes=num_classes,
-            in_channels=info.input.channels,
-            **info.options,
-        )
-    except MienError as error:
-        raise ModelFileError(
-            f"{path} names a network that this mien cannot build: {error}"
-        ) from None
-    return network.eval()
 
 
 def _tensors(graph: onnx.ModelProto) -> dict[str, NDArray[np.float32]]:

@@ -17,7 +17,7 @@ from mien.models.shapes import shapes_only
 from mien.models.zoo import build_network
 from mien.paths import weights_dir
 
-__all__ = ["WEIGHTS_NAME", "find_weights", "load_network", "save_network"]
+__all__ = ["WEIGHTS_NAME", "build_recorded", "find_weights", "load_network", "save_network"]
 
 WEIGHTS_NAME = "weights.safetensors"
 """What the file is called inside a run folder."""
@@ -106,25 +106,31 @@ def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
     return _network(info, tensors, file), info
 
 
-def _network(info: ModelInfo, tensors: dict[str, Tensor], file: Path) -> nn.Module:
-    """Build the network without drawing weights, then give it those of the file."""
-    num_classes = sum(len(head.labels) for head in info.heads)
+def build_recorded(info: ModelInfo, file: Path) -> nn.Module:
+    """Build the network, or ensemble, that a record names, with weights as its builder draws them.
+
+    Raises:
+        ModelFileError: If this mien cannot build it; the message names the file.
+    """
     try:
-        with shapes_only():
-            network: nn.Module = (
-                rebuild(info)
-                if info.architecture == ENSEMBLE
-                else build_network(
-                    info.architecture,
-                    num_classes=num_classes,
-                    in_channels=info.input.channels,
-                    **info.options,
-                )
-            )
+        if info.architecture == ENSEMBLE:
+            return rebuild(info)
+        return build_network(
+            info.architecture,
+            num_classes=sum(len(head.labels) for head in info.heads),
+            in_channels=info.input.channels,
+            **info.options,
+        )
     except MienError as error:
         raise ModelFileError(
             f"{file} names a network that this mien cannot build: {error}"
         ) from None
+
+
+def _network(info: ModelInfo, tensors: dict[str, Tensor], file: Path) -> nn.Module:
+    """Build the network without drawing weights, then give it those of the file."""
+    with shapes_only():
+        network = build_recorded(info, file)
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     for name in [*expected, *found]:
