@@ -10,6 +10,7 @@ import PIL.Image
 import pytest
 
 from mien.data.classes import USAGES
+from mien.data.dataset import SPLITS, Dataset
 from mien.data.synthetic import draw_faces
 from mien.labels import FER2013, FERPLUS_VOTES
 
@@ -137,3 +138,18 @@ def make_textures(num, seed, size=48):
 def textures():
     """`make_textures`."""
     return make_textures
+
+
+@pytest.fixture(scope="session")
+def unlabelled():
+    """Of so many different textures, a data set of one label, all in one split."""
+
+    def make(num, seed, split="train"):
+        return Dataset(
+            images=make_textures(num, seed),
+            labels=np.zeros(num, np.int64),
+            label_names=("a",),
+            split=np.full(num, SPLITS.index(split), np.uint8),
+        )
+
+    return make

@@ -126,13 +126,8 @@ def test_agreement_counts_labels_against_majorities(odd):
     )
 
 
-def test_data_augmented_before_it_was_split_is_suspected(textures):
-    whole = Dataset(
-        images=textures(40, seed=1),
-        labels=np.zeros(40, np.int64),
-        label_names=("a",),
-        split=np.zeros(40, np.uint8),
-    )
+def test_data_augmented_before_it_was_split_is_suspected(unlabelled):
+    whole = unlabelled(40, seed=1)
     generator = np.random.default_rng(0)
     merged = merge(whole, flip=True, rotate_deg=20, splits=["train"], generator=generator)
     merged.split[generator.permutation(120)[:24]] = 1
@@ -158,14 +153,8 @@ def test_the_page_is_whole_and_loads_nothing(odd, found):
     assert "<p>2 groups of pictures identical to the pixel, 5 pictures in all" in page
 
 
-def test_without_held_out_pictures_nothing_is_said_of_leaks(textures):
-    training = Dataset(
-        images=textures(8, seed=1),
-        labels=np.zeros(8, np.int64),
-        label_names=("a",),
-        split=np.zeros(8, np.uint8),
-    )
-    says = {one.key: one.says for one in audit(training).findings}
+def test_without_held_out_pictures_nothing_is_said_of_leaks(unlabelled):
+    says = {one.key: one.says for one in audit(unlabelled(8, seed=1)).findings}
     assert says["altered_across_splits"].endswith("turned. There is nothing beside train.")
 
 

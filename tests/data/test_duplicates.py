@@ -84,13 +84,7 @@ def test_groups_are_joined_over_others():
     assert [group.tolist() for group in join(first, links)] == [[1, 3, 5, 6, 7]]
 
 
-def test_one_picture_has_no_copies(textures):
-    dataset = Dataset(
-        images=textures(1, seed=0),
-        labels=np.zeros(1, np.int64),
-        label_names=("a",),
-        split=np.ones(1, np.uint8),
-    )
-    found = find_duplicates(dataset)
+def test_one_picture_has_no_copies(unlabelled):
+    found = find_duplicates(unlabelled(1, seed=0, split="valid"))
     assert found.identical_groups() == []
     assert found.near_groups() == []
