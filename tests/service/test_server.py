@@ -254,6 +254,28 @@ def test_a_killed_worker_comes_back_while_the_other_goes_on(serve):
         time.sleep(0.1)
 
 
+def test_workers_have_equally_many_connections(serve):
+    served = serve("--workers", "2")
+    until = time.monotonic() + 120
+    while served.text().count("Application startup complete") < 2:
+        assert time.monotonic() < until, served.text()
+        time.sleep(0.1)
+    workers = served.workers()
+    before = [sockets_of(pid) for pid in workers]
+    with contextlib.ExitStack() as held:
+        for _ in range(20):
+            connection = held.enter_context(served.connect())
+            connection.sendall(GET.replace(b"close", b"keep-alive"))
+            assert status_of(connection.recv(4096)) == 200
+        more = [sockets_of(pid) - few for pid, few in zip(workers, before, strict=True)]
+    assert more == [10, 10]
+
+
+def sockets_of(pid):
+    links = [os.path.realpath(f"/proc/{pid}/fd/{one}") for one in os.listdir(f"/proc/{pid}/fd")]  # noqa: PTH208
+    return sum("socket:" in link for link in links)
+
+
 def counted(served):
     """Pictures that were asked about, and requests at work: this one."""
     with served.connect() as connection:
@@ -265,8 +287,9 @@ def counted(served):
 def test_a_worker_that_refuses_to_start_ends_in_good_order(tmp_path):
     """A thread of it waits for its parent; Python must not die of that, with signal 6."""
     listener = module.bind("127.0.0.1", 0)
+    door = [str(listener.fileno()), "0", str(tmp_path / "connections")]
     worker = subprocess.Popen(
-        [sys.executable, "-m", "mien.service.server", str(listener.fileno())],
+        [sys.executable, "-m", "mien.service.server", *door],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         pass_fds=[listener.fileno()],

@@ -13,7 +13,7 @@ def starting(code):
     """Return a function that starts a process, and the list of those it has started."""
     started = []
 
-    def start():
+    def start(_place):
         process = subprocess.Popen([sys.executable, "-S", "-c", code], stdin=subprocess.PIPE)
         started.append(process)
         return process

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,6 +20,7 @@ from fastapi import FastAPI
 from mien.errors import ConfigError, MienError
 from mien.recognition import Recognizer
 from mien.service.app import create_app
+from mien.service.door import Crowd, Door
 from mien.service.logs import set_up_logging
 from mien.service.protocol import guarded_protocol
 from mien.service.settings import Settings, load_settings
@@ -39,10 +41,34 @@ _BACKLOG = 2048
 class DrainingServer(uvicorn.Server):
     """Ends in three steps: say so, close the door, finish what is inside."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
-        """Serve an app."""
+    def __init__(self, config: uvicorn.Config, app: FastAPI, crowd: Crowd | None = None) -> None:
+        """Serve an app.
+
+        Args:
+            config: Of uvicorn.
+            app: Is told of the end.
+            crowd: Who else answers at the same door; None for nobody.
+        """
         super().__init__(config)
         self._app = app
+        self._crowd = crowd
+        self._doors: list[Door] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the door; see uvicorn's own, which shares it with nobody."""
+        if self._crowd is None or sockets is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        connections = self.server_state.connections
+        self._doors = [Door(one, self._protocol, connections, self._crowd) for one in sockets]
+        for door in self._doors:
+            door.open()
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish; see uvicorn's own."""
@@ -54,6 +80,8 @@ class DrainingServer(uvicorn.Server):
         until = time.monotonic() + min(_LONGEST_FAREWELL_S, patience_s) - _FAREWELL_S
         while self.server_state.connections and time.monotonic() < until:
             await asyncio.sleep(_LOOK_S)
+        for door in self._doors:
+            door.close()
         await super().shutdown(sockets)
 
 
@@ -81,7 +109,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def run_server(
-    settings: Settings, listener: socket.socket, recognizer: Recognizer | None = None
+    settings: Settings,
+    listener: socket.socket,
+    recognizer: Recognizer | None = None,
+    crowd: Crowd | None = None,
 ) -> None:
     """Answer in this process until SIGTERM or Ctrl-C.
 
@@ -89,6 +120,7 @@ def run_server(
         settings: All of them.
         listener: The open door.
         recognizer: One that is open already; None opens that of the settings.
+        crowd: The other processes at this door; None for none.
     """
     set_up_logging(settings.log_level)
     if recognizer:  # opened before there was a log
@@ -107,15 +139,22 @@ def run_server(
         log_config=None,
         backlog=_BACKLOG,
     )
-    DrainingServer(config, app).run([listener])
+    DrainingServer(config, app, crowd).run([listener])
 
 
 def run_worker(arguments: Sequence[str]) -> int:
-    """Be one of several processes; its settings are in the environment, the open door is the given descriptor."""
+    """Be one of several processes; its settings are in the environment.
+
+    Args:
+        arguments: The descriptor of the open door, which of the processes this is, and the file in which they count.
+    """
+    descriptor, place, counts = arguments
     try:
-        listener = socket.socket(fileno=int(arguments[0]))
+        listener = socket.socket(fileno=int(descriptor))
         _end_with_parent()
-        run_server(load_settings(), listener)
+        settings = load_settings()
+        crowd = Crowd(Path(counts), int(place), settings.workers)
+        run_server(settings, listener, crowd=crowd)
     except MienError as error:
         logger.error("%s", error)
         return 2

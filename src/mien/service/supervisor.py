@@ -37,12 +37,12 @@ class Supervisor:
     """Keeps so many processes alive."""
 
     def __init__(
-        self, start: Callable[[], subprocess.Popen[bytes]], num_workers: int, drain_s: float
+        self, start: Callable[[int], subprocess.Popen[bytes]], num_workers: int, drain_s: float
     ) -> None:
         """Start nothing yet.
 
         Args:
-            start: Starts a process.
+            start: Starts the process of a place, from 0.
             num_workers: How many.
             drain_s: How long they may take to end.
         """
@@ -74,7 +74,7 @@ class Supervisor:
         self._ending.set()
 
     def _fill(self, place: int) -> None:
-        self._workers[place] = self._start(), time.monotonic()
+        self._workers[place] = self._start(place), time.monotonic()
 
     def _look_after(self) -> bool:
         """Replace the dead; return False if there is no sense in it."""
@@ -118,7 +118,7 @@ def supervise(settings: Settings, listener: socket.socket) -> int:
     Returns:
         The exit code.
     """
-    # Counters and rates are shared through small files that are mapped into memory.
+    # Counters, rates and the numbers of connections are shared through small files that are mapped into memory.
     shared = Path(tempfile.mkdtemp(prefix="mien-service-"))
     environment = {
         **os.environ,
@@ -126,9 +126,10 @@ def supervise(settings: Settings, listener: socket.socket) -> int:
         f"{PREFIX}RATES_FILE": str(shared / "rates"),
     }
 
-    def start() -> subprocess.Popen[bytes]:
+    def start(place: int) -> subprocess.Popen[bytes]:
+        door = [str(listener.fileno()), str(place), str(shared / "connections")]
         return subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "mien.service.server", str(listener.fileno())],
+            [sys.executable, "-m", "mien.service.server", *door],
             stdin=subprocess.PIPE,
             pass_fds=[listener.fileno()],
             env=environment,
