@@ -92,7 +92,9 @@ def _decode(file: BinaryIO, name: str, max_pixels: int) -> Image:
     try:
         with _open(file) as opened:
             _refuse_large(opened.size, name, max_pixels)
-            return _to_rgb(PIL.ImageOps.exif_transpose(opened))
+            # Most pictures stand upright, and most are RGB: nothing is copied that stays as it is.
+            PIL.ImageOps.exif_transpose(opened, in_place=True)
+            return _to_rgb(opened)
     except PIL.UnidentifiedImageError:
         raise ImageError(f"{name} {_what_it_is(start)}") from None
     except PIL.Image.DecompressionBombError:
@@ -146,7 +148,7 @@ def _to_rgb(picture: PIL.Image.Image) -> Image:
         picture = picture.convert("RGBA")
         page = PIL.Image.new("RGBA", picture.size, "white")
         picture = PIL.Image.alpha_composite(page, picture)
-    return np.asarray(picture.convert("RGB"), dtype=np.uint8)
+    return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"), dtype=np.uint8)
 
 
 def _from_deep_grey(picture: PIL.Image.Image) -> Image:

@@ -45,6 +45,8 @@ def scaled(image: Image, scale: float, part: Box | None = None) -> Image:
         size = (right - left, bottom - top)
         source = np.asarray(cv2.resize(source, size, interpolation=cv2.INTER_AREA), np.uint8)
     step = 1 / (scale * block)  # blocks a pixel
+    if step == 1 and part == Box(left, top, right - left, bottom - top):
+        return source
     to_source = np.array(
         [
             [step, 0, (part.x + 0.5) * step - 0.5 - left],  # pixel centres lie at halves
