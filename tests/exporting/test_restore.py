@@ -65,7 +65,11 @@ def test_weights_come_back_from_an_fp32_file_with_what_bn_saw(run, faces, tmp_pa
         torch.testing.assert_close(after.train()(inputs), before.train()(inputs), rtol=0, atol=0.03)
 
 
-def test_weights_come_back_from_an_int8_file_but_for_rounding(run, data, faces, tmp_path):
+def test_weights_come_back_from_an_int8_file_but_for_rounding(
+    run, data, faces, tmp_path, monkeypatch
+):
+    # A network that has learnt nothing is undecided on a few faces; rounding may tip one of 29.
+    monkeypatch.setattr("mien.exporting.quantize.MIN_AGREEMENT", 0.9)
     model = export_model(run, tmp_path / "tiny.onnx", data=data, int8=True)
     info, same = restore_weights(model, tmp_path / "back.safetensors", faces)
     assert same > 0.9

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,9 @@ MIN_AGREEMENT = 0.99
 
 BATCH_SIZE = 32
 
+_MOST_IN_FIRST = 4
+"""A stem, the two convolutions of a block and the one of its shortcut."""
+
 _RANGES = {"CalibMovingAverage": True, "CalibMovingAverageConstant": 0.1}
 """Ranges follow the batches' extremes instead of the one largest value of all: one extreme face would
 coarsen every activation of its layer."""
@@ -52,9 +57,9 @@ def quantise(
     """Write the int8 twin of an fp32 model file.
 
     Static quantisation in QDQ form, a scale a channel for weights (ONNX Runtime's documentation, "Quantize
-    ONNX models"). The first convolution and the last linear layer stay in fp32: together a hundredth of the
-    work, and where rounding does most harm; so does BN that melted into no convolution. Weights take all 8 bits;
-    `modelfile` keeps them exact on processors that would overflow.
+    ONNX models"). The first residual block and the last linear layer stay in fp32: a seventh of the work of mien-s, where
+    rounding does most harm; so does BN that melted into no convolution. Weights take all 8 bits; `modelfile` keeps
+    them exact on processors that would overflow.
 
     Args:
         model: The fp32 file.
@@ -112,15 +117,25 @@ def _compare(exact: Model, quick: Model, faces: NDArray[np.uint8]) -> Parity:
 
 
 def _kept(graph: onnx.ModelProto) -> list[str]:
-    """Return the names of the nodes that stay in fp32: the one that sees the picture, the one that gives logits, all BN.
+    """Return the names of the nodes that stay in fp32: those that see the picture first, the one that gives logits, all BN.
 
-    ONNX Runtime computes BN in fp32 anyway. With its factors in int8, its exact path for processors without VNNI does
-    not open a file in which two of them are equal ("Attempt to replace the existing tensor", 1.31.1).
+    With the first convolution alone, mien-s had 0.024 of noise in its logits, whichever other layers stayed in fp32;
+    with the first block and its addition 0.018, in the same time (ONNX Runtime 1.31.1, AVX2). ONNX Runtime computes BN in fp32
+    anyway. With its factors in int8, its exact path for processors without VNNI does not open a file in which two of
+    them are equal ("Attempt to replace the existing tensor").
     """
     nodes = graph.graph.node
-    first = [node.name for node in nodes if node.op_type == "Conv"][:1]
     last = [node.name for node in nodes if node.op_type == "Gemm"][-1:]
-    return [*first, *last, *(n.name for n in nodes if n.op_type == "BatchNormalization")]
+    return [*_first(nodes), *last, *(n.name for n in nodes if n.op_type == "BatchNormalization")]
+
+
+def _first(nodes: Iterable[onnx.NodeProto]) -> list[str]:
+    """Return the names of the nodes up to the first addition; of a network whose blocks are larger, the first convolution."""
+    layers = [node for node in nodes if node.op_type in ("Conv", "Add")]
+    block = list(itertools.takewhile(lambda node: node.op_type == "Conv", layers))
+    if len(block) == len(layers) or len(block) > _MOST_IN_FIRST:
+        return [node.name for node in layers[:1]]
+    return [node.name for node in layers[: len(block) + 1]]
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
