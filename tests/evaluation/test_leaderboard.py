@@ -50,6 +50,13 @@ def test_rows_become_a_table_with_the_best_model_of_each_protocol_first(tmp_path
     assert len({line.count("|") for line in lines}) == 1
 
 
+def test_runs_that_were_shortened_are_left_to_the_leaderboard(tmp_path):
+    short = row("fer2013-publictest", "short", 0.22)
+    short["model"]["shortened"] = "1,500 faces, 4 epochs"
+    (tmp_path / "a.json").write_text(json.dumps([short]))
+    assert results_table(tmp_path) == NO_RESULTS
+
+
 def test_an_empty_folder_says_that_there_is_nothing(tmp_path):
     assert results_table(tmp_path) == NO_RESULTS
     assert results_table(tmp_path / "missing") == NO_RESULTS

@@ -8,6 +8,7 @@ from mien.errors import UnknownNameError
 from mien.evaluation.intervals import wilson
 from mien.evaluation.leaderboard_entries import (
     entries,
+    entry_of_row,
     grouped,
     is_sound,
     protocol_title,
@@ -66,6 +67,13 @@ def test_rows_that_differ_by_their_seed_alone_say_it():
 
 def test_a_collapsed_row_says_so():
     assert entries([row(collapsed="happy")], [])[0].note == "collapsed to one class: happy"
+
+
+def test_a_row_of_a_shortened_run_says_so():
+    short = row()
+    assert entry_of_row(short).remark == ""
+    short["model"]["shortened"] = "1,500 faces, 4 epochs"
+    assert entry_of_row(short).remark == "; shortened to 1,500 faces, 4 epochs"
 
 
 def test_a_figure_gets_its_interval_from_n_alone():

@@ -1,5 +1,6 @@
 """Result rows hold what one must know, and are written whole or not at all."""
 
+import dataclasses
 import json
 from datetime import UTC, datetime
 
@@ -89,6 +90,15 @@ def test_model_facts_come_from_the_record_or_the_network(facts, tmp_path):
     assert facts["sha256"] == "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
     counted = rows.model_facts(INFO, tmp_path / "model.onnx", parameters=70, macs=90)
     assert (counted["parameters"], counted["macs"]) == (70, 90)
+
+
+def test_model_facts_say_that_training_was_shortened(facts, tmp_path):
+    assert facts["shortened"] is None
+    recipe = {"data": {"limit": 1500}}
+    provenance = {**INFO.provenance, "epochs": 4, "recipe": recipe}
+    info = dataclasses.replace(INFO, provenance=provenance)
+    shortened = rows.model_facts(info, tmp_path / "model.onnx")["shortened"]
+    assert shortened == "1,500 faces, 4 epochs"
 
 
 def test_rows_are_written_as_a_list_and_nothing_else_stays(tmp_path):

@@ -48,6 +48,8 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
 def results_table(folder: Path) -> str:
     """Return the rows of a folder as a Markdown table: protocols in order, the best model first.
 
+    Runs that were shortened stand in the leaderboard alone, which says so.
+
     Args:
         folder: Usually ``results/``.
 
@@ -58,7 +60,7 @@ def results_table(folder: Path) -> str:
     Raises:
         DataError: If a file holds no rows.
     """
-    rows = read_rows(folder)
+    rows = [row for row in read_rows(folder) if not row["model"].get("shortened")]
     if not rows:
         return NO_RESULTS
     rows.sort(key=lambda row: (row["protocol"], -row["scores"]["accuracy"]["value"]))

@@ -141,7 +141,7 @@ def _seeds(
         theirs += f" on {seed.protocol}"
         ours = "<br>".join(
             [
-                f"{_accuracy(one)} on {one.protocol}: {one.name}, views {one.views}"
+                f"{_accuracy(one)} on {one.protocol}: {one.name}, views {one.views}{one.remark}"
                 for one in sort_entries(seed_entries(seed, found))
             ]
             + [study_text(study) for study in studies if study.name.startswith(seed.ours)]

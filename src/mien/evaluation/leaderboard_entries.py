@@ -86,6 +86,11 @@ class Entry:
     note: str | None = None
 
     @property
+    def remark(self) -> str:
+        """The note as the end of a line; empty for none."""
+        return f"; {self.note}" if self.note else ""
+
+    @property
     def flags(self) -> dict[str, bool | None]:
         """Return each of `FLAGS` with whether it holds."""
         return {name: getattr(self, name) for name in FLAGS}
@@ -114,6 +119,9 @@ def entry_of_row(row: Mapping[str, Any], *, with_seed: bool = False) -> Entry:
     accuracy, macro_f1 = scores["accuracy"], scores["macro_f1"]
     seed = f" (seed {model.get('seed')})" if with_seed else ""
     collapsed, clean = scores.get("collapsed"), scores.get("clean")
+    notes = [f"collapsed to one class: {collapsed}"] if collapsed is not None else []
+    if model.get("shortened"):
+        notes.append(f"shortened to {model['shortened']}")
     return Entry(
         name=f"{model['name']}, {model['format']}{seed}",
         protocol=row["protocol"],
@@ -133,7 +141,7 @@ def entry_of_row(row: Mapping[str, Any], *, with_seed: bool = False) -> Entry:
         ensemble=False,
         source=row.get("command"),
         commit=row.get("commit"),
-        note=None if collapsed is None else f"collapsed to one class: {collapsed}",
+        note="; ".join(notes) or None,
     )
 
 

@@ -252,7 +252,7 @@ def _seeds(seeds: Sequence[Seed], found: Sequence[Entry], studies: Sequence[Stud
         )
         ours = "<br>".join(
             [
-                f"{escape(one.name)}: {_figure(one)} on {escape(one.protocol)}"
+                f"{escape(one.name)}: {_figure(one)} on {escape(one.protocol + one.remark)}"
                 for one in sort_entries(seed_entries(seed, found))
             ]
             + [escape(study_text(one)) for one in studies if one.name.startswith(seed.ours)]

@@ -24,7 +24,8 @@ def model_facts(
     """Return what a row says of the model.
 
     Args:
-        info: Its record; ``parameters``, ``macs``, ``seed``, ``commit`` and ``data_hash`` are read from its provenance.
+        info: Its record; what training was is read from its provenance. ``shortened`` says how many faces and epochs there
+            were if the recipe was limited to a part of the faces.
         file: The file that holds its weights.
         parameters: Counted on the network itself; None takes the record's word.
         macs: Multiply-accumulates for one face; None takes the record's word.
@@ -42,7 +43,13 @@ def model_facts(
         "seed": provenance.get("seed"),
         "commit": provenance.get("commit"),
         "trained_on": provenance.get("data_hash"),
+        "shortened": _shortened(provenance),
     }
+
+
+def _shortened(provenance: Mapping[str, Any]) -> str | None:
+    limit = provenance.get("recipe", {}).get("data", {}).get("limit")
+    return f"{limit:,} faces, {provenance.get('epochs')} epochs" if limit else None
 
 
 def result_row(
