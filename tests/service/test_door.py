@@ -125,6 +125,22 @@ def test_a_closed_door_lets_nobody_in_and_its_connections_stay(with_callers):
     assert with_callers(scene) == (2, 8)
 
 
+def test_who_was_entering_when_the_door_closed_does_not_bring_it_back(with_callers):
+    async def scene(callers):
+        door, connections = callers.door(0)
+        door.open()
+        calling = asyncio.create_task(callers.call(1))
+        while not door._entering:
+            await asyncio.sleep(0)
+        door.close()
+        await calling
+        assert len(connections) == 1
+        await asyncio.sleep(0)
+        return Crowd(callers.path, 1, 2).nobody_has_fewer(1000)
+
+    assert with_callers(scene)
+
+
 class OutOfFiles(socket.socket):
     refusals = 2
 

@@ -234,9 +234,7 @@ def test_who_holds_a_connection_open_has_time_to_be_told(monkeypatch, longest_s)
 def test_a_killed_worker_comes_back_while_the_other_goes_on(serve):
     served = serve("--workers", "2")
     until = time.monotonic() + 120
-    while served.text().count("Application startup complete") < 2:
-        assert time.monotonic() < until, served.text()
-        time.sleep(0.1)
+    wait_for_starts(served, 2)
     killed, other = served.workers()
     os.kill(killed, signal.SIGKILL)
     assert all(still_answers(served) for _ in range(20))
@@ -256,10 +254,7 @@ def test_a_killed_worker_comes_back_while_the_other_goes_on(serve):
 
 def test_workers_have_equally_many_connections(serve):
     served = serve("--workers", "2")
-    until = time.monotonic() + 120
-    while served.text().count("Application startup complete") < 2:
-        assert time.monotonic() < until, served.text()
-        time.sleep(0.1)
+    wait_for_starts(served, 2)
     workers = served.workers()
     before = [sockets_of(pid) for pid in workers]
     with contextlib.ExitStack() as held:
@@ -269,6 +264,13 @@ def test_workers_have_equally_many_connections(serve):
             assert status_of(connection.recv(4096)) == 200
         more = [sockets_of(pid) - few for pid, few in zip(workers, before, strict=True)]
     assert more == [10, 10]
+
+
+def wait_for_starts(served, times):
+    until = time.monotonic() + 120
+    while served.text().count("Application startup complete") < times:
+        assert time.monotonic() < until, served.text()
+        time.sleep(0.1)
 
 
 def sockets_of(pid):

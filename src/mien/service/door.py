@@ -52,7 +52,7 @@ class Crowd:
         """Write down how many connections this process has."""
         _COUNT.pack_into(self._table, _COUNT.size * self._place, count)
 
-    def is_longer_elsewhere(self, count: int) -> bool:
+    def nobody_has_fewer(self, count: int) -> bool:
         """Whether no other process has fewer connections than that."""
         return all(count <= self._count_of(other) for other in self._others)
 
@@ -88,7 +88,7 @@ class Door:
         self._make_protocol = make_protocol
         self._connections = connections
         self._crowd = crowd
-        self._entering: set[asyncio.Task[object]] = set()
+        self._entering: dict[asyncio.Task[object], asyncio.Protocol] = {}
         self._later: asyncio.TimerHandle | None = None
         self._is_open = False
 
@@ -129,9 +129,14 @@ class Door:
         self._let_in()
 
     def _is_our_turn(self) -> bool:
-        count = len(self._connections) + len(self._entering)
+        return self._crowd.nobody_has_fewer(self._count())
+
+    def _count(self) -> int:
+        # Who has just entered stands in both until its task is looked after.
+        entering = sum(one not in self._connections for one in self._entering.values())
+        count = len(self._connections) + entering
         self._crowd.tell(count)
-        return self._crowd.is_longer_elsewhere(count)
+        return count
 
     def _let_in(self) -> None:
         loop = asyncio.get_running_loop()
@@ -147,14 +152,16 @@ class Door:
             self._later = loop.call_later(_OUT_OF_FILES_S, self._watch)
             return
         connection.setblocking(False)
+        protocol = self._make_protocol()
         entering: asyncio.Task[object] = loop.create_task(
-            loop.connect_accepted_socket(self._make_protocol, connection)
+            loop.connect_accepted_socket(lambda: protocol, connection)
         )
-        self._entering.add(entering)
+        self._entering[entering] = protocol
         entering.add_done_callback(self._entered)
 
     def _entered(self, entering: asyncio.Task[object]) -> None:
-        self._entering.discard(entering)
+        del self._entering[entering]
         if not entering.cancelled() and entering.exception():
             logger.debug("A caller was gone before it was heard.", exc_info=entering.exception())
-        self._crowd.tell(len(self._connections) + len(self._entering))
+        if self._is_open:  # or the others would leave callers to this process, which has left
+            self._count()
