@@ -30,6 +30,11 @@ def test_choices_name_model_and_labels_in_both_languages(tiny_model_path):
     assert readers.choices("ko")[0] == ("tiny · FER+, 표정 8가지", "tiny ferplus")
 
 
+def test_two_models_are_set_side_by_side_and_else_two_heads(tiny_model_path):
+    assert Readers([tiny_model_path], NONE).pair() == ("tiny ferplus", "tiny fer2013")
+    assert Readers([tiny_model_path, "mien-s"], NONE).pair() == ("tiny ferplus", "mien-s ferplus")
+
+
 def test_two_models_of_one_name_are_refused(tiny_model_path):
     with pytest.raises(InputError, match="Two models are called 'tiny', and the page could not"):
         Readers([tiny_model_path, tiny_model_path], NONE)

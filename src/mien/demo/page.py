@@ -63,13 +63,11 @@ class _Page:
         """What an area says that holds a hint before anything was done."""
         return {"value": lambda lang: message(say(key, lang))}
 
-    def reader(self, key: str = "reader", place: int = 0) -> Any:
-        """A choice among models and labels."""
-        keys = self.readers.keys()
-        says: dict[str, Any] = {"label": key, "choices": self.readers.choices}
-        return self.wording.make(
-            self.gr.Dropdown, says, value=keys[min(place, len(keys) - 1)], interactive=True
-        )
+    def reader(self, says: str = "reader", value: str | None = None) -> Any:
+        """A choice among models and labels; the first of them is chosen unless another is named."""
+        texts: dict[str, Any] = {"label": says, "choices": self.readers.choices}
+        chosen = value or self.readers.keys()[0]
+        return self.wording.make(self.gr.Dropdown, texts, value=chosen, interactive=True)
 
     def picture(self, says: str) -> Any:
         """Where a picture is uploaded."""
@@ -307,13 +305,13 @@ def _compare_tab(page: _Page) -> None:
             gr.HTML("")
     with gr.Row():
         sides = []
-        for place, key in enumerate(("compare.left", "compare.right")):
+        for name, key in zip(("compare.left", "compare.right"), page.readers.pair(), strict=True):
             with gr.Column():
-                reader = page.reader(key, place)
+                reader = page.reader(name, key)
                 shown = gr.Image(
                     show_label=False, height=320, interactive=False, buttons=["fullscreen"]
                 )
-                words = gr.HTML(elem_id=f"mien-{key.replace('.', '-')}")
+                words = gr.HTML(elem_id=f"mien-{name.replace('.', '-')}")
                 sides.append((reader, shown, words))
 
     def look(upload: Upload, left: str, right: str, lang: str) -> list[Any]:

@@ -50,6 +50,13 @@ class Readers:
         """Return what can be chosen, the first model first, its preferred head before the others."""
         return list(self._recognizers)
 
+    def pair(self) -> tuple[str, str]:
+        """Return two keys to set side by side: the preferred heads of two models, else two heads of the only one."""
+        first, *others = self.keys()
+        model = self[first].model
+        rival = next((key for key in others if self[key].model is not model), None)
+        return first, rival or next(iter(others), first)
+
     def choices(self, lang: str) -> list[tuple[str, str]]:
         """Return (what people read, key) for each."""
         return [(self.name(key, lang), key) for key in self._recognizers]
