@@ -163,3 +163,11 @@ def test_drawing_leaves_no_window_behind(tmp_path):
     before = "matplotlib.pyplot" in sys.modules
     plots.curves(ROWS, tmp_path / "a.png", "a run")
     assert ("matplotlib.pyplot" in sys.modules) == before
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_epochs_are_numbered_whole_however_few(count, figures, tmp_path):
+    plots.curves(ROWS[:count], tmp_path / "curves.png", "a run")
+    low, high = figures[0].axes[1].get_xlim()
+    shown = [tick for tick in figures[0].axes[1].get_xticks() if low <= tick <= high]
+    assert shown == list(range(1, count + 1))

@@ -24,6 +24,7 @@ from mien.evaluation.plots_canvas import (
     INK,
     VERMILION,
     column_of,
+    epoch_axis,
     new_figure,
     plain_axes,
     save_figure,
@@ -287,7 +288,7 @@ def curves(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
     rate.set_ylim(bottom=0)
     rate.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
     lower.set_xlabel("epoch")
-    lower.xaxis.get_major_locator().set_params(integer=True)
+    epoch_axis(lower)
     for left, right in ((upper, score), (lower, rate)):
         handles = [*left.get_lines(), *right.get_lines()]
         right.legend(

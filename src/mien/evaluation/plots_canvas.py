@@ -27,6 +27,7 @@ __all__ = [
     "INK",
     "VERMILION",
     "column_of",
+    "epoch_axis",
     "new_figure",
     "plain_axes",
     "save_figure",
@@ -64,6 +65,11 @@ def plain_axes(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.tick_params(length=0)
+
+
+def epoch_axis(axes: Axes) -> None:
+    """Number whole epochs only along the x-axis, a single one too."""
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)  # type: ignore[call-arg]
 
 
 def save_figure(figure: Figure, path: Path, *, tight: bool = False) -> None:

@@ -18,6 +18,7 @@ from mien.evaluation.plots_canvas import (
     INK,
     VERMILION,
     column_of,
+    epoch_axis,
     new_figure,
     plain_axes,
     save_figure,
@@ -87,7 +88,7 @@ def overlaid_picture(values: Sequence[Value], score: str, name: str, path: Path)
         if key == "valid_loss":
             top = loss_top([(value, value.curves) for value in values], [key])
             axes.set_ylim(top=min(axes.get_ylim()[1], top))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        epoch_axis(axes)
         plain_axes(axes)
     figure.legend(
         handles=left.get_legend_handles_labels()[0],
@@ -137,7 +138,7 @@ def dual_axis_picture(values: Sequence[Value], path: Path) -> None:
             one.tick_params(axis="y", colors=colour, labelsize=7.5)
         other.grid(visible=False)
         axes.tick_params(axis="x", labelsize=7.5)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        epoch_axis(axes)
         other.tick_params(labelright=(index + 1) % columns == 0 or index == len(shown) - 1)
     figure.supxlabel("epoch", fontsize=9)
     figure.supylabel("loss: -- training, — validation", fontsize=9, color=VERMILION)
