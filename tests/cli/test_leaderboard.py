@@ -36,6 +36,16 @@ def test_without_rows_the_published_ones_are_left():
     assert shown.exit_code == 0
     assert "mien-s" not in shown.output
     assert "ResEmoteNet" in shown.output
+    assert "note: results holds no results of ours" in shown.stderr
+    assert "note:" not in invoke("rows").stderr
+
+
+def test_a_narrow_terminal_leaves_out_columns_and_cuts_no_word(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = invoke("--protocol", "fer2013-private").output
+    assert "macro-F1" not in shown
+    assert "79.79   78.5–81.1   2024   leak reported, chosen on" in shown
+    assert "…" not in shown
 
 
 def test_filters_leave_out_and_the_order_changes():

@@ -1,3 +1,4 @@
+import io
 import json
 import re
 
@@ -74,6 +75,20 @@ def test_a_study_ends_with_its_page_and_says_what_holds(study, tmp_path):
     assert len(list((folder / "runs").iterdir())) == 4
 
 
+def test_a_number_is_named_as_it_stands_in_the_file(study):
+    from mien.cli.study import _chosen
+    from mien.studies.ledger import Run
+    from mien.studies.reading import load_design
+
+    text = STUDY.replace("model.options.activation", "optimizer.weight_decay")
+    study.write_text(text.replace('["relu", "tanh"]', "[0.0, 1e9]"))
+    design = load_design(study)
+    wanted = _chosen(design, ["activation=1e9"])
+    state = {"seed": 0, "state": "waiting", "epochs": 0, "result": None}
+    runs = [Run(number=i, point=point, **state) for i, point in enumerate(design.points())]
+    assert [wanted(run) for run in runs] == [False, True]
+
+
 def test_only_what_the_study_has(study):
     with pytest.raises(ConfigError, match=r"--only depth=3 names no run .* activation=relu\|tanh"):
         fails(study, "--only", "depth=3")
@@ -91,6 +106,25 @@ def test_another_base_in_the_same_folder_is_refused(study, tmp_path):
     invoke(study, "--out", out, "--only", "seed=0", "--only", "activation=relu")
     with pytest.raises(
         ConfigError,
-        match=r"out holds the study 'small' with another train\.epochs \(1, now 2\)\. Frozen",
+        match=r"out holds the study 'small', begun with another train\.epochs \(1, now 2\)\. Frozen",
     ):
         fails(study, "--out", out, "-o", "train.epochs=2")
+
+
+def test_figures_stay_whole_on_a_narrow_terminal():
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from mien.cli.study_table import result_table
+    from mien.studies.conclusion import spread_text
+    from mien.studies.summary import summary_from_dict
+
+    row = Path(__file__).parents[2] / "results/studies/kdt5-integrated.json"
+    summary = summary_from_dict(json.loads(row.read_text()))
+    written = io.StringIO()
+    Console(width=80, file=written).print(result_table(summary))
+    assert "…" not in written.getvalue()
+    for point in summary.points:
+        scores = (spread_text(point, "macro_f1"), spread_text(point, "accuracy"))
+        assert all(score in written.getvalue() for score in scores)

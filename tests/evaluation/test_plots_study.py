@@ -23,3 +23,9 @@ def test_a_value_that_failed_does_not_press_the_others_flat():
 def test_failed_values_alone_are_shown_whole_and_nothing_needs_an_end_too():
     assert top(value("collapsed", 8.0)) == pytest.approx(9.2)
     assert top(value("diverged", float("nan"))) == 1.0
+
+
+def test_where_all_have_failed_the_worst_does_not_press_the_others_flat():
+    assert top(value("collapsed", 8.0), value("diverged", 1e12, 1e12)) == pytest.approx(9.2)
+    three = (value("collapsed", 8.0), value("collapsed", 4.0), value("diverged", 1e12))
+    assert top(*three) == pytest.approx(9.2)

@@ -83,6 +83,57 @@ def test_a_study_that_cannot_be_run_says_why(write_study_file, old, new, message
         load_design(write_study_file(text.replace(old, new)))
 
 
+SAMPLED = """
+question = "Which rate?"
+base = "base.toml"
+design = "random"
+num_points = 3
+seeds = [0]
+[[factors]]
+name = "rate"
+setting = "optimizer.lr"
+low = 0.001
+high = 0.1
+log = true
+[[factors]]
+name = "activation"
+setting = "model.options.activation"
+values = ["relu", "tanh"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("low = 0.001", "low = 1", "'rate' goes from 1 to 0.1; expected a low that is below its h"),
+        ("high = 0.1", "high = inf", "'rate' goes from 0.001 to inf"),
+        ("low = 0.001", "low = 0.0", r"'rate' begins at 0.0; drawn over orders of magnitude \(log"),
+        ("optimizer.lr", "optimizer.rate", "optimizer.rate"),
+        ("low = 0.001\nhigh = 0.1\nlog = true", "low = -0.1\nhigh = 0.1", "optimizer.lr is -0.1"),
+        ('"optimizer.lr"', '"train.batch_size"', "train.batch_size"),
+        ('name = "activation"', 'name = "rate"', "two factors are called 'rate'"),
+        ('name = "activation"', 'name = "seed"', "a factor is called 'seed', as --only"),
+        (
+            'setting = "model.options.activation"\nvalues = ["relu", "tanh"]',
+            'setting = "optimizer.lr"\nvalues = [0.003]',
+            "'rate' and 'activation' both change optimizer.lr; where their values are combined",
+        ),
+    ],
+)
+def test_what_cannot_be_drawn_is_found_before_the_first_run(write_study_file, old, new, message):
+    load_design(write_study_file(SAMPLED))
+    assert old in SAMPLED
+    with pytest.raises(ConfigError, match=message):
+        load_design(write_study_file(SAMPLED.replace(old, new)))
+
+
+def test_a_network_that_may_be_drawn_and_cannot_be_built_is_found(write_study_file):
+    from mien.studies.runner import check_networks
+
+    with pytest.raises(ConfigError, match=r"'activation=tahn' cannot be built: .* mean tanh"):
+        check_networks(load_design(write_study_file(SAMPLED.replace("tanh", "tahn"))))
+
+
 def test_a_missing_study_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"There is no study .*none.toml"):
         load_design(tmp_path / "none.toml")

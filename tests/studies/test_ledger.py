@@ -9,7 +9,7 @@ import pytest
 
 from mien.errors import ConfigError
 from mien.studies import ledger as ledger_module
-from mien.studies.design import with_defaults
+from mien.studies.design import NOT_COMPARED, with_defaults
 from mien.studies.leases import FileLeases, JournalLock
 from mien.studies.ledger import open_ledger
 from mien.studies.memory import MemoryKills
@@ -113,7 +113,7 @@ def test_failures_and_pruned_runs_end_too(open_again):
 def test_what_is_frozen_may_not_change(open_again, write_study_file):
     open_again()
     other = load_design(write_study_file(), ["optimizer.lr=0.1"])
-    message = r"holds the study 'small' with another optimizer\.lr \(0\.003, now 0\.1\)\. Frozen as"
+    message = r"holds the study 'small', begun with another optimizer\.lr \(0\.003, now 0\.1\)\. Frozen as"
     with pytest.raises(ConfigError, match=message):
         open_again(other)
 
@@ -264,6 +264,7 @@ def test_a_sampler_draws_so_many_points_each_for_every_seed(sampler, write_study
         labels = {run.point.label for run in runs}
         assert len(labels) == 3
         assert all({r.seed for r in runs if r.point.label == x} == {0, 1} for x in labels)
+        assert {run.point.reference for run in runs} == {NOT_COMPARED}
         assert all(1e-4 <= run.point.settings["optimizer.lr"] <= 1e-1 for run in runs)
         recipe = sampled.recipe(runs[0].point.settings, 0, "x")
         assert recipe.optimizer.lr == runs[0].point.settings["optimizer.lr"]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["leaderboard"]
 
 _RESULTS = Path("results")
+_NARROW = 100
+"""Characters: below it the tables show fewer columns, rather than words cut in two."""
 
 
 class _Order(StrEnum):
@@ -53,7 +55,7 @@ def leaderboard(
         bool,
         typer.Option(
             "--sound",
-            help="Only figures not chosen on their own split and without a reported leak.",
+            help="Leave out figures known to be chosen on their own split, or with a reported leak; what is not known stays.",
         ),
     ] = False,
 ) -> None:
@@ -61,8 +63,7 @@ def leaderboard(
 
     Filters and order are for the terminal; the files hold everything.
     """
-    from rich.console import Console
-
+    from mien.cli.result_tables import report_console
     from mien.evaluation.leaderboard import read_rows
     from mien.evaluation.leaderboard_entries import (
         entries,
@@ -88,10 +89,15 @@ def leaderboard(
         and (ours is None or one.is_ours == ours)
         and (not sound or is_sound(one))
     ]
-    console = Console(highlight=False)
+    if not rows and not studies:
+        typer.echo(
+            f"note: {results} holds no results of ours; what is shown was published by others.",
+            err=True,
+        )
+    console = report_console()
     for name, group in grouped(shown).items():
         console.print(f"\n[bold]{name}[/] · {protocol_title(name)}")
-        console.print(_table(sort_entries(group, sort)))
+        console.print(_table(sort_entries(group, sort), is_narrow=console.width < _NARROW))
     if not shown:
         known = ", ".join(grouped(found))
         typer.echo(f"No figure is left by these filters. Protocols: {known}.")
@@ -113,30 +119,36 @@ def _write(path: Path, text: str) -> None:
     typer.echo(f"leaderboard: {path}", err=True)
 
 
-def _table(group: Sequence[Entry]) -> Table:
+def _table(group: Sequence[Entry], *, is_narrow: bool) -> Table:
     from rich.markup import escape
 
     from mien.cli.result_tables import plain_table
     from mien.evaluation.intervals import percent
 
-    table = plain_table("model", "%", "95 %", "macro-F1", "n", "year", "views")
+    left_out = ("macro-F1", "n", "views") if is_narrow else ()
+    columns = [
+        name
+        for name in ("model", "%", "95 %", "macro-F1", "n", "year", "views")
+        if name not in left_out
+    ]
+    table = plain_table(*columns)
     table.columns[0].no_wrap = False
-    table.columns[0].max_width = 44
-    table.add_column("flags", overflow="fold")
+    table.columns[0].max_width = 24 if is_narrow else 44
+    table.add_column("flags")
     for one in group:
         interval = "" if one.low is None else f"{percent(one.low)}–{percent(one.high)}"
         figure = "–" if one.accuracy is None else f"{100 * one.accuracy:.2f}"
-        table.add_row(
-            escape(one.name),
-            one.as_written or figure,
-            interval,
-            "" if one.macro_f1 is None else percent(one.macro_f1),
-            "?" if one.n is None else f"{one.n:,}",
-            str(one.year or "?"),
-            one.views or "?",
-            _flags(one),
-            style="bold" if one.is_ours else None,
-        )
+        cells = {
+            "model": escape(one.name),
+            "%": one.as_written or figure,
+            "95 %": interval,
+            "macro-F1": "" if one.macro_f1 is None else percent(one.macro_f1),
+            "n": "?" if one.n is None else f"{one.n:,}",
+            "year": str(one.year or "?"),
+            "views": one.views or "?",
+        }
+        shown = (cells[name] for name in columns)
+        table.add_row(*shown, _flags(one), style="bold" if one.is_ours else None)
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from mien.evaluation.scores import Scores
     from mien.evaluation.slices import Slice
 
-__all__ = ["plain_table", "show_result", "slices_table"]
+__all__ = ["plain_table", "report_console", "show_result", "slices_table"]
+
+_PIPED_WIDTH = 120
+"""Characters in a line where there is no terminal: a file is not as narrow as the 80 that are assumed for one."""
 
 
 def show_result(
@@ -127,6 +131,16 @@ _SELDOM = 0.05
 
 def _chance(share: float) -> str:
     return "< 0.1 %" if share < 0.001 else f"{100 * share:.1f} %"
+
+
+def report_console() -> Console:
+    """Return where tables with many columns go: as wide as the terminal, or wide enough where there is none."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPED_WIDTH
+    return console
 
 
 def plain_table(*columns: str) -> Table:

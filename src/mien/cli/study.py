@@ -73,8 +73,10 @@ def study(  # noqa: PLR0913 - one an option
         again += ["--only", text]
     for text in option or []:
         again += ["-o", text]
+    if device != "auto":
+        again += ["--device", device]
     try:
-        with _Helpers([*again, "--device", device, "--helper"], jobs, storage):
+        with _Helpers([*again, "--helper"], jobs, storage):
             _study(design, data, folder, storage, wanted, device, is_helper)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("torch", "optuna", "matplotlib", "tomli_w"):
@@ -82,10 +84,8 @@ def study(  # noqa: PLR0913 - one an option
         raise MissingExtraError("studies", "A study") from None
     except StopRequested:
         if not is_helper:
-            typer.echo(
-                f"Stopped; every run's state is saved. Go on with: {shlex.join(['mien', *again])}",
-                err=True,
-            )
+            shown = shlex.join(["mien", *again, *(["--jobs", str(jobs)] if jobs > 1 else [])])
+            typer.echo(f"Stopped; every run's state is saved. Go on with: {shown}", err=True)
         raise typer.Exit(130) from None
 
 
@@ -126,8 +126,7 @@ def _study(
 def _sum_up(design: Design, ledger: Ledger, data_hash: str, folder: Path) -> None:
     from datetime import UTC, datetime
 
-    from rich.console import Console
-
+    from mien.cli.result_tables import report_console
     from mien.runtime import commit, machine
     from mien.studies.conclusion import can_be_concluded, cannot_be_concluded
     from mien.studies.design import frozen_hash
@@ -146,7 +145,7 @@ def _sum_up(design: Design, ledger: Ledger, data_hash: str, folder: Path) -> Non
         "machine": machine(),
     }
     page = write_study(summary, design, runs, folder, facts)
-    Console(highlight=False).print(result_table(summary))
+    report_console().print(result_table(summary))
     for sentence in can_be_concluded(summary):
         typer.echo(sentence)
     for sentence in cannot_be_concluded(summary):
@@ -198,13 +197,16 @@ def _open_data(design: Design, data: str) -> Dataset:
 
 def _chosen(design: Design, only: list[str]) -> Callable[[Run], bool]:
     """What ``--only`` lets through."""
-    known = {factor.name: {level.label for level in factor.levels} for factor in design.factors}
-    known["seed"] = {str(seed) for seed in design.seeds}
+    known = {factor.name: [level.label for level in factor.levels] for factor in design.factors}
+    known["seed"] = [str(seed) for seed in design.seeds]
     asked = []
     for text in only:
         name, equals, value = text.partition("=")
+        if equals and name in known:
+            # 1e9 in the file is called 1000000000.0, and people write what stands in the file.
+            value = next((label for label in known[name] if _is_same(label, value)), value)
         if not equals or name not in known or (known[name] and value not in known[name]):
-            choices = "; ".join(f"{key}={'|'.join(sorted(known[key]))}" for key in known)
+            choices = "; ".join(f"{key}={'|'.join(known[key])}" for key in known)
             raise ConfigError(f"--only {text} names no run of this study; expected {choices}.")
         asked.append((name, value))
 
@@ -213,3 +215,10 @@ def _chosen(design: Design, only: list[str]) -> Callable[[Run], bool]:
         return all(values[name] == value for name, value in asked)
 
     return wanted
+
+
+def _is_same(label: str, text: str) -> bool:
+    try:
+        return label == text or float(label) == float(text)
+    except ValueError:
+        return False

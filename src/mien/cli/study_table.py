@@ -103,6 +103,9 @@ def result_table(summary: Summary) -> Table:
     scores = dict.fromkeys((summary.score, "accuracy"))
     heads = [f"{SCORES[score]} %" for score in scores]
     table = plain_table("value", *heads, "Δ points (95 %)", "p", "")
+    # On a narrow terminal words go on in the next line; figures stay whole.
+    for column in (table.columns[0], table.columns[-3], table.columns[-1]):
+        column.no_wrap, column.overflow = False, "fold"
     for point in [*summary.ranked, *(p for p in summary.points if p.rank is None)]:
         table.add_row(
             escape(point.label),

@@ -149,7 +149,7 @@ def _form(protocols: Sequence[str]) -> str:
         f'<label>protocol <select name="protocol"><option value="">all{options}</select></label>'
         '<label>whose <select name="who"><option value="">all<option value="ours">ours<option value="theirs">published'
         f'</select></label><label>order <select name="order">{orders}</select></label>'
-        '<label><input type="checkbox" name="sound"> not chosen on their split, no leak reported</label>'
+        '<label><input type="checkbox" name="sound"> not known to be chosen on their split, no leak reported</label>'
         '<label><input type="checkbox" name="single"> one network, no extra data</label>'
         '<button type="reset">reset</button><span id="shown" class="soft" aria-live="polite"></span></form>'
     )

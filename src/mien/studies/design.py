@@ -16,6 +16,7 @@ from mien.recipe import Recipe, recipe_from_dict
 
 __all__ = [
     "DESIGNS",
+    "NOT_COMPARED",
     "SCORES",
     "Design",
     "Factor",
@@ -32,6 +33,9 @@ SCORES = {"macro_f1": "macro-F1", "balanced_accuracy": "mean recall", "accuracy"
 
 DESIGNS = ("one_at_a_time", "grid", "random", "tpe")
 """``one_at_a_time``: the base with one factor changed; ``grid``: all combinations; the others sample."""
+
+NOT_COMPARED = "–"
+"""The reference of a drawn point: there is no other that differs from it in one factor alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +85,7 @@ class Point:
     settings: Mapping[str, Any]
     """Setting of the recipe -> value."""
     reference: str = ""
-    """Label of the point that it is compared with; empty for such a point itself."""
+    """Label of the point that it is compared with; empty for such a point itself, `NOT_COMPARED` for one without."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +140,27 @@ class Design:
                     Point(label=name, values=values, settings=level.settings, reference=label)
                 )
         return tuple(points)
+
+    def extremes(self) -> tuple[Point, ...]:
+        """Return, one change at a time, each level and both ends of each range that a sampler draws from."""
+        if not self.is_sampled:
+            return ()
+        changes = [
+            (factor, level.settings)
+            for factor in self.factors
+            for level in factor.levels
+            or [
+                Level(label="", settings={factor.setting: end}) for end in (factor.low, factor.high)
+            ]
+        ]
+        return tuple(
+            Point(
+                label=f"{factor.name}={', '.join(map(str, settings.values()))}",
+                values={},
+                settings=settings,
+            )
+            for factor, settings in changes
+        )
 
     def _combined(self, levels: Sequence[Level]) -> Point:
         own = self.own_level(self.factors[0])
@@ -211,9 +236,9 @@ def frozen_changes(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
     """Return in words what differs between two of `Design.frozen`: ``"optimizer.lr (0.003, now 0.1)"``."""
     old, new = dict(_leaves(begun)), dict(_leaves(now))
     changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    in_a_word = {"data set": "data set", "factors": "range or set of values to draw from"}
     return [
-        "data set" if key == "data set" else f"{key} ({old.get(key)!r}, now {new.get(key)!r})"
-        for key in changed
+        in_a_word.get(key) or f"{key} ({old.get(key)!r}, now {new.get(key)!r})" for key in changed
     ]
 
 

@@ -26,8 +26,10 @@ _HEAD = """# Studies
 
 Each study is one file in `studies/` and one command. Everything but its factors is the same for all runs; all values have the
 same seeds. ± is the standard deviation over seeds. Δ is the mean difference to the base, with the same seeds on the same
-pictures; its interval and p-value hold the variance of seeds and of pictures, and p is adjusted for all comparisons of the
-study (Holm). A run that collapsed to one class, diverged or ran out of memory is a result, and has no rank.
+pictures; its interval and p-value hold the variance of seeds and of pictures. p is adjusted for all comparisons of the study
+(Holm), the interval is that of one comparison alone: where it leaves out 0 and p does not fall below 0.05, the two are not told
+apart. A run that collapsed to one class, diverged or ran out of memory is a result, and has no rank. Seconds are by the clock,
+on machines that did other work too: they tell how long a study took, not which value is cheaper.
 
 ```
 mien study studies/kdt5-activation.toml --data PATH                       # from nothing to runs/studies/…/study.html

@@ -242,7 +242,7 @@ def open_ledger(design: Design, data_hash: str, folder: Path, storage: str = "")
     if begun != frozen:
         leases.close()
         raise ConfigError(
-            f"{'The storage' if storage else folder} holds the study '{design.name}' with another "
+            f"{'The storage' if storage else folder} holds the study '{design.name}', begun with another "
             f"{'; '.join(frozen_changes(begun, frozen))}. Frozen as {frozen_hash(begun)}; this one is {frozen_hash(frozen)}. "
             "Put back what was changed, or choose another --out."
         )

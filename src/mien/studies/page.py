@@ -237,9 +237,10 @@ def _list(sentences: Sequence[str]) -> str:
 
 _HOW = (
     "± is the standard deviation over seeds. Δ is the mean difference to the base with the same seeds on the same pictures; "
-    "its interval and p hold the variance of seeds and of pictures (paired, Student's t; p adjusted by Holm for all "
-    "comparisons of the study). Runs that collapsed to one class, diverged or ran out of memory are results too, and have "
-    "no rank."
+    "its interval and p hold the variance of seeds and of pictures (paired, Student's t). p is adjusted by Holm for all "
+    "comparisons of the study, the interval is that of one comparison alone: it may leave out 0 where two values are not told "
+    "apart. Runs that collapsed to one class, diverged or ran out of memory are results too, and have no rank. Seconds are by "
+    "the clock: what else the machine did is in them."
 )
 
 _STYLE = """

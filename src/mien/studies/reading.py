@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -127,6 +128,8 @@ def _factor(entry: Mapping[str, Any], sampled: bool, path: Path) -> Factor:
             f"{path}: the factor '{name}' changes nothing; give it a setting with values, or levels."
         )
     has_range = "low" in entry and "high" in entry
+    if sampled and has_range and not levels:
+        _check_range(entry, path)
     if not levels and not (sampled and has_range):
         wanted = "values, or low and high" if sampled else "values"
         raise ConfigError(f"{path}: the factor '{name}' has no values; give it {wanted}.")
@@ -143,6 +146,18 @@ def _factor(entry: Mapping[str, Any], sampled: bool, path: Path) -> Factor:
         high=entry.get("high"),
         log=entry.get("log", False),
     )
+
+
+def _check_range(entry: Mapping[str, Any], path: Path) -> None:
+    name, low, high = entry["name"], entry["low"], entry["high"]
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ConfigError(
+            f"{path}: the factor '{name}' goes from {low} to {high}; expected a low that is below its high."
+        )
+    if entry.get("log") and low <= 0:
+        raise ConfigError(
+            f"{path}: the factor '{name}' begins at {low}; drawn over orders of magnitude (log), it begins above 0."
+        )
 
 
 def _published(entry: Mapping[str, Any], path: Path) -> Published:
@@ -169,11 +184,12 @@ def _check(design: Design) -> None:
     for problem, is_so in problems.items():
         if is_so:
             raise ConfigError(f"{design.source}: {problem}.")
+    _check_factors(design)
     labels = [point.label for point in design.points()]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         raise ConfigError(f"{design.source}: the value {twice[0]} stands there twice.")
-    for point in design.points():
+    for point in (*design.points(), *design.extremes()):
         design.recipe(point.settings, 0, design.name)
     for entry in design.published:
         if entry.label and labels and entry.label not in labels:
@@ -181,6 +197,30 @@ def _check(design: Design) -> None:
                 f"{design.source}: published.label '{entry.label}' is no value of this study."
                 f"{suggestion(entry.label, labels)}"
             )
+
+
+def _check_factors(design: Design) -> None:
+    """Two factors must have names of their own, and change settings of their own where their values are combined."""
+    names: set[str] = set()
+    changed: dict[str, str] = {}
+    for factor in design.factors:
+        if factor.name in names:
+            raise ConfigError(f"{design.source}: two factors are called '{factor.name}'.")
+        if factor.name == "seed":
+            raise ConfigError(
+                f"{design.source}: a factor is called 'seed', as --only calls the seeds; give it another name."
+            )
+        names.add(factor.name)
+        if design.design == "one_at_a_time":
+            continue
+        keys = [key for level in factor.levels for key in level.settings] or [factor.setting]
+        for key in dict.fromkeys(keys):
+            if key in changed:
+                raise ConfigError(
+                    f"{design.source}: '{changed[key]}' and '{factor.name}' both change {key}; where their values are "
+                    "combined, one would undo the other. Make one factor of them."
+                )
+            changed[key] = factor.name
 
 
 def _label(value: Any) -> str:

@@ -193,12 +193,12 @@ def scored_rows(recipe: Recipe, data: Dataset) -> Dataset:
 
 
 def check_networks(design: Design) -> None:
-    """Build the network of every point without memory, so that a typo is found before the first run.
+    """Build the network of every point, or of the ends of what is drawn, without memory: a typo is found before the first run.
 
     Raises:
         ConfigError: If an architecture, or an option of one, is not there or impossible.
     """
-    for point in design.points():
+    for point in (*design.points(), *design.extremes()):
         try:
             _num_parameters(design.recipe(point.settings, 0, design.name))
         except (MienError, TypeError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mien.studies.design import Design, Factor, Point
+from mien.studies.design import NOT_COMPARED, Design, Factor, Point
 
 if TYPE_CHECKING:
     import optuna
@@ -50,7 +50,8 @@ def draw_point(
         settings.update(_settings(factor, values[factor.name]))
     labels = {name: _label(value) for name, value in values.items()}
     named = ", ".join(f"{name}={label}" for name, label in labels.items())
-    return Point(label=named, values=labels, settings=settings), values
+    point = Point(label=named, values=labels, settings=settings, reference=NOT_COMPARED)
+    return point, values
 
 
 def _distribution(factor: Factor) -> BaseDistribution:

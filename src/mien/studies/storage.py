@@ -64,8 +64,10 @@ def storage_errors() -> tuple[type[Exception], ...]:
 
 def _open_postgres(study: str, url: str) -> tuple[BaseStorage, Leases]:
     if not url.startswith(("postgresql://", "postgresql+psycopg://")):
+        scheme, is_url, _ = url.partition("://")  # not the rest: it may hold a password
+        named = f"{scheme}://…" if is_url else "without an address (no ://)"
         raise ConfigError(
-            f"--storage {url.partition('://')[0]}://… is no storage for studies; expected "
+            f"--storage {named} is no storage for studies; expected "
             "postgresql://user@host/database. Without it a journal in the study's folder serves one machine."
         )
     try:
