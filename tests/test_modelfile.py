@@ -5,7 +5,6 @@ import numpy as np
 import onnx
 import pytest
 
-from mien import modelfile
 from mien.errors import InputError, ModelFileError, UnknownNameError
 from mien.modelfile import METADATA_KEY, Head, ModelInfo, adjusted, list_models, load_model
 from mien.preprocess import InputSpec
@@ -224,27 +223,6 @@ def test_shipped_models_are_found_by_name(tiny_model_path, tmp_path, monkeypatch
 def test_a_head_needs_labels():
     with pytest.raises(InputError, match=r"Head 'x' has the labels \[\]; expected some"):
         Head(name="x", labels=())
-
-
-@pytest.mark.parametrize(
-    ("processor", "flags", "expected"),
-    [
-        ("x86_64", "flags : avx2 avx512_vnni", False),
-        ("AMD64", "flags : avx2 avx_vnni", False),
-        ("x86_64", "flags : avx2", True),
-        ("x86_64", None, True),  # it does not tell: exactness goes before speed
-        ("aarch64", None, False),
-    ],
-)
-def test_int8_takes_the_exact_path_where_sums_may_overflow(monkeypatch, processor, flags, expected):
-    def read(*_, **__):
-        if flags is None:
-            raise FileNotFoundError
-        return flags
-
-    monkeypatch.setattr(modelfile.platform, "machine", lambda: processor)
-    monkeypatch.setattr(modelfile.Path, "read_text", read)
-    assert modelfile._may_overflow() is expected
 
 
 def test_the_uniform_prior_divides_calibrated_probabilities_by_the_frequencies():

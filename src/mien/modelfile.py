@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from mien.download import hub_file, is_hub_name, sha256_of
 from mien.errors import InputError, ModelFileError, UnknownNameError, suggestion
 from mien.paths import weights_dir
 from mien.preprocess import InputSpec, to_inputs
+from mien.session import open_session
 
 __all__ = [
     "HUB_CONFIG",
@@ -280,7 +280,7 @@ def load_model(name_or_path: str | Path, threads: int = 1) -> Model:
     if threads < 0:
         raise InputError(f"threads is {threads}; expected 0 or more.")
     path = _find(name_or_path)
-    session = _open_session(path, threads)
+    session = open_session(path, threads)
     record = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if record is None:
         raise ModelFileError(
@@ -340,22 +340,6 @@ def _onnx_of(config: Path, get: Callable[[str, int], Path]) -> Path:
     return path
 
 
-def _open_session(path: Path, threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only: a library does not talk
-    if _may_overflow():
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no public base class
-        reason = str(error).strip().splitlines()[0][:200]
-        raise ModelFileError(
-            f"{path} is no model file that ONNX Runtime can open: {reason}"
-        ) from None
-
-
 def _check_input(session: ort.InferenceSession, info: ModelInfo, path: Path) -> None:
     spec = info.input
     wanted = ["N", spec.channels, spec.size, spec.size]
@@ -369,24 +353,6 @@ def _check_input(session: ort.InferenceSession, info: ModelInfo, path: Path) -> 
         raise ModelFileError(
             f"{path} promises an input of {wanted}, any N, but the network takes {shape}. Export it again: mien export"
         )
-
-
-def _may_overflow() -> bool:
-    """Whether int8 needs ONNX Runtime's exact path.
-
-    A third as fast where it was forced on a processor with VNNI, and no slower on one without: 3.1 ms a face instead of
-    3.4 (mien-s of w=48, AVX2, one thread), where fp32 in the place of int8 takes 5.6.
-
-    An x86 processor without VNNI adds pairs of int8 products in 16 bits and clips what does not fit, silently.
-    Where the processor does not tell, exactness goes before speed.
-    """
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return False
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return True
-    return "avx512_vnni" not in flags and "avx_vnni" not in flags
 
 
 def _check_outputs(session: ort.InferenceSession, info: ModelInfo, path: Path) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import onnx
 import pytest
 
+from mien import session
 from mien.data.synthetic import draw_faces
 from mien.errors import DataError, ModelFileError
 from mien.evaluation.evaluate import predict_logits
@@ -14,6 +15,7 @@ from mien.exporting.export import export_model
 from mien.modelfile import METADATA_KEY
 from mien.models.predict import network_predictor
 from mien.models.weights import load_network
+from mien.preprocess import to_inputs
 
 pytestmark = pytest.mark.slow  # tracing a network takes seconds
 
@@ -107,12 +109,31 @@ def test_int8_is_smaller_answers_alike_and_says_so(weights, faces, tmp_path, mon
     assert {"QuantizeLinear", "DequantizeLinear"} <= types
 
 
+def test_files_say_that_their_sums_fit_and_both_paths_answer_alike(
+    weights, faces, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(quantize, "MIN_AGREEMENT", 0.0)
+    files = [
+        export_model(weights, tmp_path / "fp32.onnx"),
+        export_model(weights, tmp_path / "int8.onnx", data=faces, int8=True),
+    ]
+    for file in files:
+        notes = {entry.key: entry.value for entry in onnx.load(file.path).metadata_props}
+        assert notes[session.SUMS_FIT_KEY] == "yes"
+    inputs = {"inputs": to_inputs(faces.images, files[1].info.input)}
+    quick, exact = (
+        session._open(files[1].path, 1, exact=exact).run(None, inputs) for exact in (False, True)
+    )
+    for ours, theirs in zip(quick, exact, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("is_exact", [False, True])
 def test_int8_opens_on_processors_with_and_without_vnni(
     weights, faces, tmp_path, monkeypatch, is_exact
 ):
     """A fresh network's BN factors and variances are equal, which the exact path once stumbled over."""
-    monkeypatch.setattr("mien.modelfile._may_overflow", lambda: is_exact)
+    monkeypatch.setattr("mien.session._may_overflow", lambda: is_exact)
     monkeypatch.setattr(quantize, "MIN_AGREEMENT", 0.0)
     model = export_model(weights, tmp_path / "tiny.onnx", data=faces, int8=True)
     assert model.logits(faces.images[:3])["ferplus"].shape == (3, 8)

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.errors import ModelFileError
+from mien.exporting.sums import sums_fit
 from mien.modelfile import METADATA_KEY, Model, ModelInfo, load_model
 from mien.models.predict import network_predictor
 from mien.models.zoo import for_export
+from mien.session import SUMS_FIT_KEY
 
 __all__ = ["export_onnx", "largest_difference", "write_model"]
 
@@ -88,10 +90,12 @@ def write_model(graph: onnx.ModelProto, info: ModelInfo, path: Path) -> None:
     Raises:
         ModelFileError: If the disk does not take it.
     """
-    kept = [entry for entry in graph.metadata_props if entry.key != METADATA_KEY]
+    ours = {METADATA_KEY: info.to_json(), SUMS_FIT_KEY: "yes" if sums_fit(graph) else "no"}
+    kept = [entry for entry in graph.metadata_props if entry.key not in ours]
     del graph.metadata_props[:]
     graph.metadata_props.extend(kept)
-    graph.metadata_props.add(key=METADATA_KEY, value=info.to_json())
+    for key, value in ours.items():
+        graph.metadata_props.add(key=key, value=value)
     graph.producer_name = "mien"
     graph.doc_string = ""
     for node in graph.graph.node:  # the exporter notes source lines, with this machine's paths

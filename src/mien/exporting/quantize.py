@@ -24,6 +24,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from mien.errors import ModelFileError
 from mien.exporting.onnx import write_model
+from mien.exporting.sums import weight_ranges
 from mien.modelfile import Model, load_model
 from mien.preprocess import InputSpec, to_inputs
 
@@ -58,8 +59,8 @@ def quantise(
 
     Static quantisation in QDQ form, a scale a channel for weights (ONNX Runtime's documentation, "Quantize
     ONNX models"). The first residual block and the last linear layer stay in fp32: a seventh of the work of mien-s, where
-    rounding does most harm; so does BN that melted into no convolution. Weights take all 8 bits; `modelfile` keeps
-    them exact on processors that would overflow.
+    rounding does most harm; so does BN that melted into no convolution. Weights take as much of their 8 bits
+    as no processor overflows (`sums`).
 
     Args:
         model: The fp32 file.
@@ -79,6 +80,8 @@ def quantise(
         logging.root.setLevel(logging.ERROR)  # the quantiser advises on what was just done
         try:
             quant_pre_process(str(model.path), str(prepared), skip_symbolic_shape=True)
+            graph = onnx.load(prepared)
+            kept = _kept(graph)
             quantize_static(
                 str(prepared),
                 str(quantised),
@@ -88,8 +91,8 @@ def quantise(
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod.MinMax,
-                nodes_to_exclude=_kept(onnx.load(prepared)),
-                extra_options=_RANGES,
+                nodes_to_exclude=kept,
+                extra_options={**_RANGES, "TensorQuantOverrides": weight_ranges(graph, kept)},
             )
         finally:
             logging.root.setLevel(previous)
