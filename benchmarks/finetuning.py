@@ -44,6 +44,9 @@ OWN = {
 class Silent:
     """Hears of everything and says nothing."""
 
+    def teacher(self, num_answered: int, num_faces: int) -> None:
+        """A teacher answers first."""
+
     def begin(self, run: RunFolder, trainer: Trainer) -> None:
         """Training starts."""
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from mien.cli import app
 from mien.cli.train import _command
 from mien.errors import ConfigError, DataError, MissingExtraError, TrainingError
+from mien.training.stop import SignalStop
 
 TINY = """
 [data]
@@ -58,6 +59,20 @@ def test_a_second_run_does_not_write_over_the_first(recipe):
     invoke(recipe)
     with pytest.raises(TrainingError, match=r"already holds a run. Go on with it by --resume"):
         fails(recipe)
+
+
+def test_a_run_stopped_while_its_teacher_answers_says_that_nothing_was_written(
+    recipe, tmp_path, monkeypatch
+):
+    invoke(recipe)
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+    words = ("-o", "distill.teacher=runs/tiny", "-o", "distill.sees=original")
+    monkeypatch.setattr(SignalStop, "__init__", lambda self: setattr(self, "_signalled", True))
+    result = invoke(recipe, "--out", "runs/taught", *words)
+    assert result.exit_code == 130
+    assert "The teacher answers 164 faces first" in result.output
+    assert "Stopped before the first batch; nothing was written" in result.output
+    assert not (tmp_path / "runs/taught").exists()
 
 
 def test_a_finished_run_can_be_resumed_and_changes_nothing(recipe, tmp_path):

@@ -28,6 +28,8 @@ class Silent:
     def __init__(self, stop_after=None):
         self.ended, self.batches, self.stop_after = [], 0, stop_after
 
+    def teacher(self, run, num_answered, num_faces): ...
+
     def begin(self, run): ...
 
     def batch(self, _run, _progress):

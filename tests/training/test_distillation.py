@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from mien.data.synthetic import draw_faces
-from mien.errors import ConfigError, ModelFileError
+from mien.errors import ConfigError, ModelFileError, TrainingError
 from mien.models.weights import load_network, save_network
 from mien.preprocess import InputSpec, to_inputs
 from mien.recipe import DistillOptions, recipe_from_dict
@@ -35,6 +35,8 @@ class Silent:
     def __init__(self, stop_after=None):
         self.left = stop_after
 
+    def teacher(self, num_answered, num_faces): ...
+
     def begin(self, run, trainer): ...
 
     def batch(self, _progress):
@@ -44,6 +46,12 @@ class Silent:
                 raise StopRequested
 
     def epoch(self, row): ...
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +140,70 @@ def test_a_teacher_of_originals_answers_each_face_and_its_mirror_once(
     with torch.no_grad():
         expected = (network.eval()(seen) + network(seen.flip(3))) / 2
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def recorded(teacher, faces, hear=lambda _answered, _of: None):
+    _, info = load_network(teacher)
+    how = DistillOptions(teacher=str(teacher), sees="original")
+    asked = Teacher.load(how, [head.labels for head in info.heads], info.input, faces, hear)
+    return asked(torch.empty(0), torch.arange(len(faces)))
+
+
+def test_a_teacher_is_asked_once_for_the_same_faces(faces, teacher):
+    heard = []
+    first = recorded(teacher, faces, lambda *figures: heard.append(figures))
+    assert heard == [(0, 200), (200, 200)]
+    again = recorded(teacher, faces, lambda *_: pytest.fail("was asked again"))
+    assert torch.equal(first, again)
+
+
+def test_other_faces_or_another_teacher_are_not_taken_for_the_same(faces, teacher, tmp_path):
+    recorded(teacher, faces)
+    asked = []
+    recorded(teacher, faces.take(np.arange(100)), lambda *figures: asked.append(figures))
+    network, info = load_network(teacher)
+    network.head.bias.data += 1
+    other = tmp_path / "other.safetensors"
+    save_network(other, network, info)
+    recorded(other, faces, lambda *figures: asked.append(figures))
+    assert asked == [(0, 100), (100, 100), (0, 200), (200, 200)]
+
+
+def test_damaged_answers_are_asked_for_again(faces, teacher, cache):
+    first = recorded(teacher, faces)
+    (kept,) = (cache / "teachers").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-1])
+    assert torch.equal(recorded(teacher, faces), first)
+    assert kept.stat().st_size > first.nbytes
+
+
+def test_without_room_for_the_answers_a_teacher_answers_all_the_same(faces, teacher, cache, caplog):
+    cache.write_text("no folder")
+    assert recorded(teacher, faces).shape == (200, 15)
+    assert "The teacher's answers could not be kept" in caplog.text
+
+
+def test_a_run_can_be_stopped_while_its_teacher_answers(faces, teacher, tmp_path, cache):
+    class Hasty(Silent):
+        def teacher(self, _num_answered, _num_faces):
+            raise StopRequested
+
+    told = recipe(distill={"teacher": str(teacher), "sees": "original"})
+    folder = RunFolder(tmp_path / "student")
+    with pytest.raises(StopRequested):
+        train(told, faces, folder, Hasty())
+    assert not folder.is_begun
+    assert not (cache / "teachers").exists()
+
+
+def test_a_teacher_is_not_asked_where_a_run_is_already(faces, teacher):
+    class Asked(Silent):
+        def teacher(self, _num_answered, _num_faces):
+            pytest.fail("was asked")
+
+    told = recipe(distill={"teacher": str(teacher), "sees": "original"})
+    with pytest.raises(TrainingError, match="already holds a run"):
+        train(told, faces, RunFolder(teacher), Asked())
 
 
 def test_a_teacher_sees_pixels_as_it_was_trained_on_them(faces, teacher, tmp_path):

@@ -43,6 +43,8 @@ class Silent:
     def __init__(self, stop_after=None):
         self.rows, self.batches, self.stop_after = [], 0, stop_after
 
+    def teacher(self, num_answered, num_faces): ...
+
     def begin(self, run, trainer): ...
 
     def batch(self, _progress):

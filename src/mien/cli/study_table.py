@@ -51,6 +51,14 @@ class StudyTable:
         goes_on = f", goes on after epoch {run.epochs}" if run.epochs else ""
         self._say(f"{run.point.label}, seed {run.seed}: begins{goes_on}")
 
+    def teacher(self, run: Run, num_answered: int, num_faces: int) -> None:
+        """Say that it is asked; stop where that was asked for."""
+        if not num_answered:
+            self._say(
+                f"{run.point.label}, seed {run.seed}: the teacher answers {num_faces:,} faces first"
+            )
+        self._stop.check()
+
     def batch(self, run: Run, progress: Progress) -> None:
         """Draw once a second; stop where that was asked for."""
         self._present = run, progress

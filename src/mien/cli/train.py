@@ -12,6 +12,8 @@ import typer
 from mien.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from mien.recipe import Recipe
     from mien.training.loop import Progress, Trainer
     from mien.training.run import Outcome
@@ -60,12 +62,17 @@ def train(
             raise
         raise MissingExtraError("train", "Training") from None
     except StopRequested:
-        typer.echo(
-            f"Stopped; the state is saved. Go on with: mien train {recipe} --out {folder_path} --resume",
-            err=True,
-        )
+        typer.echo(_farewell(recipe, folder_path), err=True)
         raise typer.Exit(130) from None
     _conclude(outcome)
+
+
+def _farewell(recipe: Path, folder: Path) -> str:
+    from mien.training.run_folder import RunFolder
+
+    if not RunFolder(folder).is_begun:
+        return "Stopped before the first batch; nothing was written. Start it again with the same command."
+    return f"Stopped; the state is saved. Go on with: mien train {recipe} --out {folder} --resume"
 
 
 def _command(recipe: Path, options: list[str]) -> str:
@@ -134,7 +141,7 @@ class _Bar:
         self._epochs, self._stop = recipe.train.epochs, stop
         self._console = Console(stderr=True)
         self._progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+            TextColumn("{task.fields[step]}"),
             BarColumn(),
             TextColumn("{task.percentage:3.0f} %"),
             TimeRemainingColumn(),
@@ -143,6 +150,7 @@ class _Bar:
             disable=not self._console.is_terminal,
         )
         self._steps = 0
+        self._asking: TaskID | None = None
 
     def __enter__(self) -> _Bar:
         self._progress.start()
@@ -151,6 +159,18 @@ class _Bar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+    def teacher(self, num_answered: int, num_faces: int) -> None:
+        if self._asking is None:
+            self._asking = self._progress.add_task("", total=num_faces, step="teacher", figures="")
+            self._console.print(
+                f"The teacher answers {num_faces:,} faces first; its answers are kept for the next time.",
+                highlight=False,
+            )
+        self._progress.update(
+            self._asking, completed=num_answered, visible=num_answered < num_faces
+        )
+        self._stop.check()
+
     def begin(self, run: RunFolder, trainer: Trainer) -> None:
         self._steps = trainer.steps_per_epoch
         done = trainer.progress.epoch * self._steps + trainer.progress.batch
@@ -158,7 +178,7 @@ class _Bar:
             "",
             total=self._epochs * self._steps,
             completed=done,
-            epoch=f"1/{self._epochs}",
+            step=f"epoch 1/{self._epochs}",
             figures="",
         )
         num = sum(p.numel() for p in trainer.network.parameters())
@@ -172,7 +192,7 @@ class _Bar:
         self._progress.update(
             self._task,
             completed=progress.epoch * self._steps + progress.batch,
-            epoch=f"{progress.epoch + 1}/{self._epochs}",
+            step=f"epoch {progress.epoch + 1}/{self._epochs}",
             figures=f"loss {progress.loss_sum / seen:.3f}  accuracy {progress.num_right / seen:.1%}",
         )
         self._stop.check()

@@ -64,6 +64,9 @@ class Watcher(Protocol):
     def begin(self, run: Run) -> None:
         """Hear that a run starts or goes on."""
 
+    def teacher(self, run: Run, num_answered: int, num_faces: int) -> None:
+        """Hear how far a run's teacher is that answers all faces first; raising `StopRequested` ends the work."""
+
     def batch(self, run: Run, progress: Progress) -> None:
         """Hear of every batch; raising `StopRequested` saves the run and ends the work."""
 
@@ -281,6 +284,9 @@ class _Reporter:
     def __init__(self, run: Run, ledger: Ledger, design: Design, watcher: Watcher) -> None:
         self._run, self._ledger, self._watcher = run, ledger, watcher
         self._score = "valid_macro_f1" if design.score == "macro_f1" else "valid_accuracy"
+
+    def teacher(self, num_answered: int, num_faces: int) -> None:
+        self._watcher.teacher(self._run, num_answered, num_faces)
 
     def begin(self, run: RunFolder, trainer: Trainer) -> None: ...
 

@@ -54,4 +54,6 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
             return state
         except Exception as error:  # noqa: BLE001 - torch raises many kinds on a damaged file
             logger.warning("%s is damaged and passed over: %s", path, str(error).splitlines()[0])
-    raise TrainingError(f"{folder} holds no checkpoint to resume from; start it without --resume.")
+    raise TrainingError(
+        f"{folder} holds no checkpoint to resume from. Delete the folder, if there is one, and start without --resume."
+    )

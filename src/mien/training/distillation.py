@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mien.data.dataset import Dataset
 from mien.download import sha256_of
 from mien.errors import ConfigError
-from mien.evaluation.scored_model import ScoredModel, open_scored_model
-from mien.evaluation.views import averaged
+from mien.evaluation.scored_model import open_scored_model
 from mien.modelfile import ModelInfo, list_models
 from mien.models.weights import find_weights, load_network
 from mien.preprocess import InputSpec
 from mien.recipe import DistillOptions
+from mien.training.teacher_answers import answers_on
 
 __all__ = ["Teacher", "distance"]
-
-_BATCH = 256
 
 
 class Teacher:
@@ -31,20 +27,25 @@ class Teacher:
 
     def __init__(
         self,
-        file: Path,
+        sha256: str,
         network: nn.Module | None = None,
         recorded: Tensor | None = None,
         rescaling: tuple[float, float] = (1.0, 0.0),
     ) -> None:
         """Take what `load` found; one of network and recorded answers is there."""
-        self.sha256 = sha256_of(file)
+        self.sha256 = sha256
         self._network = network
         self._recorded = recorded
         self._rescaling = rescaling
 
     @classmethod
     def load(
-        cls, how: DistillOptions, labels: Sequence[Sequence[str]], spec: InputSpec, faces: Dataset
+        cls,
+        how: DistillOptions,
+        labels: Sequence[Sequence[str]],
+        spec: InputSpec,
+        faces: Dataset,
+        hear: Callable[[int, int], None] = lambda _answered, _of: None,
     ) -> Teacher:
         """Read a teacher and make sure that its answers mean what the student's are to mean.
 
@@ -53,6 +54,7 @@ class Teacher:
             labels: The student's label names, head by head.
             spec: The student's input.
             faces: The training faces, which a teacher that sees the originals answers here, once.
+            hear: Is told how many of them are answered, and of how many; what it raises ends the asking.
 
         Raises:
             ModelFileError: If there is no such teacher.
@@ -61,7 +63,8 @@ class Teacher:
         if how.sees == "original":
             model = open_scored_model(_named(how.teacher))
             _check_fit(how.teacher, model.info, labels, spec)
-            return cls(model.path, recorded=_record(model, faces.images))
+            sha256 = sha256_of(model.path)
+            return cls(sha256, recorded=answers_on(model, sha256, faces, hear))
         if _is_for_recognising(how.teacher):
             raise ConfigError(
                 f"distill.teacher: {how.teacher} is an ONNX file, which cannot answer on the changed faces that a student "
@@ -72,7 +75,7 @@ class Teacher:
         _check_fit(str(file), info, labels, spec)
         theirs = info.input
         return cls(
-            file,
+            sha256_of(file),
             network.eval().requires_grad_(requires_grad=False),
             rescaling=(spec.std / theirs.std, (spec.mean - theirs.mean) / theirs.std),
         )
@@ -130,16 +133,6 @@ def _named(where: str) -> str:
 def _is_for_recognising(where: str) -> bool:
     """Whether a teacher's name means an ONNX file."""
     return where in list_models() or Path(where).suffix == ".onnx"
-
-
-def _record(model: ScoredModel, images: NDArray[np.uint8]) -> Tensor:
-    """Logits of all heads, (N, total): the mean over each face and its mirror."""
-    parts = []
-    for start in range(0, len(images), _BATCH):
-        faces = np.ascontiguousarray(images[start : start + _BATCH])
-        answers = averaged(model.predict, faces, "flip")
-        parts.append(np.concatenate([answers[head.name] for head in model.info.heads], axis=1))
-    return torch.from_numpy(np.concatenate(parts))
 
 
 def _check_fit(

@@ -47,6 +47,9 @@ logger = logging.getLogger(__name__)
 class Reporter(Protocol):
     """Who is told how a run goes; the command line draws a progress bar."""
 
+    def teacher(self, num_answered: int, num_faces: int) -> None:
+        """Hear how far a teacher is that answers all faces first; raising `StopRequested` ends the sitting."""
+
     def begin(self, run: RunFolder, trainer: Trainer) -> None:
         """Hear that training starts or goes on."""
 
@@ -103,14 +106,17 @@ def train(
     spec = input_spec(recipe)
     labels = [head_labels(head, training) for head in recipe.heads]
     network = start_network(recipe, labels)
+    # Before a teacher is asked, which may take minutes: whether there is anything to do at all.
+    if not resume:
+        folder.check_free()
+    state = load_checkpoint(folder.path) if resume else None
     how = recipe.distill
-    teacher = Teacher.load(how, labels, spec, training) if how.teacher else None
+    teacher = Teacher.load(how, labels, spec, training, reporter.teacher) if how.teacher else None
     validator = Validator(validation, recipe.heads, spec, chosen, precision == "bf16")
     trainer = Trainer(recipe, network, spec, training, chosen, precision, teacher)
     facts = _facts(recipe, data, training, validation, (chosen, precision), command)
     facts["teacher_sha256"] = teacher and teacher.sha256
-    if resume:
-        state = load_checkpoint(folder.path)
+    if state is not None:
         _check_teacher(folder, teacher)
         trainer.restore(state)
         folder.forget_after(trainer.progress.epoch)

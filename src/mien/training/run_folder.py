@@ -31,16 +31,29 @@ class RunFolder:
         self._recipe = path / "recipe.toml"
         self._facts = path / "run.json"
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether a run is in it."""
+        return self._recipe.exists()
+
+    def check_free(self) -> None:
+        """Make sure that no run is in it.
+
+        Raises:
+            TrainingError: If one is.
+        """
+        if self.is_begun:
+            raise TrainingError(
+                f"{self.path} already holds a run. Go on with it by --resume, or choose another --out."
+            )
+
     def create(self, recipe: Recipe, facts: Mapping[str, Any]) -> None:
         """Make the folder for a new run.
 
         Raises:
             TrainingError: If another run is in it, or the disk does not take it.
         """
-        if self._recipe.exists():
-            raise TrainingError(
-                f"{self.path} already holds a run. Go on with it by --resume, or choose another --out."
-            )
+        self.check_free()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             replace_text(self._facts, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,93 @@
+"""A teacher's answers on the faces as they are, kept in the cache: it is asked once, and not again by a run that goes on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mien.data.dataset import Dataset
+from mien.evaluation.scored_model import ScoredModel
+from mien.evaluation.views import averaged
+from mien.paths import cache_dir
+
+__all__ = ["answers_on"]
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 256
+_VERSION = "1"
+"""Raised when the same teacher is asked in another way."""
+
+
+def answers_on(
+    model: ScoredModel, sha256: str, faces: Dataset, hear: Callable[[int, int], None]
+) -> Tensor:
+    """Return a teacher's logits on training faces, asking it only where nobody has asked it before.
+
+    Args:
+        model: The teacher.
+        sha256: Of its file.
+        faces: Those of a run.
+        hear: Is told how many faces have been answered, and of how many; what it raises ends the asking.
+
+    Returns:
+        float32 (N, total), all heads side by side: the mean over each face and its mirror.
+    """
+    key = {"version": _VERSION, "teacher": sha256, "faces": faces.content_hash}
+    path = cache_dir() / "teachers" / f"{sha256[:16]}-{key['faces'][:16]}.safetensors"
+    kept = _load(path, key, len(faces))
+    if kept is not None:
+        return kept
+    answers = _ask(model, faces, hear)
+    _store(path, key, answers)
+    return answers
+
+
+def _ask(model: ScoredModel, faces: Dataset, hear: Callable[[int, int], None]) -> Tensor:
+    parts: list[np.ndarray] = []
+    for start in range(0, len(faces), _BATCH):
+        hear(start, len(faces))
+        images = np.ascontiguousarray(faces.images[start : start + _BATCH])
+        answers = averaged(model.predict, images, "flip")
+        parts.append(np.concatenate([answers[head.name] for head in model.info.heads], axis=1))
+    hear(len(faces), len(faces))
+    return torch.from_numpy(np.concatenate(parts)).float()
+
+
+def _load(path: Path, key: dict[str, str], num_faces: int) -> Tensor | None:
+    try:
+        with safe_open(path, framework="pt") as file:
+            if file.metadata() != key:
+                return None
+            answers: Tensor = file.get_tensor("logits")
+    except (OSError, SafetensorError):  # not there, or damaged
+        return None
+    return answers if answers.shape[0] == num_faces else None
+
+
+def _store(path: Path, key: dict[str, str], answers: Tensor) -> None:
+    """Keep the answers, whole or not at all; a disk that does not take them costs time and no result."""
+    partial = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+        os.close(descriptor)
+        save_file({"logits": answers}, partial, key)
+        Path(partial).replace(path)
+    except (OSError, SafetensorError) as error:
+        logger.warning(
+            "The teacher's answers could not be kept in %s (%s); it is asked again next time.",
+            path.parent,
+            error,
+        )
+        if partial:
+            Path(partial).unlink(missing_ok=True)
