@@ -61,6 +61,19 @@ def test_weights_of_another_network_are_refused(weights):
         start_network(told, [FER2013.labels])
 
 
+def test_a_wider_network_begins_with_the_answers_of_the_narrow_one(weights):
+    file, network, _ = weights
+    options = {"widths": [6, 8], "depths": [1, 1]}
+    told = recipe(file, model={"name": "mien_net", "options": options})
+    begun = start_network(told, [FER2013.labels])
+    faces = torch.randn(5, 1, 24, 24)
+    torch.testing.assert_close(begun.eval()(faces), network.eval()(faces), rtol=1e-4, atol=1e-5)
+    drawn = build_network("mien_net", num_classes=2, seed=9, **options)
+    other = start_network(told, [("yes", "no")])
+    assert torch.equal(other.head.weight, drawn.head.weight)
+    assert not torch.equal(other.stem.weight, drawn.stem.weight)
+
+
 def test_an_ensemble_is_no_start(weights, tmp_path):
     _, network, info = weights
     file = tmp_path / "pair.safetensors"

@@ -16,10 +16,10 @@ from mien.errors import InputError
 from mien.models.conv import Conv3x3
 from mien.models.spec import ModelSpec
 
-__all__ = ["SPEC", "MienNet"]
+__all__ = ["SPEC", "MienNet", "PostBlock", "PreBlock"]
 
 
-class _PreBlock(nn.Module):
+class PreBlock(nn.Module):
     """Two 3x3 convolutions, each after BN and ReLU, around a shortcut (He et al. 2016, figure 1b)."""
 
     def __init__(self, width_in: int, width_out: int, stride: int) -> None:
@@ -31,6 +31,7 @@ class _PreBlock(nn.Module):
         self.shortcut = _shortcut(width_in, width_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (N, width_in, H, W) to (N, width_out, H', W')."""
         active = F.relu(self.bn1(x), inplace=True)
         kept = x if self.shortcut is None else self.shortcut(active)
         x = self.conv1(active)
@@ -38,11 +39,11 @@ class _PreBlock(nn.Module):
         return kept + x
 
 
-class _PostBlock(nn.Module):
+class PostBlock(nn.Module):
     """Two 3x3 convolutions, BN after each, ReLU last (He et al. 2015).
 
     Each BN melts into its convolution when the network is exported, so that int8 inference has nothing between
-    convolutions to compute in fp32: a third faster a face than `_PreBlock`.
+    convolutions to compute in fp32: a third faster a face than `PreBlock`.
     """
 
     def __init__(self, width_in: int, width_out: int, stride: int) -> None:
@@ -55,6 +56,7 @@ class _PostBlock(nn.Module):
         self.shortcut = convolution and nn.Sequential(convolution, nn.BatchNorm2d(width_out))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (N, width_in, H, W) to (N, width_out, H', W')."""
         kept = x if self.shortcut is None else self.shortcut(x)
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         return F.relu(kept + self.bn2(self.conv2(x)), inplace=True)
@@ -109,7 +111,7 @@ class MienNet(nn.Module):
         side, stride, padding = (6, 2, 2) if halve == "stem" else (3, 1, 1)
         self.stem = nn.Conv2d(in_channels, widths[0], side, stride, padding, bias=False)
         self.stem_bn = nn.BatchNorm2d(widths[0]) if order == "post" else None
-        block = _PreBlock if order == "pre" else _PostBlock
+        block = PreBlock if order == "pre" else PostBlock
         blocks: list[nn.Module] = []
         width_in = widths[0]
         for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):

@@ -12,7 +12,9 @@ from torch import nn
 from mien.errors import ConfigError
 from mien.modelfile import ModelInfo
 from mien.models.ensemble import ENSEMBLE
+from mien.models.mien_net import MienNet
 from mien.models.weights import find_weights, load_network
+from mien.models.widening import can_widen, widen
 from mien.models.zoo import MODELS, build_network
 from mien.preprocess import InputSpec
 from mien.recipe import ModelOptions, Recipe
@@ -58,7 +60,8 @@ def network_options(recipe: Recipe) -> dict[str, Any]:
 def start_network(recipe: Recipe, labels: Sequence[Sequence[str]]) -> nn.Module:
     """Build the network of a recipe and give it the weights that it starts from.
 
-    Where the labels differ from those of the weights, the last layer stays as it was drawn.
+    Where the labels differ from those of the weights, the last layer stays as it was drawn. Where the recipe's network has
+    more channels and is the same else, it begins with the same answers (see `mien.models.widening`).
 
     Args:
         recipe: With its ``[model]`` filled in.
@@ -78,7 +81,17 @@ def start_network(recipe: Recipe, labels: Sequence[Sequence[str]]) -> nn.Module:
     if recipe.init:
         file = find_weights(recipe.init)
         source, info = load_network(file)
-        _take_over(network, source, info, labels, file)
+        same_labels = [list(head.labels) for head in info.heads] == [
+            list(names) for names in labels
+        ]
+        if (
+            isinstance(source, MienNet)
+            and isinstance(network, MienNet)
+            and can_widen(source, network)
+        ):
+            widen(source, network, recipe.seed, takes_head=same_labels)
+        else:
+            _take_over(network, source, info, same_labels, file)
     return network
 
 
@@ -86,11 +99,10 @@ def _take_over(
     network: nn.Module,
     source: nn.Module,
     info: ModelInfo,
-    labels: Sequence[Sequence[str]],
+    same_labels: bool,
     file: Path,
 ) -> None:
     *_, last = (name for name, module in source.named_modules() if isinstance(module, nn.Linear))
-    same_labels = [list(head.labels) for head in info.heads] == [list(names) for names in labels]
     tensors = {
         name: tensor
         for name, tensor in source.state_dict().items()
@@ -103,6 +115,6 @@ def _take_over(
             raise ConfigError(
                 f"init: {file} is of another network ({info.architecture} {dict(info.options)}): '{name}' is "
                 f"{found or 'missing'} there, expected {fresh.get(name, 'no such tensor')}. Leave out [model], or name "
-                "the same network in it."
+                "the same network in it; mien_net may have more channels."
             )
     network.load_state_dict(tensors, strict=False)
