@@ -37,17 +37,27 @@ def check_image(image: Any, what: str = "A picture") -> Image:
     Raises:
         InputError: If it is no uint8 array (H, W, 3) or (H, W) with at least one pixel.
     """
-    wanted = f"{what} is a uint8 array, (H, W, 3) in RGB or (H, W) in grey"
+    fault = _fault_of(image)
+    if fault:
+        raise InputError(f"{what} is a uint8 array, (H, W, 3) in RGB or (H, W) in grey; {fault}")
+    picture: Image = image[:, :, 0] if image.shape[2:] == (1,) else image
+    return picture
+
+
+def _fault_of(image: Any) -> str:
+    """Say what was given in the place of a picture, and what to do; nothing if it is one."""
     if not isinstance(image, np.ndarray):
-        raise InputError(f"{wanted}; got {type(image).__name__}. Convert it: numpy.asarray(…)")
-    got = f"got {image.dtype} {image.shape}"
+        return f"got {type(image).__name__}. Convert it: numpy.asarray(…)"
+    has_shape = image.ndim in (2, 3) and image.size > 0 and image.shape[2:] in ((), (1,), (3,))
+    if has_shape and image.dtype == np.uint8:
+        return ""
+    # Only now: writing an array's type and shape takes longer than all that is asked here.
+    got = f"got {image.dtype} {image.shape}."
     if image.dtype != np.uint8:
-        raise InputError(f"{wanted}; {got}. Scale it to 0…255 and convert: .astype('uint8')")
+        return f"{got} Scale it to 0…255 and convert: .astype('uint8')"
     if image.ndim == 3 and image.shape[2] == 4:
-        raise InputError(f"{wanted}; {got}. Leave the alpha channel out: image[:, :, :3]")
-    if image.ndim not in (2, 3) or image.size == 0 or image.shape[2:] not in ((), (1,), (3,)):
-        raise InputError(f"{wanted}; {got}.")
-    return image[:, :, 0] if image.shape[2:] == (1,) else image
+        return f"{got} Leave the alpha channel out: image[:, :, :3]"
+    return got
 
 
 @dataclass(frozen=True, slots=True)
