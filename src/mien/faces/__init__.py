@@ -7,6 +7,7 @@ from mien.faces.detector import (
     DetectorSpec,
     FollowingDetector,
     WholePicture,
+    can_follow,
     open_detector,
 )
 from mien.faces.given import GivenBoxes
@@ -24,6 +25,7 @@ __all__ = [
     "HaarDetector",
     "WholePicture",
     "YuNetDetector",
+    "can_follow",
     "crop_detection",
     "crop_face",
     "open_detector",

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard
 
 from mien.errors import InputError
 from mien.faces.crop import CropFrame
@@ -23,6 +23,7 @@ __all__ = [
     "DetectorSpec",
     "FollowingDetector",
     "WholePicture",
+    "can_follow",
     "open_detector",
 ]
 
@@ -54,7 +55,6 @@ class Detector(Protocol):
         ...
 
 
-@runtime_checkable
 class FollowingDetector(Detector, Protocol):
     """A detector that also looks for faces only where they should be, which is quicker: for recordings and cameras."""
 
@@ -77,6 +77,12 @@ class FollowingDetector(Detector, Protocol):
             looking at the whole picture is quicker: then look at the whole picture.
         """
         ...
+
+
+def can_follow(detector: Detector) -> TypeGuard[FollowingDetector]:
+    """Whether a detector is a `FollowingDetector`."""
+    # What isinstance asks of a protocol takes 0.05 ms, a twentieth of a look at a webcam's picture.
+    return hasattr(detector, "detect_within") and hasattr(detector, "detect_near")
 
 
 class WholePicture:

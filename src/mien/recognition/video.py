@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from mien.errors import InputError, MienError
-from mien.faces import Detector, FollowingDetector, crop_detection, yaw_deg
+from mien.faces import Detector, FollowingDetector, can_follow, crop_detection, yaw_deg
 from mien.faces.overlap import distinct
 from mien.faces.scaled import scaled
 from mien.faces.track import Tracker
@@ -110,7 +110,7 @@ def watch_frames(  # noqa: PLR0913 - the options of mien watch
 
     detector = recognizer.detector
     gaze = Gaze(full_look_s)
-    is_following = isinstance(detector, FollowingDetector) and full_look_s > 0
+    is_following = can_follow(detector) and full_look_s > 0
 
     def see(glance: _Glance) -> _Seen:
         try:
@@ -181,7 +181,7 @@ def _glances(frames: Generator[Frame], gaze: Gaze | None) -> Generator[_Glance]:
 def _look(detector: Detector, glance: _Glance, search_px: int, max_faces: int | None) -> _Seen:
     image = glance.frame.image
     found = None
-    if glance.plan.known and isinstance(detector, FollowingDetector):
+    if glance.plan.known and can_follow(detector):
         found = _look_near(detector, image, glance.plan, search_px)
     is_full = found is None
     if found is None:
@@ -204,7 +204,7 @@ def _look_near(
 
 def search(detector: Detector, image: Image, search_px: int) -> list[Detection]:
     """Detect in a smaller copy and bring what was found back to the frame's own pixels."""
-    if isinstance(detector, FollowingDetector):
+    if can_follow(detector):
         return detector.detect_within(image, search_px)
     height, width = image.shape[:2]
     scale = search_px / max(height, width)
