@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mien.classroom import reports
+from mien.classroom import reports, tables
 from mien.classroom.policy import REASONS, Rule
 from mien.classroom.store import Batch, LessonRecord, ParticipantRecord
 from mien.classroom.wording import CAVEATS, WORDS
@@ -129,6 +129,19 @@ def test_only_who_agreed_is_exported_and_under_a_number(store):
     assert len(rows) == 2
     assert rows[1][:3] == ["1", "5.0", "steady"]
     assert rows[1][-3:] == ["-0.5", "0.1", "0.0"]
+
+
+@pytest.mark.usefixtures("report")
+def test_numbers_in_the_export_do_not_tell_who_came_first(store, fake_time):
+    fake_time.s += 60
+    late = {"lesson": "l", "tag": None, "camera": "device", "consent": "c", "research": True}
+    store.add_participant(ParticipantRecord(id="Z", joined_at=fake_time.now(), **late))
+    (before,) = store.rows_of(tables.windows, "l", "a")
+    window = {**before["window"], "state": "away"}
+    row = {"lesson": "l", "at": fake_time.now(), "participant": "Z", "state": "away"}
+    store.write(Batch(windows=[{**row, "window": window}]))
+    rows = list(csv.reader(io.StringIO(reports.export_windows(store, "l"))))
+    assert [(row[0], row[2]) for row in rows[1:]] == [("1", "away"), ("2", "steady")]
 
 
 def test_other_formats_are_unknown(report):

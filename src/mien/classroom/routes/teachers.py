@@ -119,7 +119,7 @@ async def show_report(
 
 @router.get("/lessons/{lesson_id}/export")
 async def export(record: OwnLesson, teacher: Teacher, request: Request) -> Response:
-    """Return the windows of the students who agreed to research, under the lesson's random ids."""
+    """Return the windows of the students who agreed to research, numbered in an order that says nothing."""
     school = school_of(request)
     if not school.decision.export_allowed:
         raise RefusedError(
