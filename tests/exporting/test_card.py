@@ -48,6 +48,14 @@ def test_every_refused_use_and_every_section_is_in_the_card_of_this_repository()
         assert part in card
 
 
+def test_the_card_says_what_a_run_began_with_and_who_taught_it():
+    facts = card_facts(load_model("mien-s"), ROOT / "results")
+    recipe = facts.info.provenance["recipe"]
+    card = model_card([facts], "mien card")
+    assert f"Begun with the weights of the run {recipe['init']}. Taught by " in card
+    assert f"Taught by {recipe['distill']['teacher']} (temperature 3, weight 0.5). Heads: " in card
+
+
 @pytest.fixture(scope="module")
 def results(tiny_model_path, tmp_path_factory):
     """A results folder of the brightness model on 42 grey faces: rows, balanced rows, robustness."""

@@ -52,7 +52,7 @@ _DATA = """\
   28,709 are for training; the other two splits are not trained on.
 - **FER+** (Barsoum et al. 2016, <https://arxiv.org/abs/1608.01041>): ten votes for each of these pictures, eight expressions, and
   *unknown* and *not a face*.
-- Nothing else: no other faces, no pretrained weights.
+- Nothing else: no other faces, and no weights from other data.
 
 **Licence of the data.** FER+'s votes are under the MIT licence. FER2013 was given out for a competition and for research; its
 pictures belong to photographers who were not asked, and show people who were not asked either. mien ships none of
@@ -159,6 +159,8 @@ def _models(models: Sequence[CardFacts]) -> Iterator[str]:
 
 def _training(models: Sequence[CardFacts]) -> Iterator[str]:
     yield from ("", "## Training", "")
+    yield "Recipes are called as they were when they ran; the first lines of those in `recipes/` name what has been renamed since."
+    yield ""
     for facts in models:
         record = facts.info.provenance
         yield f"- **{facts.info.name}**: `{record.get('command', 'unknown')}`, commit {record.get('commit', 'unknown')}, "
@@ -193,10 +195,22 @@ def _recipe(recipe: Any) -> str:
     )
     flip = "flip, " if augment.get("flip") else ""
     return (
-        f"Heads: {heads}. {optimizer['name'].upper()}, learning rate {optimizer['lr']:g}, weight decay "
+        f"{_origins(recipe)}Heads: {heads}. {optimizer['name'].upper()}, learning rate {optimizer['lr']:g}, weight decay "
         f"{optimizer['weight_decay']:g}, {recipe['schedule']['name']} schedule, batch {train['batch_size']}, average "
         f"of weights {train['ema']:g}. Augmentation: {flip}{changes}. The number of epochs was fixed beforehand; "
         f"weights kept: {train['keep']}."
+    )
+
+
+def _origins(recipe: Any) -> str:
+    """Say which weights a run began with, and who taught it."""
+    begun = f"Begun with the weights of the run {recipe['init']}. " if recipe.get("init") else ""
+    distill = recipe.get("distill", {})
+    if not distill.get("teacher"):
+        return begun
+    return (
+        f"{begun}Taught by {distill['teacher']} (temperature {distill['temperature']:g}, weight "
+        f"{distill['weight']:g}). "
     )
 
 
@@ -312,7 +326,7 @@ def _costs(models: Sequence[CardFacts]) -> Iterator[str]:
         energy = f"{spent.kwh:.2g} kWh | {1000 * spent.kg_co2:.2g} g"
         yield f"| {facts.info.name} | {spent.hours:.1f} h | {machine} | {energy} |"
     yield ""
-    yield "Time is from the run's record, of the run that ships alone: trials, teachers and scoring come on top. Energy and CO2 are"
+    yield "Time is from the run's record, of the run that ships alone: runs that it began with, trials, teachers and scoring come on top. Energy and CO2 are"
     yield f"estimates, not measurements: {WATTS_A_CORE:g} W a core and {WATTS_A_GPU:g} W a GPU at full load throughout, {OVERHEAD:g} times that for"
     yield f"cooling and supply, {KG_A_KWH:g} kg a kWh (the world's mean of 2023, Ember's Global Electricity Review 2024)."
 
