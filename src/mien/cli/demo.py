@@ -36,7 +36,7 @@ def demo(
         list[str] | None,
         typer.Option(
             "--model",
-            help="Name of a model or path of a model file; again for more. [default: all that ship]",
+            help="Name of a model or path of a model file; again for more. Default: all that ship.",
         ),
     ] = None,
     results: Annotated[

@@ -20,7 +20,7 @@ def ensemble(
 ) -> None:
     """Put trained networks side by side: their probabilities are averaged.
 
-    The file holds all their weights. `mien evaluate` scores it, a recipe's [distill] teacher names it.
+    The file holds all their weights. `mien evaluate` scores it, a recipe's distill.teacher names it.
     """
     if find_spec("torch") is None:
         raise MissingExtraError("train", "Making an ensemble")

@@ -42,7 +42,7 @@ def initialise_from_imagenet(network: nn.Module, spec: ModelSpec) -> tuple[str, 
     except ImportError:
         raise ConfigError(
             "ImageNet weights come from torchvision, which is not installed here. "
-            "Install the torchvision that fits your torch, or leave the option out."
+            "Install the torchvision that fits your torch, or begin with drawn weights."
         ) from None
     weights = models.get_weight(spec.imagenet)
     logger.warning(
