@@ -1,6 +1,7 @@
 """The model card: up to date, complete, and honest about what it lacks."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +51,16 @@ def test_every_refused_use_and_every_section_is_in_the_card_of_this_repository()
 
 def test_the_card_says_what_a_run_began_with_and_who_taught_it():
     facts = card_facts(load_model("mien-s"), ROOT / "results")
-    recipe = facts.info.provenance["recipe"]
-    card = model_card([facts], "mien card")
-    assert f"Begun with the weights of the run {recipe['init']}. Taught by " in card
-    assert f"Taught by {recipe['distill']['teacher']} (temperature 3, weight 0.5). Heads: " in card
+    record = dict(facts.info.provenance)
+    distill = {"teacher": "two.safetensors", "temperature": 3.0, "weight": 0.5}
+    for told, said in (
+        ({"init": "first"}, "Begun with the weights of the run first. Heads: "),
+        ({"distill": distill}, "  Taught by two.safetensors (temperature 3, weight 0.5). Heads: "),
+        ({}, "  Heads: "),
+    ):
+        recipe = {**record["recipe"], "init": "", "distill": {"teacher": ""}, **told}
+        info = replace(facts.info, provenance={**record, "recipe": recipe})
+        assert f"{said}fer2013" in model_card([replace(facts, info=info)], "mien card")
 
 
 @pytest.fixture(scope="module")
