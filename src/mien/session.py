@@ -51,7 +51,7 @@ def _may_overflow() -> bool:
     """Whether int8 needs ONNX Runtime's exact path, unless a file's sums fit.
 
     An x86 processor without VNNI adds pairs of int8 products in 16 bits and clips what does not fit, silently. The exact
-    path takes a quarter longer there (mien-s, AVX2, one thread: 1.34 ms a face for 1.06). Where the processor does not
+    path takes a quarter longer there (mien-s, AVX2, one thread: 1.34 ms a face for 1.06, before its sums did fit). Where the processor does not
     tell, exactness goes before speed.
     """
     if platform.machine().lower() not in ("x86_64", "amd64"):
