@@ -130,7 +130,7 @@ def dual_axis_picture(values: Sequence[Value], path: Path) -> None:
             other.plot(epochs, 100 * column_of(rows, key), style, color=BLUE, lw=1.4, marker=marker)
         axes.set_ylim(0, top)
         other.set_ylim(0, 100)
-        mark = "…" if value.state == "incomplete" else f"✗ {value.state}"
+        mark = "(incomplete)" if value.state == "incomplete" else f"✗ {value.state}"
         failed = "" if value.state == "finished" else f" {mark}"
         axes.set_title(value.label + failed, loc="left", fontsize=8.5, color=INK)
         for one, colour in ((axes, VERMILION), (other, BLUE)):
