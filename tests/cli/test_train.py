@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,18 @@ def test_a_run_stopped_while_its_teacher_answers_says_that_nothing_was_written(
     assert "The teacher answers 164 faces first" in result.output
     assert "Stopped before the first batch; nothing was written" in result.output
     assert not (tmp_path / "runs/taught").exists()
+
+
+def test_the_command_that_a_stopped_run_names_goes_on_with_it(recipe, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(SignalStop, "__init__", lambda self: setattr(self, "_signalled", True))
+        words = ("-o", "optimizer.lr=0.02", "--data", "synthetic:300", "--out", "runs/cut off")
+        result = invoke(recipe, *words)
+    assert result.exit_code == 130
+    told = result.output.partition("the state is saved. Go on with: mien train ")[2]
+    assert invoke(*shlex.split(told)).exit_code == 0
+    rows = (tmp_path / "runs/cut off/metrics.jsonl").read_text().splitlines()
+    assert json.loads(rows[0])["epoch"] == 1
 
 
 def test_a_finished_run_can_be_resumed_and_changes_nothing(recipe, tmp_path):

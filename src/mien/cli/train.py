@@ -62,17 +62,21 @@ def train(
             raise
         raise MissingExtraError("train", "Training") from None
     except StopRequested:
-        typer.echo(_farewell(recipe, folder_path), err=True)
+        changes = [word for one in option or [] for word in ("-o", one)]
+        source = ["--data", data] if data else []
+        again = [str(recipe), *changes, *source, "--out", str(folder_path), "--resume"]
+        typer.echo(_farewell(folder_path, again), err=True)
         raise typer.Exit(130) from None
     _conclude(outcome)
 
 
-def _farewell(recipe: Path, folder: Path) -> str:
+def _farewell(folder: Path, again: list[str]) -> str:
+    """Say how to go on after a stop; ``again`` are the words of the command that does."""
     from mien.training.run_folder import RunFolder
 
     if not RunFolder(folder).is_begun:
         return "Stopped before the first batch; nothing was written. Start it again with the same command."
-    return f"Stopped; the state is saved. Go on with: mien train {recipe} --out {folder} --resume"
+    return f"Stopped; the state is saved. Go on with: mien train {shlex.join(again)}"
 
 
 def _command(recipe: Path, options: list[str]) -> str:
