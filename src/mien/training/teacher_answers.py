@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from mien.data.dataset import Dataset
+from mien.data.whole import whole_file
+from mien.errors import InputError
 from mien.evaluation.scored_model import ScoredModel
 from mien.evaluation.views import averaged
 from mien.paths import cache_dir
@@ -53,7 +54,7 @@ def answers_on(
 
 
 def _ask(model: ScoredModel, faces: Dataset, hear: Callable[[int, int], None]) -> Tensor:
-    parts: list[np.ndarray] = []
+    parts: list[NDArray[np.float32]] = []
     for start in range(0, len(faces), _BATCH):
         hear(start, len(faces))
         images = np.ascontiguousarray(faces.images[start : start + _BATCH])
@@ -76,18 +77,10 @@ def _load(path: Path, key: dict[str, str], num_faces: int) -> Tensor | None:
 
 def _store(path: Path, key: dict[str, str], answers: Tensor) -> None:
     """Keep the answers, whole or not at all; a disk that does not take them costs time and no result."""
-    partial = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-        os.close(descriptor)
-        save_file({"logits": answers}, partial, key)
-        Path(partial).replace(path)
-    except (OSError, SafetensorError) as error:
+        with whole_file(path) as partial:
+            partial.write_bytes(save({"logits": answers}, key))
+    except InputError as error:
         logger.warning(
-            "The teacher's answers could not be kept in %s (%s); it is asked again next time.",
-            path.parent,
-            error,
+            "The teacher's answers could not be kept: %s It is asked again next time.", error
         )
-        if partial:
-            Path(partial).unlink(missing_ok=True)
