@@ -43,10 +43,10 @@ def serve(  # noqa: PLR0913 - one argument an option
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Name of a model or path of a model file; mien-s."),
+        typer.Option("--model", help="Name of a model or path of a model file. Default: mien-s."),
     ] = None,
     detector: Annotated[
-        str | None, typer.Option("--detector", help="auto, haar, yunet or none; auto.")
+        str | None, typer.Option("--detector", help="auto, haar, yunet or none. Default: auto.")
     ] = None,
     detector_file: Annotated[
         Path | None, typer.Option("--detector-file", help="YuNet's file, if it lies elsewhere.")
@@ -55,7 +55,7 @@ def serve(  # noqa: PLR0913 - one argument an option
         CloudFallback | None,
         typer.Option(
             "--fallback",
-            help="Whom to ask where mien finds no face or is unsure: rekognition sends those pictures to AWS; none.",
+            help="Whom to ask where mien finds no face or is unsure: rekognition sends those pictures to AWS. Default: nobody.",
         ),
     ] = None,
 ) -> None:
