@@ -159,7 +159,7 @@ def _models(models: Sequence[CardFacts]) -> Iterator[str]:
 
 def _training(models: Sequence[CardFacts]) -> Iterator[str]:
     yield from ("", "## Training", "")
-    yield "Recipes are called as they were when they ran; the first lines of those in `recipes/` name what has been renamed since."
+    yield "Recipes and runs are called as they were then; the first lines of the files in `recipes/` say what they were called when they ran."
     yield ""
     for facts in models:
         record = facts.info.provenance
