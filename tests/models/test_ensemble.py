@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -73,6 +75,15 @@ def test_it_is_written_and_read_like_any_network(tmp_path):
     assert record.provenance["data_hash"] == "d"
     # Temperatures of single members say nothing about their mean.
     assert [head.temperature for head in record.heads] == [1, 1]
+
+
+def test_a_member_that_collapsed_is_refused():
+    (_, first), (_, second) = MEMBERS
+    fallen = dataclasses.replace(second, provenance={"seed": 3, "collapsed": "fear"})
+    with pytest.raises(
+        InputError, match=r"'mien_net-1' \(seed 3\) collapsed: it answers fear to nearly"
+    ):
+        ensemble_info("pair", [first, fallen])
 
 
 def test_members_that_answer_or_see_otherwise_are_refused():

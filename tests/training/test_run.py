@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -108,6 +109,8 @@ def test_the_weights_carry_their_record_and_score_as_the_run_said(finished, face
         logits = network((pixels / 255 - info.input.mean) / info.input.std)
     accuracy = (logits[:, :7].argmax(1).numpy() == valid.labels).mean()
     assert accuracy == pytest.approx(outcome.last["valid_accuracy"])
+    assert info.provenance["valid_accuracy"] == outcome.last["valid_accuracy"]
+    assert info.provenance["collapsed"] is None
 
 
 @pytest.mark.slow
@@ -257,6 +260,36 @@ def test_a_collapsed_run_names_the_class(faces, tmp_path):
     outcome = train(recipe, one_class, RunFolder(tmp_path / "run"), reporter)
     assert outcome.collapsed == "happy"
     assert reporter.rows[-1]["collapsed"] == "happy"
+    assert load_network(tmp_path / "run")[1].provenance["collapsed"] == "happy"
+
+
+def test_short_epochs_are_not_spent_on_writing(faces, tmp_path, monkeypatch):
+    saved = []
+
+    def slow_disk(folder, state):
+        time.sleep(0.5)
+        saved.append(state["progress"]["epoch"])
+        save_checkpoint(folder, state)
+
+    monkeypatch.setattr("mien.training.run.save_checkpoint", slow_disk)
+    folder = RunFolder(tmp_path / "run")
+    train(tiny(train={"epochs": 6}), faces, folder, Silent())
+    assert saved[0] == 1
+    assert len(saved) < 6
+    assert load_checkpoint(folder.path)["progress"]["epoch"] == saved[-1] == 6
+    assert [row["epoch"] for row in folder.rows()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_goes_on_from_the_last_epoch_that_was_written(finished, faces, tmp_path):
+    whole, _, _ = finished
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(StopRequested):
+        train(tiny(), faces, folder, Silent(stop_after=9))
+    folder.append({"epoch": 3})  # of an epoch whose checkpoint was not written any more
+    train(tiny(), faces, folder, Silent(), resume=True)
+    assert [row["epoch"] for row in folder.rows()] == [1, 2, 3]
+    ours, theirs = load_file(folder.weights), load_file(whole.weights)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_early_stopping_stops_after_its_patience(faces, tmp_path):

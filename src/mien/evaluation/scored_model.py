@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mien.errors import MissingExtraError
 from mien.evaluation.row import model_facts
 from mien.evaluation.views import Predictor
 from mien.modelfile import HUB_CONFIG, ModelInfo, list_models, load_model
 from mien.paths import cache_dir
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["ScoredModel", "open_scored_model"]
 
@@ -30,12 +33,13 @@ class ScoredModel:
     """Where its final tests are noted: in the run's own folder, or in mien's cache for a file that has none."""
 
 
-def open_scored_model(name: str) -> ScoredModel:
+def open_scored_model(name: str, device: str | torch.device = "cpu") -> ScoredModel:
     """Open a model.
 
     Args:
         name: Of a model that ships, the path of an ``.onnx`` or ``.safetensors`` file, of a run folder or of a
             Hub folder.
+        device: Where a network computes; a model for recognising runs on the CPU.
 
     Raises:
         UnknownNameError: If no model is called so.
@@ -55,28 +59,24 @@ def open_scored_model(name: str) -> ScoredModel:
         )
     if find_spec("torch") is None:
         raise MissingExtraError("train", "Evaluating a run folder")
-    return _open_network(path)
+    return _open_network(path, device)
 
 
 _LEDGER = "test_runs.jsonl"
 
 
-def _open_network(path: Path) -> ScoredModel:
+def _open_network(path: Path, device: str | torch.device) -> ScoredModel:
     from mien.models.macs import count_macs, count_parameters
     from mien.models.predict import network_predictor
     from mien.models.weights import WEIGHTS_NAME, load_network
 
     network, info = load_network(path)
+    num_macs = count_macs(network, info.input.size, info.input.channels)
     file = path / WEIGHTS_NAME if path.is_dir() else path
     return ScoredModel(
-        predict=network_predictor(network, info),
+        predict=network_predictor(network, info, device),
         info=info,
         path=file,
-        facts=model_facts(
-            info,
-            file,
-            count_parameters(network),
-            count_macs(network, info.input.size, info.input.channels),
-        ),
+        facts=model_facts(info, file, count_parameters(network), num_macs),
         ledger=(path if path.is_dir() else cache_dir()) / _LEDGER,
     )

@@ -63,7 +63,7 @@ def ensemble_info(name: str, infos: Sequence[ModelInfo]) -> ModelInfo:
         infos: The members' records, in order.
 
     Raises:
-        InputError: If there are fewer than two, or they differ in labels, size or channels.
+        InputError: If there are fewer than two, one has collapsed, or they differ in labels, size or channels.
     """
     if len(infos) < 2:
         raise InputError(f"An ensemble takes two networks or more; got {len(infos)}.")
@@ -71,6 +71,11 @@ def ensemble_info(name: str, infos: Sequence[ModelInfo]) -> ModelInfo:
     for info in infos:
         if info.architecture == ENSEMBLE:
             raise InputError(f"'{info.name}' is an ensemble itself; name its members instead.")
+        if info.provenance.get("collapsed"):
+            raise InputError(
+                f"'{info.name}' (seed {info.provenance.get('seed')}) collapsed: it answers {info.provenance['collapsed']} to "
+                "nearly every face, and would only blur the others. Leave it out."
+            )
         if [(h.name, h.labels) for h in info.heads] != [(h.name, h.labels) for h in first.heads]:
             raise InputError(
                 f"'{info.name}' and '{first.name}' answer with other labels, so their answers cannot be averaged. "

@@ -30,6 +30,7 @@ from mien.models.shapes import shapes_only
 from mien.models.weights import load_network
 from mien.models.zoo import MODELS, build_network
 from mien.recipe import Recipe
+from mien.runtime import choose_device
 from mien.studies.design import Design
 from mien.studies.ledger import Ledger, Run
 from mien.studies.packing import pack
@@ -155,7 +156,7 @@ def execute(
             name: outcome.last[f"valid_{name}"] for name in ("accuracy", "macro_f1", "loss")
         }
         result |= {"kept_epoch": outcome.last["epoch"], "stopped_early": outcome.stopped_early}
-        scored = _score(kept, recipe, data)
+        scored = _score(kept, recipe, data, choose_device(device))
         one_class = scored.pop("one_class") or outcome.collapsed
         result |= scored
         if one_class:
@@ -226,13 +227,14 @@ def _num_parameters(recipe: Recipe) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _score(kept: RunFolder, recipe: Recipe, data: Dataset) -> dict[str, Any]:
+def _score(kept: RunFolder, recipe: Recipe, data: Dataset, device: torch.device) -> dict[str, Any]:
     network, info = load_network(kept.path)
     faces = scored_rows(recipe, data)
     # A run that held out its own part has its faces in "valid" too: the same name for both.
     found = protocols(info.heads, faces, "valid")
     rows = np.unique(np.concatenate([protocol.rows for protocol in found]))
-    logits = predict_logits(network_predictor(network, info), faces.images[rows], info.input)
+    predictor = network_predictor(network, info, device)
+    logits = predict_logits(predictor, faces.images[rows], info.input)
     answers = [
         logits[protocol.head][np.searchsorted(rows, protocol.rows)].argmax(axis=1)
         for protocol in found

@@ -46,6 +46,7 @@ class Teacher:
         spec: InputSpec,
         faces: Dataset,
         hear: Callable[[int, int], None] = lambda _answered, _of: None,
+        device: str | torch.device = "cpu",
     ) -> Teacher:
         """Read a teacher and make sure that its answers mean what the student's are to mean.
 
@@ -55,13 +56,14 @@ class Teacher:
             spec: The student's input.
             faces: The training faces, which a teacher that sees the originals answers here, once.
             hear: Is told how many of them are answered, and of how many; what it raises ends the asking.
+            device: Where a network answers them.
 
         Raises:
             ModelFileError: If there is no such teacher.
             ConfigError: If heads or size differ, or the file cannot see what it is to see.
         """
         if how.sees == "original":
-            model = open_scored_model(_named(how.teacher))
+            model = open_scored_model(_named(how.teacher), device)
             _check_fit(how.teacher, model.info, labels, spec)
             sha256 = sha256_of(model.path)
             return cls(sha256, recorded=answers_on(model, sha256, faces, hear))

@@ -23,6 +23,7 @@ from mien.training.distillation import Teacher, distance
 from mien.training.ema import MovingAverage
 from mien.training.losses import head_loss
 from mien.training.optimizers import build_optimizer
+from mien.training.replay import Replayed
 from mien.training.schedules import build_schedule
 from mien.training.targets import Targets, head_labels, make_targets
 
@@ -93,6 +94,7 @@ class Trainer:
         options = {k: v for k, v in asdict(recipe.augment).items() if k != "mixup"}
         self._augmentation = Augmentation(**options)
         self._bf16 = precision == "bf16"
+        self._replayed = Replayed(self.network, device, bf16=self._bf16)
         self._teacher = None if teacher is None else teacher.to(device)
         # A memory-mapped cache is read-only; torch wants to own what it computes with.
         self._images = torch.from_numpy(np.array(data.images)).to(device)
@@ -208,8 +210,8 @@ class Trainer:
                 (p * share + p.flip(0) * (1 - share), c * c.flip(0)) for p, c in batch_targets
             ]
         inputs = inputs.contiguous(memory_format=torch.channels_last)
+        logits = self._replayed(inputs)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-            logits = self.network(inputs)
             answers = None if self._teacher is None else self._teacher(inputs, picked)
         loss = self._loss(logits, batch_targets, answers)
         self.optimizer.zero_grad(set_to_none=True)

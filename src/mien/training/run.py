@@ -111,7 +111,9 @@ def train(
         folder.check_free()
     state = load_checkpoint(folder.path) if resume else None
     how = recipe.distill
-    teacher = Teacher.load(how, labels, spec, training, reporter.teacher) if how.teacher else None
+    teacher = (
+        Teacher.load(how, labels, spec, training, reporter.teacher, chosen) if how.teacher else None
+    )
     validator = Validator(validation, recipe.heads, spec, chosen, precision == "bf16")
     trainer = Trainer(recipe, network, spec, training, chosen, precision, teacher)
     facts = _facts(recipe, data, training, validation, (chosen, precision), command)
@@ -182,26 +184,25 @@ class _Run:
         self._recipe, self._folder, self._reporter = recipe, folder, reporter
         self._trainer, self._validator = trainer, validator
         self._saved_at = time.monotonic()
+        self._noted_at, self._noting_s = -math.inf, 0.0
 
     def to_the_end(self) -> Outcome:
-        trainer, options = self._trainer, self._recipe.train
+        trainer = self._trainer
         self._reporter.begin(self._folder, trainer)
         writer = _open_tensorboard(self._folder.tensorboard, trainer.progress.epoch)
-        stopped = bool(trainer.progress.notes.get("stopped"))
         try:
-            while trainer.progress.epoch < options.epochs and not stopped:
+            while not self._is_done:
                 row = self._epoch()
                 for name, value in row.items():
                     if not isinstance(value, str):
                         writer.add_scalar(name, value, row["epoch"])
                 writer.flush()
-                stopped = bool(trainer.progress.notes.get("stopped"))
         except StopRequested:
             self._save()
             raise
         finally:
             writer.close()
-        return self._finish(stopped)
+        return self._finish()
 
     def _epoch(self) -> dict[str, Any]:
         trainer = self._trainer
@@ -213,10 +214,24 @@ class _Run:
         trainer.progress.start_epoch()
         # The row first: if we are cut off between the two, resuming drops it and trains the epoch again.
         self._folder.append(row)
-        self._save()
-        curves(self._folder.rows(), self._folder.curves, self._recipe.name)
+        self._note(is_last=self._is_done)
         self._reporter.epoch(row)
         return row
+
+    @property
+    def _is_done(self) -> bool:
+        progress = self._trainer.progress
+        return progress.epoch >= self._recipe.train.epochs or bool(progress.notes.get("stopped"))
+
+    def _note(self, *, is_last: bool) -> None:
+        """Write checkpoint and curves, unless that would take more than a tenth of the time: epochs can be short."""
+        started = time.monotonic()
+        if not is_last and started - self._noted_at < 10 * self._noting_s:
+            return
+        self._save()
+        curves(self._folder.rows(), self._folder.curves, self._recipe.name)
+        self._noted_at = time.monotonic()
+        self._noting_s = self._noted_at - started
 
     def _after_batch(self, progress: Progress) -> None:
         self._reporter.batch(progress)
@@ -249,18 +264,19 @@ class _Run:
         save_checkpoint(self._folder.path, self._trainer.state())
         self._saved_at = time.monotonic()
 
-    def _finish(self, stopped: bool) -> Outcome:
+    def _finish(self) -> Outcome:
         trainer = self._trainer
         notes = trainer.progress.notes
         network = trainer.trained
         if "weights" in notes:
             network.load_state_dict(notes["weights"])
-        save_network(self._folder.weights, network.cpu(), self._info())
         kept = notes["kept"]
+        save_network(self._folder.weights, network.cpu(), self._info(kept))
+        stopped = bool(notes.get("stopped"))
         return Outcome(self._folder.path, kept, kept.get("collapsed"), stopped)
 
-    def _info(self) -> ModelInfo:
-        """Describe the weights, for whoever gets the file."""
+    def _info(self, kept: Mapping[str, Any]) -> ModelInfo:
+        """Describe the weights, for whoever gets the file; ``kept`` are the figures of their epoch."""
         recipe, trainer = self._recipe, self._trainer
         facts = self._folder.facts()
         rows = self._folder.rows()
@@ -279,6 +295,8 @@ class _Run:
                 "recipe": _told(recipe),
                 "seed": recipe.seed,
                 "epochs": len(rows),
+                "valid_accuracy": kept["valid_accuracy"],
+                "collapsed": kept.get("collapsed"),
                 "train_seconds": round(sum(row["seconds"] for row in rows)),
                 "parameters": sum(p.numel() for p in trainer.network.parameters()),
                 "macs": count_macs(trainer.network, trainer.spec.size, trainer.spec.channels),
