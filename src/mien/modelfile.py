@@ -24,6 +24,7 @@ from mien.preprocess import InputSpec, to_inputs
 from mien.session import open_session
 
 __all__ = [
+    "ENSEMBLE",
     "HUB_CONFIG",
     "METADATA_KEY",
     "PRIORS",
@@ -41,6 +42,9 @@ METADATA_KEY = "mien"
 
 HUB_CONFIG = "config.json"
 """What names the files of a folder that `mien export --to hub` wrote."""
+
+ENSEMBLE = "ensemble"
+"""What stands in a record in place of an architecture where several networks answer together."""
 
 PRIORS = ("training", "uniform")
 """What is taken as known before a face is seen: that expressions are as frequent as in training, or all equally so."""

@@ -65,6 +65,12 @@ def test_rows_that_differ_by_their_seed_alone_say_it():
     ]
 
 
+def test_several_networks_that_answer_together_are_an_ensemble():
+    several = row(name="teachers")
+    several["model"]["architecture"] = "ensemble"
+    assert [one.ensemble for one in entries([several, row()], [])] == [True, False]
+
+
 def test_a_collapsed_row_says_so():
     assert entries([row(collapsed="happy")], [])[0].note == "collapsed to one class: happy"
 

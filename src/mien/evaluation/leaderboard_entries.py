@@ -13,6 +13,7 @@ from typing import Any
 from mien.errors import UnknownNameError
 from mien.evaluation.intervals import wilson
 from mien.evaluation.published import Published, Seed
+from mien.modelfile import ENSEMBLE
 
 __all__ = [
     "FLAGS",
@@ -138,7 +139,7 @@ def entry_of_row(row: Mapping[str, Any], *, with_seed: bool = False) -> Entry:
         # Everything of ours is chosen on PublicTest, so that its scores are slightly too good, and says so.
         chosen_on_split="publictest" in row["protocol"],
         external_data=model.get("external_data", False),
-        ensemble=False,
+        ensemble=model.get("architecture") == ENSEMBLE,
         source=row.get("command"),
         commit=row.get("commit"),
         note="; ".join(notes) or None,

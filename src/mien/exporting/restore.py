@@ -15,8 +15,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from mien.errors import ModelFileError
-from mien.modelfile import Model, ModelInfo
-from mien.models.ensemble import ENSEMBLE
+from mien.modelfile import ENSEMBLE, Model, ModelInfo
 from mien.models.predict import network_predictor
 from mien.models.weights import build_recorded, save_network
 from mien.preprocess import to_inputs

@@ -10,14 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mien.errors import InputError
-from mien.modelfile import Head, ModelInfo
+from mien.modelfile import ENSEMBLE, Head, ModelInfo
 from mien.models.zoo import build_network
 from mien.preprocess import InputSpec
 
-__all__ = ["ENSEMBLE", "Ensemble", "ensemble_info", "rebuild"]
-
-ENSEMBLE = "ensemble"
-"""What stands in a record in place of an architecture."""
+__all__ = ["Ensemble", "ensemble_info", "rebuild"]
 
 
 class Ensemble(nn.Module):

@@ -11,8 +11,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from mien.errors import MienError, ModelFileError
-from mien.modelfile import METADATA_KEY, ModelInfo
-from mien.models.ensemble import ENSEMBLE, rebuild
+from mien.modelfile import ENSEMBLE, METADATA_KEY, ModelInfo
+from mien.models.ensemble import rebuild
 from mien.models.shapes import shapes_only
 from mien.models.zoo import build_network
 from mien.paths import weights_dir

@@ -10,8 +10,7 @@ from typing import Any
 from torch import nn
 
 from mien.errors import ConfigError
-from mien.modelfile import ModelInfo
-from mien.models.ensemble import ENSEMBLE
+from mien.modelfile import ENSEMBLE, ModelInfo
 from mien.models.mien_net import MienNet
 from mien.models.weights import find_weights, load_network
 from mien.models.widening import can_widen, widen
