@@ -108,14 +108,14 @@ class ModelInfo:
     heads: tuple[Head, ...]
     input: InputSpec
     architecture: str
-    """Name in `mien.models.zoo`."""
+    """Name in `mien.models.zoo`, or `ENSEMBLE`."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the architecture's builder."""
     licence: str = "Apache-2.0"
     scores: Mapping[str, Any] = field(default_factory=dict)
     """Protocol name -> its figures."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    """Where it came from: recipe, command, commit, data hash, date, seed, precision."""
+    """Where it came from: recipe, command, commit, data hash, date, seed, precision; how validation ended."""
 
     def __post_init__(self) -> None:
         if not self.heads or len({head.name for head in self.heads}) != len(self.heads):

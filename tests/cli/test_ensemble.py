@@ -23,6 +23,7 @@ def runs(tmp_path):
             input=InputSpec(size=24),
             architecture="mien_net",
             options=options,
+            provenance={"seed": seed, "valid_accuracy": 0.6 + seed / 100},
         )
         folder = tmp_path / f"run-{seed}"
         folder.mkdir()
@@ -39,7 +40,10 @@ def test_an_ensemble_is_written_and_scored(runs, tmp_path):
     out = tmp_path / "pair.safetensors"
     done = runner.invoke(app, ["ensemble", *runs, "--out", str(out)])
     assert done.exit_code == 0, done.output
-    assert "2 networks (run-0, run-1)" in done.output
+    assert (
+        "2 networks (run-0, seed 0, 60.0% on validation; run-1, seed 1, 61.0% on validation)"
+        in (" ".join(done.output.split()))
+    )
     _, info = load_network(out)
     assert info.name == "pair"
     scored = runner.invoke(

@@ -294,5 +294,8 @@ def test_median_pruning_ends_what_is_behind(write_study_file, tmp_path):
         assert not ledger.report(run, 0.5, 1)
         ledger.finish(run, RESULT)
     assert ledger.report(ledger.claim(ALL), 0.1, 1)
-    assert not ledger.report(ledger.claim(ALL), 0.6, 1)
+    good = ledger.claim(ALL)
+    assert not ledger.report(good, 0.6, 1)
+    # A run that goes on trains an epoch again: that is no second judgement, whatever comes.
+    assert not ledger.report(good, 0.1, 1)
     ledger.close()

@@ -280,6 +280,15 @@ def test_short_epochs_are_not_spent_on_writing(faces, tmp_path, monkeypatch):
     assert [row["epoch"] for row in folder.rows()] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_run_that_is_stopped_shows_all_of_its_epochs(faces, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("mien.training.run.curves", lambda rows, *_: drawn.append(len(rows)))
+    monkeypatch.setattr("mien.training.run.save_checkpoint", lambda *_: time.sleep(0.5))
+    with pytest.raises(StopRequested):  # after three epochs of four batches
+        train(tiny(train={"epochs": 6}), faces, RunFolder(tmp_path / "run"), Silent(stop_after=13))
+    assert drawn == [1, 3]
+
+
 def test_a_run_goes_on_from_the_last_epoch_that_was_written(finished, faces, tmp_path):
     whole, _, _ = finished
     folder = RunFolder(tmp_path / "run")

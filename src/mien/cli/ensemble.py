@@ -40,11 +40,13 @@ def ensemble(
     except OSError as error:
         raise InputError(f"--out {out} cannot be written: {error.strerror}.") from None
     save_network(out, whole, info)
-    names = ", ".join(_told(one) for one in infos)
+    names = "; ".join(_told(one) for one in infos)
     typer.echo(f"{out}: {len(runs)} networks ({names}), {out.stat().st_size / 1e6:.1f} MB")
 
 
 def _told(info: ModelInfo) -> str:
-    """A member's name, and how its run ended where the record says so: a bad one is easily overlooked among several."""
-    accuracy = info.provenance.get("valid_accuracy")
-    return info.name if accuracy is None else f"{info.name} {accuracy:.1%}"
+    """A member's name, and its seed and accuracy where the record has them: a bad one is easily overlooked among several."""
+    accuracy, seed = info.provenance.get("valid_accuracy"), info.provenance.get("seed")
+    if accuracy is None:
+        return info.name
+    return f"{info.name}, seed {seed}, {accuracy:.1%} on validation"

@@ -60,7 +60,8 @@ def ensemble_info(name: str, infos: Sequence[ModelInfo]) -> ModelInfo:
         infos: The members' records, in order.
 
     Raises:
-        InputError: If there are fewer than two, one has collapsed, or they differ in labels, size or channels.
+        InputError: If there are fewer than two, one is an ensemble itself or has collapsed, or they differ in labels, size
+            or channels.
     """
     if len(infos) < 2:
         raise InputError(f"An ensemble takes two networks or more; got {len(infos)}.")

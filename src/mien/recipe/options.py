@@ -258,8 +258,8 @@ class TrainOptions:
     stop_min_delta: float = 0.0
     """What counts as a gain."""
     checkpoint_minutes: float = 5.0
-    """A checkpoint is written after each epoch, unless that would take more than a tenth of the time, and within one when
-    so much time has passed."""
+    """A checkpoint is written after each epoch, or after several where writing would take more than a tenth of the time;
+    within an epoch when so many minutes have passed since the last."""
 
     def __post_init__(self) -> None:
         _check(self.epochs >= 1, f"train.epochs is {self.epochs}; expected 1 or more.")

@@ -115,8 +115,9 @@ class Ledger:
 
     def report(self, run: Run, score: float, epoch: int) -> bool:
         """Note the score after an epoch, and return whether the run is to be pruned."""
-        if epoch not in self._trial(run).intermediate_values:  # a resumed run trains one again
-            self._storage.set_trial_intermediate_value(self._id(run), epoch, score)
+        if epoch in self._trial(run).intermediate_values:
+            return False  # a run that goes on trains some epochs again, and was judged after them
+        self._storage.set_trial_intermediate_value(self._id(run), epoch, score)
         return self._study.pruner.prune(self._study, self._trial(run))
 
     def finish(self, run: Run, result: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
-"""On a GPU: a step's forward and backward recorded once and replayed as one launch, whatever the number of layers.
+"""On a GPU: a network's forward and its backward pass, each recorded once and replayed as one launch.
 
-A small network's step is hundreds of kernels of a few microseconds, and launching them one by one takes longer than they do.
+A small network's step is hundreds of kernels of a few microseconds each, about what it takes to launch one.
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ __all__ = ["Replayed"]
 
 
 class Replayed:
-    """Calls a network in training mode; on a GPU by replaying a CUDA graph, elsewhere as it is."""
+    """Calls a network in training mode; on a GPU by replaying CUDA graphs, elsewhere as it is."""
 
     def __init__(self, network: nn.Module, device: torch.device, *, bf16: bool) -> None:
-        """Record nothing yet: each shape of batch is recorded when it first comes.
+        """Record nothing yet: that is done when a batch comes, and again when its shape is another.
 
         Args:
-            network: In channels-last format, on the device; its weights are changed in place from now on.
+            network: In channels-last format, on the device. From now on its weights may only be changed in place, and its
+                gradients, which share the recording's memory, must not be added up over calls.
             device: Where it is.
             bf16: Whether to compute in bf16.
         """
         self._network, self._device, self._bf16 = network, device, bf16
-        self._recorded: dict[torch.Size, nn.Module] = {}
+        self._recorded: nn.Module | None = None
+        self._shape = torch.Size()
         if device.type == "cuda":
-            # Shapes stay the same for a whole run, so that looking for the fastest kernels once pays.
+            # A run has few shapes, so that looking for the fastest kernels once for each pays. Another process may choose
+            # others: resuming on a GPU is exact up to rounding only.
             torch.backends.cudnn.benchmark = True
 
     def __call__(self, inputs: Tensor) -> Tensor:
@@ -34,13 +37,16 @@ class Replayed:
             if self._device.type != "cuda":
                 logits: Tensor = self._network(inputs)
                 return logits
-            if inputs.shape not in self._recorded:
-                self._recorded[inputs.shape] = self._record(inputs)
-            logits = self._recorded[inputs.shape](inputs)
+            if self._recorded is None or inputs.shape != self._shape:
+                self._recorded = (
+                    None  # sizes come one after another, and each recording holds its activations
+                )
+                self._recorded, self._shape = self._record(inputs), inputs.shape
+            logits = self._recorded(inputs)
             return logits
 
     def _autocast(self) -> torch.autocast:
-        # A recording takes no tensors from outside, so none of autocast's kept copies of weights.
+        # A replayed pass reads the weights as they are now; a copy that autocast had kept would be an old one.
         cached = self._device.type != "cuda"
         return torch.autocast(
             self._device.type, torch.bfloat16, enabled=self._bf16, cache_enabled=cached

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import math
@@ -89,7 +90,7 @@ def train(
         data: All splits; images of ``recipe.data.size``.
         folder: Where the run is kept.
         reporter: Who is told.
-        resume: Go on from the folder's checkpoint, bit-exactly, mid-epoch too.
+        resume: Go on from the folder's checkpoint, mid-epoch too: bit-exactly on a CPU, up to rounding on a GPU.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         command: The command line, for the record.
 
@@ -185,6 +186,7 @@ class _Run:
         self._trainer, self._validator = trainer, validator
         self._saved_at = time.monotonic()
         self._noted_at, self._noting_s = -math.inf, 0.0
+        self._num_drawn = 0
 
     def to_the_end(self) -> Outcome:
         trainer = self._trainer
@@ -202,6 +204,10 @@ class _Run:
             raise
         finally:
             writer.close()
+            with contextlib.suppress(
+                OSError
+            ):  # whatever ended the run is the message, not a full disk
+                self._draw()
         return self._finish()
 
     def _epoch(self) -> dict[str, Any]:
@@ -229,9 +235,16 @@ class _Run:
         if not is_last and started - self._noted_at < 10 * self._noting_s:
             return
         self._save()
-        curves(self._folder.rows(), self._folder.curves, self._recipe.name)
+        self._draw()
         self._noted_at = time.monotonic()
         self._noting_s = self._noted_at - started
+
+    def _draw(self) -> None:
+        """Draw the curves, where there are epochs that they do not show."""
+        rows = self._folder.rows()
+        if len(rows) > self._num_drawn:
+            curves(rows, self._folder.curves, self._recipe.name)
+            self._num_drawn = len(rows)
 
     def _after_batch(self, progress: Progress) -> None:
         self._reporter.batch(progress)

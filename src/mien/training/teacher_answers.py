@@ -41,7 +41,8 @@ def answers_on(
         hear: Is told how many faces have been answered, and of how many; what it raises ends the asking.
 
     Returns:
-        float32 (N, total), all heads side by side: the mean over each face and its mirror.
+        float32 (N, total), all heads side by side: the mean over each face and its mirror. On a GPU they are rounded as its
+        convolutions round (TF32); who asks first decides for all.
     """
     key = {"version": _VERSION, "teacher": sha256, "faces": faces.content_hash}
     path = cache_dir() / "teachers" / f"{sha256[:16]}-{key['faces'][:16]}.safetensors"
