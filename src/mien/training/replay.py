@@ -38,9 +38,8 @@ class Replayed:
                 logits: Tensor = self._network(inputs)
                 return logits
             if self._recorded is None or inputs.shape != self._shape:
-                self._recorded = (
-                    None  # sizes come one after another, and each recording holds its activations
-                )
+                # Sizes come one after another, and each recording holds its activations.
+                self._recorded = None
                 self._recorded, self._shape = self._record(inputs), inputs.shape
             logits = self._recorded(inputs)
             return logits

@@ -204,9 +204,8 @@ class _Run:
             raise
         finally:
             writer.close()
-            with contextlib.suppress(
-                OSError
-            ):  # whatever ended the run is the message, not a full disk
+            # Whatever ended the run is the message, not that its picture could not be drawn.
+            with contextlib.suppress(OSError):
                 self._draw()
         return self._finish()
 
