@@ -1,5 +1,7 @@
 import logging
+import platform
 import subprocess
+import sys
 
 import pytest
 import torch
@@ -94,3 +96,29 @@ def test_the_commit_tells_whether_something_was_changed(tmp_path):
     assert len(clean) == 12
     (tmp_path / "file").write_text("two")
     assert runtime.commit(tmp_path) == clean + "+"
+
+
+_FAULTS = """
+import resource, sys
+import numpy as np
+from mien.runtime import keep_freed_memory
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+def fill():
+    np.empty(64 << 20, np.uint8).fill(1)
+fill()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+fill()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told so")
+def test_freed_memory_is_there_for_the_next_step():
+    """Pages that the system hands out anew; numpy may ask for huge ones, of which 64 MB have 32."""
+    faults = {}
+    for how in ("keep", "give back"):
+        command = [sys.executable, "-c", _FAULTS, how]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        faults[how] = int(done.stdout)
+    assert faults["keep"] < 10 < faults["give back"]

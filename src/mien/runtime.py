@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import platform
@@ -15,12 +16,22 @@ from mien.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["bf16_agrees", "choose_device", "choose_precision", "commit", "machine"]
+__all__ = [
+    "bf16_agrees",
+    "choose_device",
+    "choose_precision",
+    "commit",
+    "keep_freed_memory",
+    "machine",
+]
 
 logger = logging.getLogger(__name__)
 
 BF16_TOLERANCE = 0.03
 """Relative error of bf16 against fp32 that the self-test lets pass; 8 bits of mantissa give about 0.004 a step."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+"""Of glibc's malloc.h."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -109,6 +120,23 @@ def _cpu_facts() -> dict[str, str]:
     return {
         key.strip().lower().replace("features", "flags"): value.strip() for key, _, value in pairs
     }
+
+
+def keep_freed_memory() -> bool:
+    """Have this process keep what it frees, for the next training step, instead of giving it back to the system.
+
+    A step frees and asks for the same sizes each time, and the system hands out fresh memory page by page: the 400 MB of
+    gradients of VGG19's first linear layer take 0.27 s so, and 0.03 s in memory that is there already. Meant for
+    processes that train and end, such as the command line's.
+
+    Returns:
+        Whether the C library can do that; glibc can.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    never_map, never_trim = (_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1)
+    allocator = ctypes.CDLL(None)
+    return all([allocator.mallopt(*never_map), allocator.mallopt(*never_trim)])
 
 
 def machine(device: torch.device | None = None) -> dict[str, Any]:

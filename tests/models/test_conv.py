@@ -41,6 +41,19 @@ def test_both_ways_give_the_same_gradients(side, stride, is_bf16, tolerance):
         assert float((one - other).norm() / other.norm()) < tolerance
 
 
+def test_a_bias_is_added_once_and_learns():
+    torch.manual_seed(0)
+    ours, theirs = Conv3x3(8, 16, bias=True), nn.Conv2d(8, 16, 3, 1, 1)
+    theirs.load_state_dict(ours.state_dict())
+    for conv in (ours, theirs):
+        conv(torch.ones(2, 8, 6, 6)).square().sum().backward()
+    torch.testing.assert_close(ours(torch.ones(1, 8, 6, 6)), theirs(torch.ones(1, 8, 6, 6)))
+    for name, parameter in theirs.named_parameters():
+        torch.testing.assert_close(
+            ours.get_parameter(name).grad, parameter.grad, rtol=1e-4, atol=1e-4
+        )
+
+
 def test_large_maps_and_evaluation_take_torchs_own_way(monkeypatch):
     from mien.models import conv
 

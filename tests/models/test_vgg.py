@@ -95,3 +95,19 @@ def test_draws_are_torchvisions():
     )
     assert network.classifier[3].weight.detach().std() == pytest.approx(0.01, rel=0.01)
     assert not network.classifier[3].bias.any()
+
+
+def test_training_sums_the_first_layers_weights_and_learns_the_same():
+    """A last map of one pixel stands in all places, so their weights are summed before the product."""
+    torch.manual_seed(0)
+    network = VGG(width=2, dropout=0.0)
+    inputs = torch.randn(4, 1, 48, 48)
+    whole = network.classifier(torch.flatten(network.avgpool(network.features(inputs)), 1))
+    whole.square().sum().backward()
+    expected = {name: value.grad.clone() for name, value in network.named_parameters()}
+    network.zero_grad()
+    network.train()(inputs).square().sum().backward()
+    torch.testing.assert_close(network(inputs), whole, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(network.eval()(inputs), whole, rtol=1e-4, atol=1e-6)
+    for name, value in network.named_parameters():
+        torch.testing.assert_close(value.grad, expected[name], rtol=1e-3, atol=1e-6)

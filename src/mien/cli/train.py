@@ -90,6 +90,7 @@ def _train(
     recipe: Recipe, data: str, folder_path: Path, *, resume: bool, device: str, command: str
 ) -> Outcome:
     from mien.data import open_dataset
+    from mien.runtime import keep_freed_memory
     from mien.training.run import train as run
     from mien.training.run_folder import RunFolder
     from mien.training.start import with_model_of_init
@@ -105,6 +106,7 @@ def _train(
         raise ConfigError(
             "Which data? Name its folder with --data PATH, or try --data synthetic:2000."
         )
+    keep_freed_memory()
     dataset = open_dataset(Path(source), size=recipe.data.size)
     with SignalStop() as stop, _Bar(recipe, stop) as reporter:
         return run(recipe, dataset, folder, reporter, resume=resume, device=device, command=command)

@@ -13,22 +13,24 @@ __all__ = ["Conv3x3", "input_gradient", "unfold", "weight_gradient"]
 SMALL_MAP = 36
 """Pixels of the result up to which the weight gradient is faster as one matrix product: at 6 x 6 px (192 channels,
 batch 128, one thread, bf16) 13 ms against 15, at 12 x 12 px 25 against 8; in fp32 with AVX2 at 3 x 3 px (256
-channels, two threads) 11 against 19."""
+channels, two threads) 11 against 19, at 6 x 6 px (512 channels, batch 32, one thread) 96 against 171."""
 
 TINY_MAP = 9
 """Pixels of the result up to which all three passes are, in bf16: at 3 x 3 px (384 channels) 31 ms together against 178."""
 
 
 class Conv3x3(nn.Conv2d):
-    """`torch.nn.Conv2d` of 3x3 with padding 1 and no bias: same parameters, same results, same names.
+    """`torch.nn.Conv2d` of 3x3 with padding 1: same parameters, same results, same names.
 
     On a CPU, torch is slow where few pixels meet many channels, its weight gradient most of all, in bf16 the other passes
     too; there the input is unfolded into the windows that the kernel sees, and the pass is a matrix product.
     """
 
-    def __init__(self, width_in: int, width_out: int, stride: int = 1) -> None:
+    def __init__(
+        self, width_in: int, width_out: int, stride: int = 1, *, bias: bool = False
+    ) -> None:
         """Draw the weights as `torch.nn.Conv2d` does."""
-        super().__init__(width_in, width_out, 3, stride, 1, bias=False)
+        super().__init__(width_in, width_out, 3, stride, 1, bias=bias)
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, width_out, H', W')."""
@@ -38,7 +40,8 @@ class Conv3x3(nn.Conv2d):
         if is_slow:
             is_bf16 = torch.is_autocast_enabled("cpu")
             kind = _TinyMap if is_bf16 and rows * columns <= TINY_MAP else _SmallMap
-            return kind.apply(input, self.weight, stride)  # type: ignore[no-any-return, no-untyped-call]
+            y: Tensor = kind.apply(input, self.weight, stride)  # type: ignore[no-untyped-call]
+            return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
         return super().forward(input)
 
 

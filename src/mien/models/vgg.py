@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from mien.models.conv import Conv3x3
 from mien.models.options import check_dropout, check_positive
 from mien.models.spec import ModelSpec
 
@@ -60,7 +61,7 @@ class VGG(nn.Module):
         channels = in_channels
         for depth, factor in zip(_DEPTHS[architecture], _WIDTH_FACTORS, strict=True):
             for _ in range(depth):
-                layers.append(nn.Conv2d(channels, width * factor, 3, padding=1))
+                layers.append(Conv3x3(channels, width * factor, bias=True))
                 channels = width * factor
                 if batch_norm:
                     layers.append(nn.BatchNorm2d(channels))
@@ -121,9 +122,25 @@ class VGG(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (N, in_channels, H, W), sides of 32 px or more, to logits (N, num_classes)."""
-        maps = self.avgpool(self.features(inputs))  # (N, 8 width, pool, pool)
-        logits: Tensor = self.classifier(torch.flatten(maps, 1))
+        maps = self.features(inputs)
+        if self.training and maps.shape[2:] == (1, 1):
+            logits: Tensor = self.classifier[1:](self._first_linear(maps))
+        else:
+            pooled = self.avgpool(maps)  # (N, 8 width, pool, pool)
+            logits = self.classifier(torch.flatten(pooled, 1))
         return logits
+
+    def _first_linear(self, pixel: Tensor) -> Tensor:
+        """Do the pooling and the first linear layer on a last map of one pixel, which would stand in all places.
+
+        Their weights are summed before the product instead of after it, for all faces of a batch together.
+        """
+        first = self.classifier[0]
+        assert isinstance(first, nn.Linear)
+        weight = first.weight.view(len(first.weight), pixel.shape[1], -1).sum(
+            2
+        )  # (hidden, 8 width)
+        return nn.functional.linear(pixel.flatten(1), weight, first.bias)
 
 
 def _spec(architecture: str, *, batch_norm: bool, num_parameters: int, num_macs: int) -> ModelSpec:
