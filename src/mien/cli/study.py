@@ -52,6 +52,13 @@ def study(  # noqa: PLR0913 - one an option
             help="Do only some runs: --only activation=relu, --only seed=0. Repeatable; all must hold."
         ),
     ] = None,
+    reuse: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="The folder of another study: runs of the same recipe and seed on the same faces are taken over from it. "
+            "Repeatable."
+        ),
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option("--option", "-o", help="Change the base recipe: -o train.epochs=3."),
@@ -71,13 +78,15 @@ def study(  # noqa: PLR0913 - one an option
     again = ["study", str(file), "--data", data or design.base.data.source, "--out", str(folder)]
     for text in only or []:
         again += ["--only", text]
+    for place in reuse or []:
+        again += ["--reuse", str(place)]
     for text in option or []:
         again += ["-o", text]
     if device != "auto":
         again += ["--device", device]
     try:
         with _Helpers([*again, "--helper"], jobs, storage):
-            _study(design, data, folder, storage, wanted, device, is_helper)
+            _study(design, data, folder, storage, wanted, reuse or [], device, is_helper)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("torch", "optuna", "matplotlib", "tomli_w"):
             raise
@@ -89,26 +98,31 @@ def study(  # noqa: PLR0913 - one an option
         raise typer.Exit(130) from None
 
 
-def _study(
+def _study(  # noqa: PLR0913 - what the options say
     design: Design,
     data: str,
     folder: Path,
     storage: str,
     wanted: Callable[[Run], bool],
+    reuse: list[Path],
     device: str,
     is_helper: bool,
 ) -> None:
+    from mien.runtime import keep_freed_memory
     from mien.studies.ledger import open_ledger
     from mien.studies.runner import check_networks, work
     from mien.studies.storage import storage_errors
+    from mien.studies.taking_over import known_results
     from mien.training.stop import SignalStop
 
+    known = {key: result for place in reuse for key, result in known_results(place).items()}
     check_networks(design)
+    keep_freed_memory()
     dataset = _open_data(design, data)
     ledger = open_ledger(design, dataset.content_hash, folder, storage)
     try:
         with SignalStop() as stop, StudyTable(design, ledger, stop, is_helper) as live:
-            work(ledger, design, dataset, folder, live, device=device, wanted=wanted)
+            work(ledger, design, dataset, folder, live, device=device, wanted=wanted, known=known)
         if not is_helper:
             _sum_up(design, ledger, dataset.content_hash, folder)
         ledger.close()

@@ -25,7 +25,9 @@ __all__ = [
     "Published",
     "frozen_changes",
     "frozen_hash",
+    "recipe_tables",
     "with_defaults",
+    "with_settings",
 ]
 
 SCORES = {"macro_f1": "macro-F1", "balanced_accuracy": "mean recall", "accuracy": "accuracy"}
@@ -197,10 +199,7 @@ class Design:
         Raises:
             ConfigError: If a setting is unknown, or its value impossible.
         """
-        tables = json.loads(json.dumps(self.base.as_dict()))
-        for key, value in settings.items():
-            _set(tables, key, value)
-        return recipe_from_dict({**tables, "seed": seed, "name": name}, self.source)
+        return with_settings(self.base, settings, seed, name, self.source)
 
     def frozen(self, data_hash: str) -> dict[str, Any]:
         """Return everything that must stay the same while runs are added: values and seeds may grow."""
@@ -220,14 +219,32 @@ class Design:
         return frozen
 
 
+def with_settings(
+    base: Recipe, settings: Mapping[str, Any], seed: int, name: str, source: str
+) -> Recipe:
+    """Return a recipe with settings changed; ``source`` is for messages.
+
+    Raises:
+        ConfigError: If a setting is unknown, or its value impossible.
+    """
+    tables = json.loads(json.dumps(base.as_dict()))
+    for key, value in settings.items():
+        _set(tables, key, value)
+    return recipe_from_dict({**tables, "seed": seed, "name": name}, source)
+
+
+def recipe_tables(frozen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those tables of `Design.frozen` that are the base recipe's."""
+    known = {entry.name for entry in dataclasses.fields(Recipe)}
+    return {key: value for key, value in frozen.items() if key in known}
+
+
 def with_defaults(frozen: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a study froze with the settings that recipes have got since, at their defaults.
 
     A study that was begun with an older mien can then be gone on with: what it did not set, it does not change.
     """
-    known = {entry.name for entry in dataclasses.fields(Recipe)}
-    tables = {key: value for key, value in frozen.items() if key in known}
-    recipe = recipe_from_dict({**tables, "name": "frozen"}, "the study's storage")
+    recipe = recipe_from_dict({**recipe_tables(frozen), "name": "frozen"}, "the study's storage")
     filled = json.loads(json.dumps(recipe.as_dict()))
     return {**frozen, **{key: filled[key] for key in filled if key not in ("name", "seed")}}
 

@@ -34,6 +34,7 @@ from mien.runtime import choose_device
 from mien.studies.design import Design
 from mien.studies.ledger import Ledger, Run
 from mien.studies.packing import pack
+from mien.studies.taking_over import run_key
 from mien.training.loop import Progress, Trainer
 from mien.training.run import prepare, train
 from mien.training.run_folder import RunFolder
@@ -82,7 +83,7 @@ class _Pruned(Exception):  # noqa: N818 - no error: the run did as well as it co
     """The pruner ends a run."""
 
 
-def work(
+def work(  # noqa: PLR0913 - the study, its faces, and what of it is to be done
     ledger: Ledger,
     design: Design,
     data: Dataset,
@@ -91,6 +92,7 @@ def work(
     *,
     device: str = "auto",
     wanted: Callable[[Run], bool] = lambda _: True,
+    known: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Do runs until none is left to do, here or in another process.
 
@@ -102,6 +104,7 @@ def work(
         watcher: Who is told.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         wanted: Which runs to do.
+        known: Results by `taking_over.run_key` that are taken over instead of doing their runs again.
 
     Raises:
         MienError: What a user can mend, such as a full disk; the runs so far are kept.
@@ -115,11 +118,12 @@ def work(
             watcher.idle()
             time.sleep(POLL_S)
             continue
-        watcher.begin(run)
         try:
-            result = execute(
-                run, design, data, folder, _Reporter(run, ledger, design, watcher), device
-            )
+            result = (known or {}).get(run_key(_recipe(run, design), data.content_hash))
+            if result is None:
+                watcher.begin(run)
+                reporter = _Reporter(run, ledger, design, watcher)
+                result = execute(run, design, data, folder, reporter, device)
         except BaseException:
             ledger.give_back(run)
             raise
@@ -141,7 +145,7 @@ def execute(
     Raises:
         MienError: What is no result but a trouble of this machine or data.
     """
-    recipe = design.recipe(run.point.settings, run.seed, f"{design.name}-{run.name}")
+    recipe = _recipe(run, design)
     kept = RunFolder(folder / "runs" / run.name)
     resume = any(kept.path.glob("checkpoint*.pt"))
     if not resume:
@@ -175,6 +179,10 @@ def execute(
     for checkpoint in kept.path.glob("checkpoint*.pt"):
         checkpoint.unlink()  # the run is over, and three times the weights are a lot for many runs
     return result
+
+
+def _recipe(run: Run, design: Design) -> Recipe:
+    return design.recipe(run.point.settings, run.seed, f"{design.name}-{run.name}")
 
 
 def _refuse_what_kills(run: Run) -> None:

@@ -11,9 +11,14 @@ from mien.studies.leases import FileLeases, JournalLock, Leases, PostgresLeases
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
-__all__ = ["open_storage", "storage_errors"]
+__all__ = ["has_journal", "open_storage", "storage_errors"]
 
 JOURNAL = "journal.jsonl"
+
+
+def has_journal(folder: Path) -> bool:
+    """Return whether a study was begun in a folder."""
+    return (folder / JOURNAL).is_file()
 
 
 def open_storage(study: str, folder: Path, url: str = "") -> tuple[BaseStorage, Leases]:

@@ -54,6 +54,8 @@ class RunSummary:
     """Of training; the one thing that is another each time."""
     beside: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Protocol -> its scores and n, for what the run was scored on besides the study's own; no rank depends on it."""
+    taken_from: str = ""
+    """The study that did this run, which had the same recipe, seed and faces there; empty for this one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,4 +358,5 @@ def _run(run: Run) -> RunSummary:
         parameters=result["parameters"],
         seconds=result["seconds"],
         beside=result.get("beside", {}),
+        taken_from=result.get("taken_from", ""),
     )

@@ -1,0 +1,113 @@
+import pytest
+
+from mien.data import open_dataset
+from mien.errors import ConfigError
+from mien.studies.conclusion import cannot_be_concluded
+from mien.studies.design import frozen_hash
+from mien.studies.ledger import open_ledger
+from mien.studies.reading import load_design
+from mien.studies.runner import work
+from mien.studies.summary import summarise
+from mien.studies.taking_over import known_results, run_key
+
+OTHER = """
+question = "Which width is best?"
+base = "base.toml"
+design = "one_at_a_time"
+seeds = [0, 1]
+[[factors]]
+name = "width"
+setting = "model.options.width"
+values = [16, 32]
+"""
+
+
+class Silent:
+    """Listens, and remembers which runs were begun here."""
+
+    def __init__(self):
+        self.begun = []
+
+    def teacher(self, run, num_answered, num_faces): ...
+
+    def begin(self, run):
+        self.begun.append((run.point.label, run.seed))
+
+    def batch(self, run, progress): ...
+
+    def end(self, run, result): ...
+
+    def idle(self): ...
+
+
+def finished(ledger, make_run):
+    """Enter made-up results for all runs of a study."""
+    while (run := ledger.claim(lambda _: True)) is not None:
+        ledger.finish(run, make_run(run.point, run.seed, 0.5 + 0.1 * run.number).result)
+    ledger.close()
+
+
+@pytest.fixture(scope="module")
+def faces():
+    from pathlib import Path
+
+    return open_dataset(Path("synthetic:240"), size=24)
+
+
+@pytest.fixture
+def other_folder(write_study_file, faces, make_run, tmp_path):
+    other = load_design(write_study_file(OTHER, name="width.toml"))
+    finished(open_ledger(other, faces.content_hash, tmp_path / "other"), make_run)
+    return tmp_path / "other"
+
+
+@pytest.mark.slow
+def test_the_same_runs_are_taken_over_and_the_others_done(
+    write_study_file, faces, other_folder, tmp_path
+):
+    design = load_design(write_study_file())
+    watcher, known = Silent(), known_results(other_folder)
+    ledger = open_ledger(design, faces.content_hash, tmp_path / "ours")
+    work(ledger, design, faces, tmp_path / "ours", watcher, device="cpu", known=known)
+    assert watcher.begun == [("tanh", 0), ("tanh", 1)]
+    frozen = frozen_hash(design.frozen(faces.content_hash))
+    summary = summarise(design, ledger.runs(), faces.content_hash, frozen)
+    ledger.close()
+    taken = {point.label: [run.taken_from for run in point.runs] for point in summary.points}
+    assert taken == {"relu": ["width", "width"], "tanh": ["", ""]}
+    sentence = "Taken over from the study width, whose recipe, seed and faces were the same: relu (seed 0); relu (seed 1)."
+    assert sentence in cannot_be_concluded(summary)
+    # Who takes over what was taken over names who did it.
+    assert {r["taken_from"] for r in known_results(tmp_path / "ours").values()} == {
+        "width",
+        "small",
+    }
+
+
+def test_another_seed_recipe_or_data_set_is_another_run(write_study_file, faces, other_folder):
+    known, design = known_results(other_folder), load_design(write_study_file())
+    relu, tanh = design.points()
+    same = design.recipe(relu.settings, 1, "whatever it is called")
+    assert run_key(same, faces.content_hash) in known
+    assert run_key(same, "other faces") not in known
+    assert run_key(design.recipe(relu.settings, 2, ""), faces.content_hash) not in known
+    assert run_key(design.recipe(tanh.settings, 1, ""), faces.content_hash) not in known
+
+
+@pytest.mark.parametrize(
+    ("state", "is_taken"), [("diverged", True), ("pruned", False), ("out of memory", False)]
+)
+def test_what_depends_on_other_runs_or_the_machine_is_not_taken_over(
+    state, is_taken, design, faces, make_run, tmp_path
+):
+    ledger = open_ledger(design, faces.content_hash, tmp_path / "study")
+    run = ledger.claim(lambda _: True)
+    ledger.finish(run, make_run(run.point, run.seed, 0.5, state=state).result)
+    ledger.close()
+    assert bool(known_results(tmp_path / "study")) is is_taken
+
+
+def test_a_folder_without_a_study_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nothing holds no study whose runs could be taken over"):
+        known_results(tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
