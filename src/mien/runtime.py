@@ -1,4 +1,4 @@
-"""The machine under a run: which device, which precision, and what to write down about it."""
+"""The machine under a run: which device, which precision, what to do with memory, and what to write down about it."""
 
 from __future__ import annotations
 

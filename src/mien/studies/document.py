@@ -35,12 +35,14 @@ on machines that did other work too: they tell how long a study took, not which 
 mien study studies/kdt5-activation.toml --data PATH                       # from nothing to runs/studies/…/study.html
 mien study studies/kdt5-activation.toml --data PATH --jobs 4              # four processes share the runs
 mien study studies/kdt5-activation.toml --data PATH --only activation=relu --only seed=0
+mien study studies/fer2013plus-lr.toml --data PATH --reuse runs/studies/fer2013plus-network   # one base, run once
 ```
 
 The same command again does what is missing and goes on with what was cut off, in the middle of an epoch too. Processes on one
 machine share a study through its folder; several machines through `--storage postgresql://user@host/database` or the variable
 `MIEN_STUDY_STORAGE`. A run whose process is gone is taken up by another one: from its checkpoint where that one reaches its
 folder, from the start elsewhere; one that the system has ended twice because memory ran out is written down as that.
+`--reuse FOLDER` takes over what another study has done with the same recipe and seed on the same faces, and says so.
 
 This page is made from `results/studies/` by `make results`.
 """
