@@ -34,7 +34,10 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
-PEERS = {"plain": 0, "plain, quick look": 160}
+from mien.service.settings import Settings
+
+QUICK_PX: int = Settings.model_fields["search_px"].default
+PEERS = {"plain": 0, "plain, quick look": QUICK_PX}
 """Name of a peer and the side of its small copy, px; 0 for none."""
 _WARM_UP_S = 2.0
 _SEARCH_S = 8.0
@@ -232,7 +235,7 @@ def _stages(picture: bytes, asked: argparse.Namespace) -> dict[str, float]:
 
     cv2.setNumThreads(1)
     looking, recognizer = (
-        open_two_looks(asked.detector, None, 160),
+        open_two_looks(asked.detector, None, QUICK_PX),
         Recognizer(asked.model, detector="none"),
     )
     image = images.decode(picture)

@@ -13,6 +13,11 @@ def crop(tone):
     return np.full((4, 4), tone, np.uint8)
 
 
+def ready(*tones):
+    """A request whose faces need no preparing; what is known of it is how many they are."""
+    return lambda: (len(tones), [crop(tone) for tone in tones])
+
+
 def classify(crops):
     """A face's answer is its tone."""
     return [Face(str(int(one[0, 0])), 1.0, {}) for one in crops]
@@ -32,84 +37,119 @@ class Gated:
 
 
 def tones(future: Future):
-    return [face.expression for face in future.result(60)]
+    seen, faces = future.result(60)
+    assert seen == len(faces)
+    return [face.expression for face in faces]
 
 
 def test_every_request_gets_its_own_faces_in_order():
-    batcher = Batcher(classify, most=8, wait_s=0)
-    futures = [batcher.submit([crop(3 * n), crop(3 * n + 1)]) for n in range(40)]
+    batcher = Batcher(classify, most=8)
+    futures = [batcher.submit(ready(3 * n, 3 * n + 1)) for n in range(40)]
     assert [tones(f) for f in futures] == [[str(3 * n), str(3 * n + 1)] for n in range(40)]
     batcher.close()
 
 
-def test_what_comes_while_one_runs_is_the_next_batch():
-    gate = Gated()
-    batcher = Batcher(gate, most=8, wait_s=0)
-    first = batcher.submit([crop(0)])
+def test_what_comes_while_a_group_is_at_work_is_the_next_group():
+    gate, told = Gated(), []
+    batcher = Batcher(gate, most=8, observe=told.append)
+    first = batcher.submit(ready(0))
     assert gate.begun.wait(10)
-    rest = [batcher.submit([crop(n), crop(n)]) for n in range(1, 6)]
+    rest = [batcher.submit(ready(n)) for n in range(1, 12)]
     gate.open.set()
     assert tones(first) == ["0"]
-    assert [tones(future) for future in rest] == [[str(n)] * 2 for n in range(1, 6)]
-    assert gate.sizes == [1, 8, 2]
+    assert [tones(future) for future in rest] == [[str(n)] for n in range(1, 12)]
+    assert gate.sizes == told == [1, 8, 3]
     batcher.close()
 
 
-def test_a_request_with_more_faces_than_a_batch_goes_alone():
-    gate = Gated()
+def test_with_a_batch_of_faces_nobody_waits_for_the_rest_of_the_group():
+    gate, asked = Gated(), []
+    batcher = Batcher(gate, most=4)
+    batcher.submit(ready(0))
+    assert gate.begun.wait(10)
+    crowded = [batcher.submit(ready(*range(3))) for _ in range(2)]
+
+    def late():
+        asked.append([future.done() for future in crowded])
+        return 1, [crop(7)]
+
+    last = batcher.submit(late)
     gate.open.set()
-    batcher = Batcher(gate, most=4, wait_s=0)
-    assert len(tones(batcher.submit([crop(n) for n in range(9)]))) == 9
-    assert gate.sizes == [9]
+    assert tones(last) == ["7"]
+    assert asked == [[True, True]]
+    assert gate.sizes == [1, 6, 1]
     batcher.close()
 
 
-def test_it_waits_only_for_faces_on_their_way():
-    batcher = Batcher(classify, most=8, wait_s=600)
-    assert tones(batcher.submit([crop(1)])) == ["1"]
-    batcher.close()
+def test_what_waits_is_shared_out_among_the_threads():
+    """Two threads that are free take one of two requests each, though a group may have eight."""
+    together, begun, free = threading.Barrier(2), threading.Semaphore(0), threading.Event()
 
-
-def test_faces_on_their_way_join_the_batch():
-    gate = Gated()
-    gate.open.set()
-    batcher = Batcher(gate, most=2, wait_s=600)
-    with batcher.coming() as hand_over, batcher.coming():
-        one = hand_over([crop(1)])
-        time.sleep(0.05)
-        other = batcher.submit([crop(2)])
-        assert tones(one) + tones(other) == ["1", "2"]
-    assert gate.sizes == [2]
-    batcher.close()
-
-
-def test_faces_that_have_come_are_waited_for_no_more():
-    batcher = Batcher(classify, most=8, wait_s=600)
-    with batcher.coming() as hand_over:
-        assert tones(hand_over([crop(1)])) == ["1"]
-    with pytest.raises(ValueError, match="damaged"), batcher.coming():
-        raise ValueError("damaged")
-    assert tones(batcher.submit([crop(2)])) == ["2"]
-    batcher.close()
-
-
-def test_several_threads_classify_at_the_same_time_and_all_end():
-    together, sizes = threading.Barrier(3), []
+    def held():
+        begun.release()
+        assert free.wait(60)
+        return 0, []
 
     def classify_(crops):
-        sizes.append(len(crops))
         together.wait(60)
         return classify(crops)
 
-    batcher = Batcher(classify_, most=2, wait_s=0, num_threads=3)
-    futures = [batcher.submit([crop(n), crop(n)]) for n in range(6)]
-    assert [tones(future) for future in futures] == [[str(n)] * 2 for n in range(6)]
-    assert sizes == [2] * 6
+    batcher = Batcher(classify_, most=8, num_threads=2)
+    holding = [batcher.submit(held) for _ in range(2)]
+    assert all(begun.acquire(timeout=60) for _ in range(2))
+    futures = [batcher.submit(ready(n)) for n in range(2)]
+    free.set()
+    assert [tones(future) for future in (*holding, *futures)] == [[], [], ["0"], ["1"]]
     batcher.close()
     assert not any(thread.name == "mien-batches" for thread in threading.enumerate())
 
 
-def test_a_failure_is_everyones_and_the_next_batch_goes_on():
+def test_it_takes_what_waits_and_waits_for_nobody():
+    gate = Gated()
+    gate.open.set()
+    batcher = Batcher(gate, most=2)
+    assert tones(batcher.submit(ready(1))) + tones(batcher.submit(ready(2))) == ["1", "2"]
+    assert gate.sizes == [1, 1]
+    batcher.close()
+
+
+def test_it_waits_for_a_full_group_where_it_is_told_to():
+    gate = Gated()
+    gate.open.set()
+    batcher = Batcher(gate, most=2, wait_s=600)
+    one = batcher.submit(ready(1))
+    time.sleep(0.05)
+    other = batcher.submit(ready(2))
+    assert tones(one) + tones(other) == ["1", "2"]
+    assert gate.sizes == [2]
+    batcher.close()
+
+
+def test_it_waits_no_longer_than_it_is_told_to():
+    batcher = Batcher(classify, most=2, wait_s=0.01)
+    assert tones(batcher.submit(ready(1))) == ["1"]
+    batcher.close()
+
+
+def test_what_cannot_be_prepared_is_its_own_trouble():
+    gate = Gated()
+    batcher = Batcher(gate, most=8)
+    batcher.submit(ready(0))
+    assert gate.begun.wait(10)
+
+    def damaged():
+        raise ValueError("damaged")
+
+    futures = [batcher.submit(prepare) for prepare in (ready(1), damaged, ready(2))]
+    gate.open.set()
+    assert tones(futures[0]) + tones(futures[2]) == ["1", "2"]
+    with pytest.raises(ValueError, match="damaged"):
+        futures[1].result(60)
+    assert gate.sizes == [1, 2]
+    batcher.close()
+
+
+def test_a_failure_of_the_network_is_everyones_and_the_next_group_goes_on():
     failing = [True]
 
     def classify_(crops):
@@ -117,36 +157,42 @@ def test_a_failure_is_everyones_and_the_next_batch_goes_on():
             raise ValueError("broken")
         return classify(crops)
 
-    batcher = Batcher(classify_, most=8, wait_s=0)
+    batcher = Batcher(classify_, most=8)
     with pytest.raises(ValueError, match="broken"):
-        batcher.submit([crop(1)]).result(60)
-    assert tones(batcher.submit([crop(2)])) == ["2"]
+        batcher.submit(ready(1)).result(60)
+    assert tones(batcher.submit(ready(2))) == ["2"]
     batcher.close()
 
 
-def test_a_cancelled_request_is_never_classified():
+def test_a_cancelled_request_is_not_even_prepared():
     gate = Gated()
-    batcher = Batcher(gate, most=8, wait_s=0)
-    batcher.submit([crop(0)])
+    batcher = Batcher(gate, most=8)
+    batcher.submit(ready(0))
     assert gate.begun.wait(10)
-    gone, kept = batcher.submit([crop(1)]), batcher.submit([crop(2)])
+    prepared = []
+    gone, kept = batcher.submit(lambda: prepared.append(1)), batcher.submit(ready(2))
     assert gone.cancel()
     gate.open.set()
     assert tones(kept) == ["2"]
     assert gate.sizes == [1, 1]
+    assert not prepared
     batcher.close()
 
 
-def test_closing_answers_what_was_submitted():
+@pytest.mark.parametrize("wait_s", [0, 600])
+def test_closing_answers_what_was_submitted(wait_s):
     gate = Gated()
-    batcher = Batcher(gate, most=2, wait_s=0)
-    futures = [batcher.submit([crop(n)]) for n in range(7)]
+    batcher = Batcher(gate, most=2, wait_s=wait_s, num_threads=2)
+    futures = [batcher.submit(ready(n)) for n in range(7)]
     gate.open.set()
     batcher.close()
     assert [tones(future) for future in futures] == [[str(n)] for n in range(7)]
 
 
-def test_no_faces_need_no_batch():
-    batcher = Batcher(classify, most=2, wait_s=0)
-    assert batcher.submit([]).result(0) == []
+def test_no_faces_ask_no_network():
+    def classify_(_crops):
+        raise AssertionError("there is nothing to classify")
+
+    batcher = Batcher(classify_, most=2)
+    assert batcher.submit(ready()).result(60) == (0, [])
     batcher.close()

@@ -1,34 +1,39 @@
-"""Faces of many requests through the network together: one session, batches as they come, a thread for each at work."""
+"""Pictures of many requests through detector and network together: a thread takes what waits as a group."""
 
 from __future__ import annotations
 
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 from mien.types import Face, Image
 
 __all__ = ["Batcher"]
 
 Faces = Sequence[Image]
-Waiting = tuple[Faces, Future[list[Face]]]
+Seen = TypeVar("Seen")
+"""What else is known of the picture that faces are from."""
+
+Prepare = Callable[[], tuple[Seen, Faces]]
+Waiting = tuple[Prepare[Seen], "Future[tuple[Seen, list[Face]]]"]
 
 
-class Batcher:
-    """Collects faces and classifies them in threads of its own.
+class Batcher(Generic[Seen]):
+    """Prepares requests and classifies their faces, in threads of its own.
 
-    While batches are being classified the next one fills up by itself. Only when there are fewer faces than fit, and
-    other pictures are already being searched, does it wait for theirs, and never longer than it was told.
+    A thread takes a group of requests, prepares one after the other, and classifies the faces of all at once; meanwhile the
+    next group gathers by itself. Preparing and classifying in threads of their own kept handing on, and putting each other
+    out of the processors' caches: 4.5 to 5.8 ms of processor a picture where one thread for both takes 4.2 to 4.7.
     """
 
     def __init__(
         self,
         classify: Callable[[Faces], list[Face]],
         most: int,
-        wait_s: float,
+        wait_s: float = 0.0,
         observe: Callable[[int], None] = lambda _: None,
         num_threads: int = 1,
     ) -> None:
@@ -36,22 +41,16 @@ class Batcher:
 
         Args:
             classify: Names the expressions of faces that are cut out; called in all the threads.
-            most: Faces in a batch; those of one request stay together, and a larger one goes alone.
-            wait_s: How long a batch may wait for faces that are on their way.
-            observe: Is told the size of each batch.
-            num_threads: Batches that are classified at the same time. A network of one thread each keeps all processors at
-                work with fewer of them idle at the end of a batch than one that shares out its layers.
+            most: Requests in a group. With so many faces, those of the requests so far are classified before the others.
+            wait_s: How long a group that is not full waits for requests to come.
+            observe: Is told how many faces are classified at once.
+            num_threads: Groups at work at the same time.
         """
         self._classify = classify
         self._most = most
         self._wait_s = wait_s
         self._observe = observe
-        self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
-        self._coming = 0
-        self._counting = threading.Lock()
-        self._turn = threading.Lock()  # of the thread that fills the next batch
-        self._kept: Waiting | None = None
-        self._is_closed = False
+        self._waiting: queue.SimpleQueue[Waiting[Seen] | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._run, name="mien-batches", daemon=True)
             for _ in range(num_threads)
@@ -59,102 +58,75 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    @contextmanager
-    def coming(self) -> Generator[Callable[[Faces], Future[list[Face]]]]:
-        """Say that faces are on their way, until they are submitted or the block ends.
-
-        Returns:
-            `submit` for these faces. Batches do not wait for them any more once it is called, in whatever thread.
-        """
-        is_open = True
-
-        def arrive() -> None:
-            nonlocal is_open
-            with self._counting:
-                self._coming -= is_open
-                is_open = False
-
-        def hand_over(faces: Faces) -> Future[list[Face]]:
-            arrive()  # first, or the batch would wait for what it has already
-            return self.submit(faces)
-
-        with self._counting:
-            self._coming += 1
-        try:
-            yield hand_over
-        finally:
-            arrive()
-
-    def submit(self, faces: Faces) -> Future[list[Face]]:
+    def submit(self, prepare: Prepare[Seen]) -> Future[tuple[Seen, list[Face]]]:
         """Have faces classified.
 
         Args:
-            faces: Crops, each uint8 (H, W, 3) RGB or (H, W) grey.
+            prepare: Returns crops, each uint8 (H, W, 3) RGB or (H, W) grey, and what else is to be known of them; called in
+                one of the threads.
 
         Returns:
-            A future with one answer a crop, in their order. One that is cancelled in time is never classified.
+            A future with that and one answer a crop, in their order; or with what ``prepare`` raised. One that is cancelled
+            in time is not even prepared.
         """
-        future: Future[list[Face]] = Future()
-        if faces:
-            self._waiting.put((faces, future))
-        else:
-            future.set_result([])
+        future: Future[tuple[Seen, list[Face]]] = Future()
+        self._waiting.put((prepare, future))
         return future
 
     def close(self) -> None:
-        """Classify what was submitted, then end the threads."""
+        """Answer what was submitted, then end the threads."""
         self._waiting.put(None)
         for thread in self._threads:
             thread.join()
 
     def _run(self) -> None:
-        while True:
-            with self._turn:
-                batch = [] if self._is_closed else self._fill()
-            if not batch:
-                return
-            self._answer(batch)
+        while group := self._take():
+            self._answer(group)
 
-    def _fill(self) -> list[Waiting]:
-        """Wait for a request and return it with those that fit beside it; nothing at the end of all."""
-        first = self._kept or self._waiting.get()
-        self._kept = None
-        if first is None:
-            self._is_closed = True
-            return []
-        batch, size = [first], len(first[0])
+    def _take(self) -> list[Waiting[Seen]]:
+        """Wait for a request and return it with others; nothing at the end of all."""
+        group: list[Waiting[Seen]] = []
+        request = self._waiting.get()
+        # The other threads are to have their share of what waits.
+        share = 1 + self._waiting.qsize() // len(self._threads)
         until = time.monotonic() + self._wait_s
-        while size < self._most:
+        while request is not None:
+            group.append(request)
+            left_s = max(0.0, until - time.monotonic())
+            if len(group) == self._most or (len(group) >= share and not left_s):
+                return group
             try:
-                left_s = until - time.monotonic() if self._coming else 0
-                request = (
-                    self._waiting.get(timeout=left_s) if left_s > 0 else self._waiting.get_nowait()
-                )
+                request = self._waiting.get(timeout=left_s)
             except queue.Empty:
-                break
-            if request is None:
-                self._is_closed = True
-                break
-            if size + len(request[0]) > self._most:
-                self._kept = request
-                break
-            batch.append(request)
-            size += len(request[0])
-        return batch
+                return group
+        self._waiting.put(None)  # for the other threads
+        return group
 
-    def _answer(self, batch: list[Waiting]) -> None:
-        wanted = [
-            (faces, future) for faces, future in batch if future.set_running_or_notify_cancel()
-        ]
-        crops = [face for faces, _ in wanted for face in faces]
-        if not crops:
-            return
+    def _answer(self, group: Sequence[Waiting[Seen]]) -> None:
+        prepared: list[tuple[Future[tuple[Seen, list[Face]]], Seen, Faces]] = []
+        for prepare, future in group:
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                prepared.append((future, *prepare()))
+            except Exception as error:  # noqa: BLE001 - raised again where the request waits for it
+                future.set_exception(error)
+            if sum(len(faces) for _, _, faces in prepared) >= self._most:
+                self._finish(prepared)
+                prepared = []
+        self._finish(prepared)
+
+    def _finish(
+        self, prepared: Sequence[tuple[Future[tuple[Seen, list[Face]]], Seen, Faces]]
+    ) -> None:
+        crops = [face for _, _, faces in prepared for face in faces]
         try:
-            self._observe(len(crops))
-            answers = iter(self._classify(crops))
-            for faces, future in wanted:
-                future.set_result([next(answers) for _ in faces])
-        except Exception as error:  # noqa: BLE001 - raised again where the request waits for it
-            for _, future in wanted:
+            if crops:
+                self._observe(len(crops))
+            answers = iter(self._classify(crops) if crops else ())
+            for future, seen, faces in prepared:
+                future.set_result((seen, [next(answers) for _ in faces]))
+        except Exception as error:  # noqa: BLE001 - likewise
+            for future, _, _ in prepared:
                 if not future.done():
                     future.set_exception(error)

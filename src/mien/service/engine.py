@@ -1,13 +1,12 @@
-"""From the bytes of pictures to answered faces: threads decode and search, one batch classifies, a cloud may be asked."""
+"""From the bytes of pictures to answered faces: threads decode, search and classify, a cloud may be asked."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import partial
 
 import cv2
 import numpy as np
@@ -22,8 +21,6 @@ from mien.service.problems import Problem
 from mien.types import Box, Detection, Face, Image
 
 __all__ = ["Answer", "Engine", "Looked"]
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +57,12 @@ class Looked:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
-    """A picture that was searched, while its faces are classified."""
+    """A picture that was searched."""
 
     width: int
     height: int
     found: Sequence[Detection]
     num_left_out: int
-    classified: Future[list[Face]]
 
 
 class Engine:
@@ -80,7 +76,7 @@ class Engine:
         max_pixels: int = images.MAX_PIXELS,
         max_faces: int = 64,
         batch_size: int = 8,
-        batch_wait_s: float = 0.002,
+        batch_wait_s: float = 0.0,
         fallback: Fallback | None = None,
         fallback_wait_s: float = 4.0,
         observe_batch: Callable[[int], None] = lambda _: None,
@@ -89,11 +85,11 @@ class Engine:
 
         Args:
             recognizer: Its detector and its network are used in several threads.
-            jobs: Threads that decode and search, and as many that classify.
+            jobs: Threads that decode, search and classify.
             max_pixels: Larger pictures are refused before they are decoded.
             max_faces: The so many largest faces of a picture are answered.
-            batch_size: Faces in a batch.
-            batch_wait_s: How long a batch may wait for faces on their way.
+            batch_size: Pictures that a thread takes at once, and faces that go through the network at once.
+            batch_wait_s: How long a thread waits for more pictures than wait already.
             fallback: Whom to ask where the recogniser finds no face or is unsure; None asks nobody.
             fallback_wait_s: How long it is waited for; then our own answer stands.
             observe_batch: Is told the size of each batch.
@@ -107,8 +103,7 @@ class Engine:
         self._fallback = fallback
         self._fallback_wait_s = fallback_wait_s
         self._num_threads = jobs
-        self._pool = ThreadPoolExecutor(self._num_threads, thread_name_prefix="mien-search")
-        self._batcher = Batcher(
+        self._batcher = Batcher[_Seen | None](
             lambda crops: recognizer.predict_faces(crops, batch_size),
             batch_size,
             batch_wait_s,
@@ -151,11 +146,9 @@ class Engine:
         Raises:
             Problem: See `answer`.
         """
-        with self._batcher.coming() as hand_over:
-            seen = await self._run(
-                self._see, data, detector or self.recognizer.detector, takes_whole, hand_over
-            )
-        faces = await asyncio.wrap_future(seen.classified)
+        search = partial(self._see, data, detector or self.recognizer.detector, takes_whole)
+        seen, faces = await asyncio.wrap_future(self._batcher.submit(search))
+        assert seen is not None
         return Looked(
             width=seen.width,
             height=seen.height,
@@ -173,37 +166,28 @@ class Engine:
         Raises:
             Problem: 413 if one has too many pixels, 422 if one cannot be read; the message says which.
         """
-        with self._batcher.coming() as hand_over:
-            decoded = await asyncio.gather(
-                *(
-                    self._run(self._decode, data, f"Crop {index}")
-                    for index, data in enumerate(crops)
-                )
-            )
-            future = hand_over(decoded)
-        return await asyncio.wrap_future(future)
 
-    async def _run(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Run something in one of the threads that search."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+        def decode() -> tuple[None, list[Image]]:
+            return None, [self._decode(data, f"Crop {index}") for index, data in enumerate(crops)]
+
+        _, faces = await asyncio.wrap_future(self._batcher.submit(decode))
+        return faces
 
     def warm_up(self) -> None:
         """Let every thread make its detector ready, so that the first request waits for nothing."""
         blank = np.full((240, 320, 3), 128, np.uint8)
         together = threading.Barrier(self._num_threads)
 
-        def look() -> None:
+        def look() -> tuple[None, list[Image]]:
             together.wait()
             self.recognizer.detector.detect(blank)
+            return None, [blank]
 
-        for looked in [self._pool.submit(look) for _ in range(self._num_threads)]:
+        for looked in [self._batcher.submit(look) for _ in range(self._num_threads)]:
             looked.result()
-        for classified in [self._batcher.submit([blank]) for _ in range(self._num_threads)]:
-            classified.result()
 
     def close(self) -> None:
         """Finish what was begun and end the threads."""
-        self._pool.shutdown(cancel_futures=True)
         self._batcher.close()
         if self._fallback:
             self._fallback.close()
@@ -216,26 +200,19 @@ class Engine:
         except ImageError as error:
             raise Problem(422, "no_picture", str(error)) from None
 
-    def _see(
-        self,
-        data: bytes,
-        detector: Detector,
-        takes_whole: bool,
-        hand_over: Callable[[Sequence[Image]], Future[list[Face]]],
-    ) -> _Seen:
-        """Search a picture and hand its faces on from the same thread: the event loop has enough to do."""
+    def _see(self, data: bytes, detector: Detector, takes_whole: bool) -> tuple[_Seen, list[Image]]:
+        """Search a picture; return what is known of it, and its faces as copies, so that the picture is let go."""
         image = self._decode(data, "The picture")
         height, width = image.shape[:2]
         found, frame = detector.detect(image), detector.frame
         if not found and takes_whole:
             found, frame = [Detection(Box(0, 0, width, height), 0.0)], None
         kept = found[: self._max_faces]
-        # Copies, so that a picture is let go while its faces wait.
         crops = [np.array(crop_detection(image, one, frame)) for one in kept]
-        return _Seen(width, height, kept, len(found) - len(kept), hand_over(crops))
+        return _Seen(width, height, kept, len(found) - len(kept)), crops
 
     async def _ask(self, fallback: Fallback, data: bytes) -> list[Face] | None:
-        image = await self._run(self._decode, data, "The picture")
+        image = await asyncio.to_thread(self._decode, data, "The picture")
         try:
             async with asyncio.timeout(self._fallback_wait_s):
                 return await asyncio.wrap_future(fallback.submit(image))

@@ -55,19 +55,25 @@ class Settings(BaseSettings):
         default=None, ge=0, le=1, description="Less confident answers are unsure."
     )
     search_px: int = Field(
-        default=160, ge=64, le=4096, description="Longer side at which faces are looked for first."
+        default=128, ge=64, le=4096, description="Longer side at which faces are looked for first."
     )
     jobs: int = Field(
         default=0,
         ge=0,
         le=256,
-        description="Threads that search, and as many that classify, in a process; 0: processors through workers.",
+        description="Threads that search and classify, in a process; 0: processors through workers.",
     )
     batch_size: int = Field(
-        default=8, ge=1, le=1024, description="Faces that go through the network at once, at most."
+        default=8,
+        ge=1,
+        le=1024,
+        description="Pictures that a thread takes at once, and faces that it classifies at once, at most.",
     )
     batch_wait_ms: float = Field(
-        default=2.0, ge=0, le=1000, description="How long a batch waits for faces on their way."
+        default=0.0,
+        ge=0,
+        le=1000,
+        description="How long a thread waits for more pictures than wait already.",
     )
 
     keys: Path | None = Field(
