@@ -113,8 +113,9 @@ def test_several_pictures_come_back_in_order_and_a_damaged_one_spoils_none(clien
     assert "is not a picture that can be read" in damaged["error"]["message"]
 
 
-def test_concurrent_requests_get_their_own_answers(open_client):
-    client = open_client(batch_wait_ms=1000, jobs=1)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_concurrent_requests_get_their_own_answers(open_client, jobs):
+    client = open_client(batch_wait_ms=1000, jobs=jobs)
     tones = [0, 128, 255] * 20
     expected = {0: "sadness", 128: "neutral", 255: "happiness"}
 
@@ -126,7 +127,7 @@ def test_concurrent_requests_get_their_own_answers(open_client):
         assert list(pool.map(ask, tones)) == [expected[tone] for tone in tones]
     text = client.get("/metrics").text
     samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
-    assert float(samples["mien_batch_faces_sum"]) == 60 + 1  # and the one at the start
+    assert float(samples["mien_batch_faces_sum"]) == 60 + jobs  # and those at the start
     assert float(samples["mien_batch_faces_count"]) < 50, "nothing was classified together"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,6 +22,9 @@ from mien.service.problems import Problem
 from mien.types import Box, Detection, Face, Image
 
 __all__ = ["Answer", "Engine", "Looked"]
+
+_MEET_S = 1.0
+"""How long threads that get ready wait for each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +183,9 @@ class Engine:
         together = threading.Barrier(self._num_threads)
 
         def look() -> tuple[None, list[Image]]:
-            together.wait()
+            # A thread that waits for more pictures may take two of these; then another one goes without.
+            with suppress(threading.BrokenBarrierError):
+                together.wait(_MEET_S)
             self.recognizer.detector.detect(blank)
             return None, [blank]
 
