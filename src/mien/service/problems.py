@@ -31,9 +31,19 @@ class Problem(Exception):  # noqa: N818 - an answer to the caller, not a failure
         self.message = message
         self.headers = dict(headers or {})
 
+    def told(self) -> Problem:
+        """Forget where it was raised, now that it becomes an answer.
+
+        Its traceback holds the frames it came through, and they hold it and the request's body: a circle that Python
+        would look for only much later.
+        """
+        self.__traceback__ = self.__context__ = None
+        return self
+
 
 def problem_response(problem: Problem) -> Response:
     """Return the answer that a caller gets."""
+    problem.told()
     body = {"error": {"code": problem.code, "message": problem.message}}
     return Response(
         json.dumps(body, ensure_ascii=False).encode(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import math
 import os
@@ -36,6 +37,9 @@ _LONGEST_FAREWELL_S = 2.5
 _LOOK_S = 0.05
 _KEEP_ALIVE_S = 30
 _BACKLOG = 2048
+_OBJECTS_A_COLLECTION = 20_000
+"""Neither an answer nor a refusal leaves circles of objects behind, so there is hardly anything to look for; Python's 700 stop
+every thread of a busy process many times a second."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -139,6 +143,8 @@ def run_server(
         log_config=None,
         backlog=_BACKLOG,
     )
+    gc.freeze()  # what is there now stays to the end: no collection need look at it
+    gc.set_threshold(_OBJECTS_A_COLLECTION)
     DrainingServer(config, app, crowd).run([listener])
 
 

@@ -35,7 +35,7 @@ def predict_routes(engine: Engine, settings: Settings, metrics: Metrics) -> APIR
         try:
             return await engine.answer(data)
         except Problem as problem:
-            return problem
+            return problem.told()
 
     @router.post("/v1/predict", response_model=PredictAnswer, openapi_extra=picture_body())
     async def predict(request: Request) -> Response:
