@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import secrets
 import stat
 import threading
 import warnings
@@ -15,6 +14,7 @@ import PIL.Image
 import PIL.ImageOps
 
 from mien.errors import ImageError, PictureSizeError
+from mien.replacing import replacing
 from mien.types import Image
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_BYTES", "MAX_PIXELS", "decode", "read", "write"]
@@ -182,15 +182,10 @@ def write(path: Path, image: Image) -> None:
     suffix = path.suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
         raise ImageError(f"{path} has no ending of a picture; use .png or .jpg.")
-    partial = path.with_name(f".{secrets.token_hex(8)}{suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(path) as partial:
             PIL.Image.fromarray(image).save(
                 partial, quality=_JPEG_QUALITY
             )  # only JPEG and WebP heed it
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise ImageError(f"{path} cannot be written: {_reason(error)}.") from None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -68,6 +69,21 @@ def test_augment_adds_copies_of_training_faces_in_the_layout_that_came_in(source
     assert after.layout == "csv"
     assert np.bincount(after.split).tolist() == [3 * train, *np.bincount(before.split)[1:]]
     assert after.names[30].endswith("-mirrored")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_command_that_is_told_to_end_leaves_nothing_half_written(source, tmp_path):
+    """It is told when all is written and only the name is missing."""
+    program = (
+        "import os, pathlib, signal, sys\n"
+        "from mien.cli import main\n"
+        "pathlib.Path.chmod = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "main()\n"
+    )
+    words = ["data", "augment", str(source), str(tmp_path / "out"), "--flip"]
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [source.name]
 
 
 def test_augment_of_all_splits_says_why_not(source, tmp_path):

@@ -202,6 +202,26 @@ def test_slices_are_shown_in_full_with_columns_of_one_s_own(data, tmp_path):
 
 
 @pytest.mark.usefixtures("run_folder")
+def test_columns_that_make_no_slice_are_named(data, tmp_path):
+    lines = [f"{i},{i // 3},same" for i in range(42)]
+    (tmp_path / "c.csv").write_text("\n".join(["row,triple,constant", *lines]))
+    result = invoke("runs/a", "--data", data, "--columns", tmp_path / "c.csv", "--min-group", 5)
+    shown = " ".join(result.output.split())
+    assert "note: 'triple' is no slice of labels-valid: it has no two groups of 5 pictures" in shown
+    assert "note: 'constant' is no slice" in shown
+
+
+@pytest.mark.usefixtures("run_folder")
+def test_a_column_called_as_a_slice_of_mien_s_own_is_refused(data, tmp_path):
+    lines = [f"{i},{'ab'[i % 2]}" for i in range(42)]
+    (tmp_path / "c.csv").write_text("\n".join(["row,brightness", *lines]))
+    result = invoke("runs/a", "--data", data, "--columns", tmp_path / "c.csv")
+    assert "The column 'brightness' is called as a slice that mien makes itself" in str(
+        result.exception
+    )
+
+
+@pytest.mark.usefixtures("run_folder")
 def test_slices_without_groups_that_are_large_enough_say_so(data):
     shown = " ".join(invoke("runs/a", "--data", data, "--slices").output.split())
     assert "none has two groups that are large enough. Lower --min-group" in shown

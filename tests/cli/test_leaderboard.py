@@ -78,3 +78,10 @@ def test_files_hold_everything_whatever_is_shown(tmp_path):
 
 def test_a_folder_that_is_not_there_is_named():
     assert "There is no folder no; expected one with rows" in str(invoke("no").exception)
+
+
+def test_a_file_is_not_written_without_any_rows_of_ours_by_mistake(tmp_path):
+    """In another folder than the project's, the usual name of the rows leads nowhere."""
+    (tmp_path / "b.md").write_text("ours")
+    assert "There is no folder results" in str(invoke("--write", "b.md").exception)
+    assert (tmp_path / "b.md").read_text() == "ours"

@@ -86,6 +86,20 @@ def test_findings_say_what_was_counted(found):
     assert "Calling all of them happy scores 88.2 %" in says["imbalance_train"]
 
 
+def test_balanced_data_has_no_smallest_class(textures):
+    images = textures(6, seed=1)
+    faces = Dataset(
+        images=images,
+        labels=np.array([0, 1] * 3),
+        label_names=("sad", "happy"),
+        split=np.zeros(6, np.uint8),
+    )
+    says = {one.key: one.says for one in audit(faces).findings}
+    assert (
+        says["imbalance_train"] == "pictures in each class. Calling all of them sad scores 50.0 %."
+    )
+
+
 def test_findings_name_their_rows(found):
     groups = {one.key: one.groups for one in found.findings}
     assert groups["identical"] == ((0, 1), (2, 18, 19))

@@ -99,6 +99,13 @@ def test_a_detour_keeps_votes(source, tmp_path, way):
     assert set(back.names.tolist()) == set(open_dataset(tmp_path / "one").names.tolist())
 
 
+@pytest.mark.parametrize("layout", ["csv", "folders", "parquet"])
+def test_a_file_name_that_is_no_utf8_goes_into_every_layout(source, tmp_path, layout):
+    source.names[0] = "bad\udcff.png"
+    write_dataset(source, tmp_path / "out", layout)
+    assert len(open_dataset(tmp_path / "out")) == len(source)
+
+
 def test_unlabelled_pictures_stay_so_in_parquet(source, tmp_path):
     labels = source.labels.copy()
     labels[4] = -1

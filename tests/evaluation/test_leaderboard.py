@@ -79,6 +79,17 @@ def test_a_file_that_holds_no_rows_is_named(tmp_path, text, message):
         results_table(tmp_path)
 
 
+@pytest.mark.parametrize("figure", ["0.7", None])
+def test_a_rate_that_is_no_number_is_named(tmp_path, figure):
+    one = row("fer2013-publictest", "mien-s", 0.7)
+    one["scores"]["accuracy"]["value"] = figure
+    (tmp_path / "r.json").write_text(json.dumps([one]))
+    with pytest.raises(
+        DataError, match=r"r\.json has a result row whose accuracy is .*; expected a value"
+    ):
+        results_table(tmp_path)
+
+
 def test_a_table_takes_the_place_of_the_one_before():
     start, end = MARKERS
     document = f"# mien\n{start}\n| old |\n{end}\nafter\n"

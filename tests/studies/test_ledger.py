@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import signal
@@ -196,6 +197,26 @@ def test_half_a_line_in_the_journal_is_cut_off(design, tmp_path):
     again.close()
     for line in (tmp_path / "journal.jsonl").read_text().splitlines():
         json.loads(line)
+
+
+def test_two_studies_do_not_share_a_folder(design, tmp_path):
+    open_ledger(design, "d" * 64, tmp_path).close()
+    other = dataclasses.replace(design, name="renamed")
+    with pytest.raises(
+        ConfigError, match=r"holds the study 'small', and this one is called 'renamed'"
+    ):
+        open_ledger(other, "d" * 64, tmp_path)
+    open_ledger(design, "d" * 64, tmp_path).close()  # its leases were given back
+
+
+@pytest.mark.parametrize("line", [b"\xff\xfe no text\n", b"{} {\n", b'{"op_code": 99}\n'])
+def test_a_damaged_journal_is_named(design, tmp_path, line):
+    open_ledger(design, "d" * 64, tmp_path).close()
+    journal = tmp_path / "journal.jsonl"
+    first, *rest = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([first, line, *rest]))
+    with pytest.raises(ConfigError, match=r"journal\.jsonl is damaged: .*choose another --out"):
+        open_ledger(design, "d" * 64, tmp_path)
 
 
 def test_the_journal_s_lock_leaves_whole_lines_alone(tmp_path):

@@ -78,6 +78,18 @@ def test_stopped_anywhere_and_started_again_it_ends_with_the_same_table(
     assert nothing.ended == []
 
 
+@pytest.mark.slow
+def test_a_checkpoint_of_another_recipe_is_not_gone_on_with(write_study_file, faces, tmp_path):
+    """Runs are called by number and seed, so that a folder that lost its journal holds other runs under the same names."""
+    path = write_study_file()
+    with pytest.raises(StopRequested):
+        run_study(path, faces, tmp_path / "cut", Silent(5))
+    assert list((tmp_path / "cut").rglob("checkpoint*.pt"))
+    (tmp_path / "cut" / "journal.jsonl").unlink()
+    again = run_study(path, faces, tmp_path / "cut", options=["optimizer.lr=0.01"])
+    assert again == run_study(path, faces, tmp_path / "whole", options=["optimizer.lr=0.01"])
+
+
 FAILING = """
 question = "What breaks?"
 base = "base.toml"

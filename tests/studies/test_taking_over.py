@@ -104,10 +104,25 @@ def test_what_depends_on_other_runs_or_the_machine_is_not_taken_over(
     run = ledger.claim(lambda _: True)
     ledger.finish(run, make_run(run.point, run.seed, 0.5, state=state).result)
     ledger.close()
-    assert bool(known_results(tmp_path / "study")) is is_taken
+    if is_taken:
+        assert len(known_results(tmp_path / "study")) == 1
+    else:
+        with pytest.raises(ConfigError, match="no result yet"):
+            known_results(tmp_path / "study")
 
 
-def test_a_folder_without_a_study_is_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"nothing holds no study whose runs could be taken over"):
+def test_a_folder_without_a_study_or_a_result_is_named(design, faces, tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"nothing holds no study; expected a folder that mien study"
+    ):
         known_results(tmp_path / "nothing")
     assert not (tmp_path / "nothing").exists()
+    open_ledger(design, faces.content_hash, tmp_path / "begun").close()
+    with pytest.raises(ConfigError, match=r"begun has no result yet"):
+        known_results(tmp_path / "begun")
+
+
+def test_nothing_is_written_to_the_other_study(other_folder):
+    before = {path: path.stat().st_mtime_ns for path in other_folder.rglob("*")}
+    assert known_results(other_folder)
+    assert {path: path.stat().st_mtime_ns for path in other_folder.rglob("*")} == before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +22,10 @@ app = typer.Typer(help="Look at data sets, audit and write them.", no_args_is_he
 
 
 @app.callback()
-def _data() -> None: ...
+def _data(context: typer.Context) -> None:
+    # What is half-written is removed when a command ends; by itself, Python would not end it, but drop it.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    context.call_on_close(lambda: signal.signal(signal.SIGTERM, before))
 
 
 app.command("audit")(data_audit.audit)
@@ -158,22 +163,12 @@ def _as_json(found: dict[str, Any]) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    import os
-
+    from mien.data.whole import whole_file
     from mien.errors import InputError
 
     if file.is_dir():
         raise InputError(
             f"--json names a folder: {file}. Give a file, such as {file / 'data.json'}."
         )
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(file)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{file} cannot be written: {error.strerror or error}.") from None
+    with whole_file(file) as partial:
+        partial.write_text(text, encoding="utf-8")

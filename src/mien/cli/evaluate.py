@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mien.data.dataset import Dataset
+    from mien.evaluation.evaluate import Result
     from mien.evaluation.predictions import Predictions
 
 __all__ = ["evaluate"]
@@ -111,9 +112,9 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
             keep=keep,
             on_batch=advance,
         )
+    divisions = [_groups(columns, data, whole, numbers[result.rows]) for result in results]
     results = tuple(
-        result.sliced(_groups(columns, data, whole, numbers[result.rows]), min_group)
-        for result in results
+        result.sliced(own, min_group) for result, own in zip(results, divisions, strict=True)
     )
     weighed = None if prior is Prior.TRAINING else prior
     name = opened.info.name if weighed is None else f"{opened.info.name}, {prior} prior"
@@ -121,10 +122,11 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
         model, data, split, views, {"--prior": weighed, "--clean": clean, "--limit": limit}
     )
     rows = []
-    for result in results:
+    for result, own in zip(results, divisions, strict=True):
         runs = count_test_run(opened.ledger, opened.facts, result) if result.is_final_test else None
         rows.append({**result_row(result, opened.facts, command, runs), "prior": prior.value})
         show_result(console, result, name, runs, slices=slices or columns is not None)
+        _say_what_is_left_out(result, own, min_group)
     if json is not None:
         write_rows(rows, json)
         typer.echo(f"rows: {json}", err=True)
@@ -188,6 +190,18 @@ def _groups(
 
     given = {} if columns is None else read_columns(columns, dataset, rows)
     return {**face_sizes(data, dataset, rows), **given}
+
+
+def _say_what_is_left_out(result: Result, own: Iterable[str], min_group: int) -> None:
+    """A column of one's own that is not shown would be missed in silence."""
+    shown = {one.name for one in result.slices}
+    for name in own:
+        if name not in shown:
+            typer.echo(
+                f"note: '{name}' is no slice of {result.protocol}: it has no two groups of {min_group} pictures or more "
+                "(--min-group).",
+                err=True,
+            )
 
 
 def _write_predictions(kept: Sequence[Predictions], path: Path) -> None:

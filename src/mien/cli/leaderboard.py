@@ -75,7 +75,8 @@ def leaderboard(
     from mien.evaluation.leaderboard_studies import read_studies
     from mien.evaluation.published import read_published
 
-    if results != _RESULTS and not results.is_dir():
+    is_needed = results != _RESULTS or write is not None or html is not None
+    if is_needed and not results.is_dir():
         raise InputError(
             f"There is no folder {results}; expected one with rows from: mien evaluate MODEL --json {results}/row.json"
         )

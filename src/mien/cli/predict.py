@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-import secrets
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +24,7 @@ from mien.cli.options import (
     PriorOption,
 )
 from mien.errors import ConfigError
+from mien.replacing import replacing
 
 if TYPE_CHECKING:
     from mien.recognition.results import PictureResult
@@ -301,18 +301,9 @@ def _destination(output: Path | None, chosen: Format) -> Iterator[TextIO]:
         if output is None:
             with _standard_output(chosen) as stream:
                 yield stream
-        elif output.exists() and not output.is_file():  # a device or a pipe cannot be replaced
-            with _open(output) as stream:
-                yield stream
         else:
-            whole = output.resolve()
-            partial = whole.with_name(f".{whole.name}.{secrets.token_hex(8)}")
-            try:
-                with _open(partial) as stream:
-                    yield stream
-                partial.replace(whole)
-            finally:
-                partial.unlink(missing_ok=True)
+            with replacing(output) as partial, _open(partial) as stream:
+                yield stream
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -283,12 +283,15 @@ def _about_labels(dataset: Dataset) -> Iterator[Finding]:
         few, many = int(counts.argmin()), int(counts.argmax())
         ratio = counts[many] / counts[few] if counts[few] else np.inf
         times = f", {ratio:.1f} times as many" if counts[few] else ""
+        if counts[few] == counts[many]:
+            against = "pictures in each class"
+        else:
+            against = f"pictures in the smallest class, {dataset.label_names[few]}, against {counts[many]:,} of {dataset.label_names[many]}{times}"
         yield Finding(
             key=f"imbalance_{split}",
             title=f"imbalance of {split}",
             count=int(counts[few]),
-            says=f"pictures in the smallest class, {dataset.label_names[few]}, against {counts[many]:,} of "
-            f"{dataset.label_names[many]}{times}. Calling all of them "
+            says=f"{against}. Calling all of them "
             f"{dataset.label_names[many]} scores {_percent(counts[many], counts.sum())}.",
             is_notable=bool(ratio >= _IMBALANCED),
         )

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mien.errors import InputError
+from mien.replacing import replacing
 
 __all__ = ["check_new_folder", "whole_file", "whole_folder"]
 
 
 @contextmanager
 def whole_file(file: Path) -> Iterator[Path]:
-    """Give a path to write to, and put what was written in the place of ``file`` at the end.
+    """Give a path to write to, and put what was written in the place of ``file`` at the end; see `replacing`.
 
     Args:
         file: Where it shall stand; folders on the way are made, an earlier file is replaced.
@@ -26,14 +27,9 @@ def whole_file(file: Path) -> Iterator[Path]:
     """
     if file.is_dir():
         raise InputError(f"{file} is a folder; expected the name of a file to write.")
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(file) as partial:
             yield partial
-            partial.replace(file)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror or error}.") from None
 

@@ -235,7 +235,10 @@ def _table(dataset: Dataset, names: list[str], rows: NDArray[np.intp]) -> pa.Tab
         columns |= {
             name: dataset.votes[rows, place] for place, name in enumerate(FERPLUS_VOTES.labels)
         }
-    columns["image_name"] = [names[row] for row in rows.tolist()]
+    # A file name that is no UTF-8 becomes letters that are.
+    columns["image_name"] = [
+        names[row].encode("utf-8", "backslashreplace").decode() for row in rows.tolist()
+    ]
     table = pa.table(columns)
     if is_fer2013:
         return table

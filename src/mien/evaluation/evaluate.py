@@ -70,8 +70,13 @@ class Result:
             min_group: Groups with fewer pictures are left out.
 
         Raises:
-            InputError: If a column does not name a group for each picture.
+            InputError: If a column does not name a group for each picture, or is called as one of `divisions`.
         """
+        both = sorted(set(columns) & set(self.divisions))
+        if both:
+            raise InputError(
+                f"The column '{both[0]}' is called as a slice that mien makes itself; give it another name."
+            )
         divisions = {**self.divisions, **columns}
         correct = self.predictions == self.targets
         return replace(self, slices=slice_scores(correct, divisions, min_group))

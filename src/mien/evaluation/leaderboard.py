@@ -88,6 +88,15 @@ def _check(row: Mapping[str, Any], file: Path) -> None:
         raise DataError(
             f"{file} has a result row without {', '.join(missing)}. Evaluate again with --json."
         )
+    for name in ("accuracy", "macro_f1"):
+        rate = row["scores"].get(name)
+        figures = (
+            [rate.get(key) for key in ("value", "low", "high")] if isinstance(rate, dict) else []
+        )
+        if not figures or not all(isinstance(figure, (int, float)) for figure in figures):
+            raise DataError(
+                f"{file} has a result row whose {name} is {rate!r}; expected a value with low and high. Evaluate again with --json."
+            )
 
 
 def _line(row: Mapping[str, Any]) -> str:

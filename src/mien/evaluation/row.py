@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from mien.errors import InputError
 from mien.evaluation.evaluate import Result
 from mien.modelfile import ModelInfo
+from mien.replacing import replacing
 from mien.runtime import commit, machine
 
 __all__ = ["count_test_run", "model_facts", "result_row", "write_rows"]
@@ -86,17 +86,9 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         InputError: If the file cannot be written.
     """
     text = json.dumps(list(rows), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(
             f"Cannot write {path}: {error.strerror}. Is its folder writable and the disk not full?"

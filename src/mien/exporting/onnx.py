@@ -20,6 +20,7 @@ from mien.exporting.sums import sums_fit
 from mien.modelfile import METADATA_KEY, Model, ModelInfo, load_model
 from mien.models.predict import network_predictor
 from mien.models.zoo import for_export
+from mien.replacing import replacing
 from mien.session import SUMS_FIT_KEY
 
 __all__ = ["export_onnx", "largest_difference", "write_model"]
@@ -104,17 +105,13 @@ def write_model(graph: onnx.ModelProto, info: ModelInfo, path: Path) -> None:
     for value in (*graph.graph.value_info, *graph.graph.input, *graph.graph.output):
         del value.metadata_props[:]
     del graph.graph.metadata_props[:]
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(graph.SerializeToString())
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_bytes(graph.SerializeToString())
     except OSError as error:
         raise ModelFileError(
             f"The model file {path} cannot be written: {error.strerror or error}."
         ) from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def largest_difference(

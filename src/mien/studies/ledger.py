@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -219,13 +219,15 @@ def open_ledger(design: Design, data_hash: str, folder: Path, storage: str = "")
         storage: ``"postgresql://…"`` for several machines; empty for a journal in the folder.
 
     Raises:
-        ConfigError: If the study was begun with something else frozen or with other settings under the same label, or
-            the storage cannot be used.
+        ConfigError: If the study was begun with something else frozen or with other settings under the same label, the
+            folder holds another study, or the storage cannot be used.
         MissingExtraError: If Optuna or PostgreSQL's driver is not installed.
     """
     opened, leases = open_storage(design.name, folder, storage)
     import optuna
 
+    if not storage:
+        _refuse_company(optuna.get_all_study_names(opened), design, folder)
     pruners = optuna.pruners
     with leases.wait(_PLAN):
         study = optuna.create_study(
@@ -254,6 +256,16 @@ def open_ledger(design: Design, data_hash: str, folder: Path, storage: str = "")
         leases.close()
         raise
     return ledger
+
+
+def _refuse_company(names: Sequence[str], design: Design, folder: Path) -> None:
+    """Two studies in one folder would take each other's runs for their own: these are called by number and seed."""
+    for name in names:
+        if name != design.name:
+            raise ConfigError(
+                f"{folder} holds the study '{name}', and this one is called '{design.name}'. Choose another --out, or give "
+                f'the file its old name back; name = "{name}" in it does so too.'
+            )
 
 
 def _refuse_changed_values(ledger: Ledger, design: Design, folder: str) -> None:

@@ -147,11 +147,9 @@ def execute(
     """
     recipe = _recipe(run, design)
     kept = RunFolder(folder / "runs" / run.name)
-    resume = any(kept.path.glob("checkpoint*.pt"))
-    if not resume:
-        shutil.rmtree(
-            kept.path, ignore_errors=True
-        )  # cut off before there was anything to go on from
+    resume = any(kept.path.glob("checkpoint*.pt")) and _is_of(kept, recipe)
+    if not resume:  # cut off before there was anything to go on from, or another study's
+        shutil.rmtree(kept.path, ignore_errors=True)
     result: dict[str, Any] = {"state": "finished", "detail": "", "scores": None}
     try:
         _refuse_what_kills(run)
@@ -179,6 +177,14 @@ def execute(
     for checkpoint in kept.path.glob("checkpoint*.pt"):
         checkpoint.unlink()  # the run is over, and three times the weights are a lot for many runs
     return result
+
+
+def _is_of(kept: RunFolder, recipe: Recipe) -> bool:
+    """Whether a folder holds the run of a recipe; that of another one would be passed off as it."""
+    try:
+        return kept.recipe() == recipe
+    except MienError:  # damaged, or from a mien that knew other settings
+        return False
 
 
 def _recipe(run: Run, design: Design) -> Recipe:

@@ -10,15 +10,30 @@ from mien.studies.leases import FileLeases, JournalLock, Leases, PostgresLeases
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
+    from optuna.storages.journal import JournalFileBackend
 
-__all__ = ["has_journal", "open_storage", "storage_errors"]
+__all__ = ["open_storage", "read_journal", "storage_errors"]
 
 JOURNAL = "journal.jsonl"
 
 
-def has_journal(folder: Path) -> bool:
-    """Return whether a study was begun in a folder."""
-    return (folder / JOURNAL).is_file()
+def read_journal(folder: Path) -> BaseStorage:
+    """Open the journal of a study's folder to read it only; the folder need not be writable.
+
+    Raises:
+        ConfigError: If there is none, or it is damaged.
+        MissingExtraError: If Optuna is not installed.
+    """
+    journal = folder / JOURNAL
+    if not journal.is_file():
+        raise ConfigError(
+            f"{folder} holds no study; expected a folder that mien study has written."
+        )
+    try:
+        from optuna.storages.journal import JournalFileBackend
+    except ModuleNotFoundError:
+        raise MissingExtraError("studies", "A study") from None
+    return _opened(JournalFileBackend(str(journal)), journal)
 
 
 def open_storage(study: str, folder: Path, url: str = "") -> tuple[BaseStorage, Leases]:
@@ -43,7 +58,7 @@ def open_storage(study: str, folder: Path, url: str = "") -> tuple[BaseStorage, 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url:
         return _open_postgres(study, url)
-    from optuna.storages.journal import JournalFileBackend, JournalStorage
+    from optuna.storages.journal import JournalFileBackend
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,9 +66,25 @@ def open_storage(study: str, folder: Path, url: str = "") -> tuple[BaseStorage, 
         lock: Any = JournalLock(journal)  # Optuna asks for its own class and calls two methods
         with lock:  # mends what a killed process left, so that reading succeeds too
             backend = JournalFileBackend(str(journal), lock_obj=lock)
-        return JournalStorage(backend), FileLeases(folder / "leases")
+        return _opened(backend, journal), FileLeases(folder / "leases")
     except OSError as error:
         raise ConfigError(f"The study's folder {folder} cannot be written: {error}.") from None
+
+
+def _opened(backend: JournalFileBackend, journal: Path) -> BaseStorage:
+    from optuna.storages.journal import JournalStorage
+
+    try:
+        return JournalStorage(backend)
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AssertionError,
+    ) as error:  # ValueError: no JSON, no UTF-8
+        raise ConfigError(
+            f"The journal {journal} is damaged: {error}. Mend or remove the line that is no JSON, or choose another --out."
+        ) from None
 
 
 def storage_errors() -> tuple[type[Exception], ...]:

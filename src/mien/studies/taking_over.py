@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mien.errors import ConfigError
 from mien.recipe import Recipe, recipe_from_dict
 from mien.studies.design import recipe_tables, with_settings
-from mien.studies.storage import has_journal, open_storage
+from mien.studies.storage import read_journal
 
 if TYPE_CHECKING:
     import optuna
@@ -41,21 +41,18 @@ def known_results(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the results of a study's folder by `run_key`, each with its study's name as ``taken_from``.
 
     Raises:
-        ConfigError: If there is no study in the folder.
+        ConfigError: If there is no study in the folder, or none with a result.
         MissingExtraError: If Optuna is not installed.
     """
-    if not has_journal(folder):
-        raise ConfigError(
-            f"{folder} holds no study whose runs could be taken over; expected a folder that mien study has written."
-        )
-    storage, leases = open_storage("", folder)
+    storage = read_journal(folder)
     import optuna
 
     results = {}
     for name in optuna.get_all_study_names(storage):
         for key, result in _results(optuna.load_study(study_name=name, storage=storage)):
             results[key] = {**result, "taken_from": result.get("taken_from") or name}
-    leases.close()
+    if not results:
+        raise ConfigError(f"The study in {folder} has no result yet that could be taken over.")
     return results
 
 
