@@ -202,7 +202,7 @@ def _write_votes(dataset: Dataset, names: list[str], folder: Path) -> None:
         table = csv.writer(out, lineterminator="\n")
         table.writerow(["Usage", "Image name", *FERPLUS_VOTES.labels])
         for split, name, counts in zip(dataset.split.tolist(), names, dataset.votes, strict=True):
-            table.writerow([USAGES[split], name, *counts.tolist()])
+            table.writerow([USAGES[split], _in_utf8(name), *counts.tolist()])
 
 
 def _numbers(dataset: Dataset, rows: NDArray[np.intp]) -> list[int]:
@@ -213,6 +213,11 @@ def _numbers(dataset: Dataset, rows: NDArray[np.intp]) -> list[int]:
             if _NUMBERED.fullmatch(name):
                 numbers[place] = int(name.split()[1])
     return numbers
+
+
+def _in_utf8(name: str) -> str:
+    """Write the bytes of a file name that are no UTF-8 as letters."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _png(image: NDArray[np.uint8]) -> bytes:
@@ -235,10 +240,7 @@ def _table(dataset: Dataset, names: list[str], rows: NDArray[np.intp]) -> pa.Tab
         columns |= {
             name: dataset.votes[rows, place] for place, name in enumerate(FERPLUS_VOTES.labels)
         }
-    # A file name that is no UTF-8 becomes letters that are.
-    columns["image_name"] = [
-        names[row].encode("utf-8", "backslashreplace").decode() for row in rows.tolist()
-    ]
+    columns["image_name"] = [_in_utf8(names[row]) for row in rows.tolist()]
     table = pa.table(columns)
     if is_fer2013:
         return table
