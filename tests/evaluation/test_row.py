@@ -93,13 +93,20 @@ def test_model_facts_come_from_the_record_or_the_network(facts, tmp_path):
     assert (counted["parameters"], counted["macs"]) == (70, 90)
 
 
-def test_model_facts_say_that_training_was_shortened(facts, tmp_path):
+@pytest.mark.parametrize(
+    ("data", "epochs", "expected"),
+    [
+        ({"limit": 1500}, 4, "1,500 faces, 4 epochs"),
+        ({"limit": 0, "valid_limit": 500}, 1, "all faces, 1 epoch"),
+        ({"limit": 0, "valid_limit": 0}, 1, None),
+    ],
+)
+def test_model_facts_say_that_training_was_shortened(facts, tmp_path, data, epochs, expected):
     assert facts["shortened"] is None
-    recipe = {"data": {"limit": 1500}}
-    provenance = {**INFO.provenance, "epochs": 4, "recipe": recipe}
+    provenance = {**INFO.provenance, "epochs": epochs, "recipe": {"data": data}}
     info = dataclasses.replace(INFO, provenance=provenance)
     shortened = rows.model_facts(info, tmp_path / "model.onnx")["shortened"]
-    assert shortened == "1,500 faces, 4 epochs"
+    assert shortened == expected
 
 
 def test_rows_are_written_as_a_list_and_nothing_else_stays(tmp_path):

@@ -25,7 +25,7 @@ def model_facts(
 
     Args:
         info: Its record; what training was is read from its provenance. ``shortened`` says how many faces and epochs there
-            were if the recipe was limited to a part of the faces.
+            were if training, or validating it, was limited to a part of the faces.
         file: The file that holds its weights.
         parameters: Counted on the network itself; None takes the record's word.
         macs: Multiply-accumulates for one face; None takes the record's word.
@@ -48,8 +48,12 @@ def model_facts(
 
 
 def _shortened(provenance: Mapping[str, Any]) -> str | None:
-    limit = provenance.get("recipe", {}).get("data", {}).get("limit")
-    return f"{limit:,} faces, {provenance.get('epochs')} epochs" if limit else None
+    data = provenance.get("recipe", {}).get("data", {})
+    if not (data.get("limit") or data.get("valid_limit")):
+        return None
+    faces = f"{data['limit']:,}" if data.get("limit") else "all"
+    epochs = provenance.get("epochs")
+    return f"{faces} faces, {epochs} epoch{'' if epochs == 1 else 's'}"
 
 
 def result_row(
