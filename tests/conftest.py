@@ -26,6 +26,12 @@ def _fresh_cache(tmp_path_factory, monkeypatch):
     monkeypatch.delenv("MIEN_YUNET", raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _memory_goes_back(monkeypatch):
+    """A command that trains has its process keep what it frees; this process is not its own, and others measure theirs."""
+    monkeypatch.setattr("mien.runtime.keep_freed_memory", lambda: False)
+
+
 @pytest.fixture
 def yunet_file() -> Path:
     """The real file of the detector YuNet; without it the test is skipped."""
