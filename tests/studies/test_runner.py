@@ -79,6 +79,16 @@ def test_stopped_anywhere_and_started_again_it_ends_with_the_same_table(
 
 
 @pytest.mark.slow
+def test_a_run_that_was_cut_off_goes_on_where_it_was(write_study_file, faces, tmp_path):
+    path, whole, rest = write_study_file(), Silent(), Silent()
+    run_study(path, faces, tmp_path / "whole", whole)
+    with pytest.raises(StopRequested):
+        run_study(path, faces, tmp_path / "cut", Silent(20))
+    run_study(path, faces, tmp_path / "cut", rest)
+    assert rest.batches <= whole.batches - 19
+
+
+@pytest.mark.slow
 def test_a_checkpoint_of_another_recipe_is_not_gone_on_with(write_study_file, faces, tmp_path):
     """Runs are called by number and seed, so that a folder that lost its journal holds other runs under the same names."""
     path = write_study_file()
