@@ -184,8 +184,7 @@ def write(path: Path, image: Image) -> None:
         raise ImageError(f"{path} has no ending of a picture; use .png or .jpg.")
     try:
         with replacing(path) as partial:
-            PIL.Image.fromarray(image).save(
-                partial, quality=_JPEG_QUALITY
-            )  # only JPEG and WebP heed it
+            # Only JPEG and WebP heed the quality.
+            PIL.Image.fromarray(image).save(partial, quality=_JPEG_QUALITY)
     except OSError as error:
         raise ImageError(f"{path} cannot be written: {_reason(error)}.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ __all__ = ["replacing"]
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, flush: bool = False) -> Iterator[Path]:
     """Give a path to write to, and put what was written in the place of ``path`` at the end; after an error nothing is left.
 
     A link stays a link, and the file that it names is replaced. A device or a pipe cannot be replaced: it is written to
@@ -19,6 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Args:
         path: Where the file shall stand; folders on the way are made. The path that is given has the same ending.
+        flush: Wait until the disk has it before it takes the other's place.
 
     Raises:
         OSError: If the disk does not take it.
@@ -31,6 +33,9 @@ def replacing(path: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
+        if flush:
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

@@ -2,8 +2,8 @@
 
 import dataclasses
 import json
+import os
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,10 +127,10 @@ def test_a_full_disk_leaves_the_older_file_whole(tmp_path, monkeypatch):
     path = tmp_path / "row.json"
     rows.write_rows([{"a": 1}], path)
 
-    def full(*_, **__):
+    def full(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match="No space left on device"):
         rows.write_rows([{"a": 2}], path)
     assert json.loads(path.read_text()) == [{"a": 1}]

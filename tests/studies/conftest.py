@@ -1,15 +1,20 @@
 """Studies without training: a design file, and runs whose predictions are made up."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mien.data import open_dataset
 from mien.evaluation.metrics import accuracy, balanced_accuracy, confusion_matrix, macro_f1
 from mien.labels import FER2013
 from mien.studies.ledger import Run
 from mien.studies.packing import pack
 from mien.studies.reading import load_design
+
+# Tests are imported by path, so a module beside them is not found.
+sys.path.insert(0, str(Path(__file__).parent))
 
 RECIPE = """
 [data]
@@ -102,3 +107,8 @@ def made_up_run(point, seed, share_right, *, n=400, number=0, state="finished", 
 @pytest.fixture
 def make_run():
     return made_up_run
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return open_dataset(Path("synthetic:240"), size=24)

@@ -7,56 +7,18 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from study_calls import Silent, run_study
 
-from mien.data import open_dataset
 from mien.errors import TrainingError
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.scored_model import open_scored_model
 from mien.studies.ledger import open_ledger
 from mien.studies.reading import load_design
-from mien.studies.runner import execute, work
+from mien.studies.runner import execute
 from mien.studies.summary import summarise
 from mien.training.stop import StopRequested
-
-
-class Silent:
-    """Listens, and stops after so many batches."""
-
-    def __init__(self, stop_after=None):
-        self.ended, self.batches, self.stop_after = [], 0, stop_after
-
-    def teacher(self, run, num_answered, num_faces): ...
-
-    def begin(self, run): ...
-
-    def batch(self, _run, _progress):
-        self.batches += 1
-        if self.batches == self.stop_after:
-            raise StopRequested
-
-    def end(self, run, result):
-        self.ended.append((run.point.label, run.seed, result["state"]))
-
-    def idle(self): ...
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return open_dataset(Path("synthetic:240"), size=24)
-
-
-def run_study(path, faces, folder, watcher=None, options=()):
-    """Do all of a study in this process and sum it up."""
-    design = load_design(path, options)
-    ledger = open_ledger(design, faces.content_hash, folder)
-    try:
-        work(ledger, design, faces, folder, watcher or Silent(), device="cpu")
-        return summarise(design, ledger.runs(), faces.content_hash, "f" * 12)
-    finally:
-        ledger.close()
 
 
 @pytest.mark.slow

@@ -1,13 +1,10 @@
 import pytest
+from study_calls import Silent, run_study
 
-from mien.data import open_dataset
 from mien.errors import ConfigError
 from mien.studies.conclusion import cannot_be_concluded
-from mien.studies.design import frozen_hash
 from mien.studies.ledger import open_ledger
 from mien.studies.reading import load_design
-from mien.studies.runner import work
-from mien.studies.summary import summarise
 from mien.studies.taking_over import known_results, run_key
 
 OTHER = """
@@ -22,36 +19,11 @@ values = [16, 32]
 """
 
 
-class Silent:
-    """Listens, and remembers which runs were begun here."""
-
-    def __init__(self):
-        self.begun = []
-
-    def teacher(self, run, num_answered, num_faces): ...
-
-    def begin(self, run):
-        self.begun.append((run.point.label, run.seed))
-
-    def batch(self, run, progress): ...
-
-    def end(self, run, result): ...
-
-    def idle(self): ...
-
-
 def finished(ledger, make_run):
     """Enter made-up results for all runs of a study."""
     while (run := ledger.claim(lambda _: True)) is not None:
         ledger.finish(run, make_run(run.point, run.seed, 0.5 + 0.1 * run.number).result)
     ledger.close()
-
-
-@pytest.fixture(scope="module")
-def faces():
-    from pathlib import Path
-
-    return open_dataset(Path("synthetic:240"), size=24)
 
 
 @pytest.fixture
@@ -65,14 +37,11 @@ def other_folder(write_study_file, faces, make_run, tmp_path):
 def test_the_same_runs_are_taken_over_and_the_others_done(
     write_study_file, faces, other_folder, tmp_path
 ):
-    design = load_design(write_study_file())
-    watcher, known = Silent(), known_results(other_folder)
-    ledger = open_ledger(design, faces.content_hash, tmp_path / "ours")
-    work(ledger, design, faces, tmp_path / "ours", watcher, device="cpu", known=known)
+    watcher = Silent()
+    summary = run_study(
+        write_study_file(), faces, tmp_path / "ours", watcher, known=known_results(other_folder)
+    )
     assert watcher.begun == [("tanh", 0), ("tanh", 1)]
-    frozen = frozen_hash(design.frozen(faces.content_hash))
-    summary = summarise(design, ledger.runs(), faces.content_hash, frozen)
-    ledger.close()
     taken = {point.label: [run.taken_from for run in point.runs] for point in summary.points}
     assert taken == {"relu": ["width", "width"], "tanh": ["", ""]}
     sentence = "Taken over from the study width, whose recipe, seed and faces were the same: relu (seed 0); relu (seed 1)."

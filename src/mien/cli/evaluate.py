@@ -126,7 +126,8 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
         runs = count_test_run(opened.ledger, opened.facts, result) if result.is_final_test else None
         rows.append({**result_row(result, opened.facts, command, runs), "prior": prior.value})
         show_result(console, result, name, runs, slices=slices or columns is not None)
-        _say_what_is_left_out(result, own, min_group)
+        if columns is not None:
+            _say_what_is_left_out(result, own, min_group)
     if json is not None:
         write_rows(rows, json)
         typer.echo(f"rows: {json}", err=True)

@@ -286,7 +286,10 @@ def _about_labels(dataset: Dataset) -> Iterator[Finding]:
         if counts[few] == counts[many]:
             against = "pictures in each class"
         else:
-            against = f"pictures in the smallest class, {dataset.label_names[few]}, against {counts[many]:,} of {dataset.label_names[many]}{times}"
+            against = (
+                f"pictures in the smallest class, {dataset.label_names[few]}, against {counts[many]:,} of "
+                f"{dataset.label_names[many]}{times}"
+            )
         yield Finding(
             key=f"imbalance_{split}",
             title=f"imbalance of {split}",

@@ -91,7 +91,7 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """
     text = json.dumps(list(rows), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        with replacing(path) as partial:
+        with replacing(path, flush=True) as partial:
             partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(

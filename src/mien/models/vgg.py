@@ -137,9 +137,8 @@ class VGG(nn.Module):
         """
         first = self.classifier[0]
         assert isinstance(first, nn.Linear)
-        weight = first.weight.view(len(first.weight), pixel.shape[1], -1).sum(
-            2
-        )  # (hidden, 8 width)
+        places = first.weight.view(len(first.weight), pixel.shape[1], -1)
+        weight = places.sum(2)  # (hidden, 8 width)
         return nn.functional.linear(pixel.flatten(1), weight, first.bias)
 
 

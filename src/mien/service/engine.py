@@ -107,7 +107,7 @@ class Engine:
         self._fallback = fallback
         self._fallback_wait_s = fallback_wait_s
         self._num_threads = jobs
-        self._batcher = Batcher[_Seen | None](
+        self._batcher = Batcher(
             lambda crops: recognizer.predict_faces(crops, batch_size),
             batch_size,
             batch_wait_s,
@@ -152,7 +152,6 @@ class Engine:
         """
         search = partial(self._see, data, detector or self.recognizer.detector, takes_whole)
         seen, faces = await asyncio.wrap_future(self._batcher.submit(search))
-        assert seen is not None
         return Looked(
             width=seen.width,
             height=seen.height,
@@ -218,7 +217,9 @@ class Engine:
         return _Seen(width, height, kept, len(found) - len(kept)), crops
 
     async def _ask(self, fallback: Fallback, data: bytes) -> list[Face] | None:
-        image = await asyncio.to_thread(self._decode, data, "The picture")
+        decode = partial(self._decode, data, "The picture")
+        # In the same threads, so that there are never more pictures in memory than `jobs`.
+        image, _ = await asyncio.wrap_future(self._batcher.submit(lambda: (decode(), [])))
         try:
             async with asyncio.timeout(self._fallback_wait_s):
                 return await asyncio.wrap_future(fallback.submit(image))

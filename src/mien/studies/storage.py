@@ -81,7 +81,7 @@ def _opened(backend: JournalFileBackend, journal: Path) -> BaseStorage:
         KeyError,
         TypeError,
         AssertionError,
-    ) as error:  # ValueError: no JSON, no UTF-8
+    ) as error:  # no JSON, no UTF-8, no entry
         raise ConfigError(
             f"The journal {journal} is damaged: {error}. Mend or remove the line that is no JSON, or choose another --out."
         ) from None

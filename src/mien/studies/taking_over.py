@@ -30,10 +30,8 @@ def run_key(recipe: Recipe, data_hash: str) -> str:
         data_hash: Of the data set; see `Dataset.content_hash`.
     """
     tables = recipe.as_dict() | {"name": "", "data set": data_hash}
-    tables["data"] = {
-        **tables["data"],
-        "source": "",
-    }  # the hash says which faces, wherever they lie
+    # The hash says which faces, wherever they lie.
+    tables["data"] = {**tables["data"], "source": ""}
     return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tomllib
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ import tomli_w
 
 from mien.errors import TrainingError
 from mien.recipe import Recipe, recipe_from_dict
+from mien.replacing import replacing
 
 __all__ = ["RunFolder"]
 
@@ -103,12 +103,5 @@ class RunFolder:
 
 def replace_text(path: Path, text: str) -> None:
     """Write a small file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path, flush=True) as partial:
+        partial.write_text(text, encoding="utf-8")
