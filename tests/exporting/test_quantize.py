@@ -14,6 +14,7 @@ from mien.exporting.quantize import _kept
         ("Conv Conv Conv Conv Conv Add Gemm", "0 6"),  # blocks that are larger
         ("Conv Relu Conv Relu Gemm Relu Gemm", "0 6"),  # no blocks
         ("Gemm Relu Gemm", "2"),
+        ("Conv Relu Gemm Split", "0 2 3"),  # two heads
         ("Conv BatchNormalization Conv Add BatchNormalization Gemm", "0 2 3 5 1 4"),
     ],
 )

@@ -171,6 +171,8 @@ def _training(models: Sequence[CardFacts]) -> Iterator[str]:
             same = record["export"]["same_answer_as_fp32"]
             shown = ", ".join(f"{name} {percent(share)} %" for name, share in same.items())
             yield f"  Same answer in int8 as in fp32: {shown} ({record['export']['compared_on']})."
+        if "refit" in record:
+            yield f"  {_refit(record['refit'])}"
 
 
 def _told(record: Any) -> str:
@@ -178,6 +180,17 @@ def _told(record: Any) -> str:
         f"{title} {record[key]}"
         for key, title in (("seed", "seed"), ("epochs", "epochs"), ("precision", "precision"))
         if key in record
+    )
+
+
+def _refit(heads: Any) -> str:
+    fitted = "; ".join(
+        f"{name} on {head['num_train']:,} training faces, offsets on {head['num_valid']:,} validation faces"
+        for name, head in heads.items()
+    )
+    return (
+        f"Its last layer was fitted again on the labels that it is scored by (`mien refit`): {fitted}. The offsets were chosen "
+        "on the faces of the figures below."
     )
 
 

@@ -23,7 +23,13 @@ from mien.modelfile import Model, ModelInfo, load_model
 from mien.models.weights import load_network, save_network
 from mien.preprocess import InputSpec, fit
 
-__all__ = ["NUM_CALIBRATION_FACES", "export_model", "export_weights", "training_faces"]
+__all__ = [
+    "NUM_CALIBRATION_FACES",
+    "calibrated",
+    "export_model",
+    "export_weights",
+    "training_faces",
+]
 
 NUM_CALIBRATION_FACES = 1024
 """Training faces from which int8 ranges, and what a melted BN saw, are taken."""
@@ -63,7 +69,7 @@ def export_model(
             notes = {"precision": "int8", **_parity_note(parity)}
         info = dataclasses.replace(info, provenance={**info.provenance, "export": notes})
         if data is not None:
-            info = _calibrated(model, with_priors(info, data), data)
+            info = calibrated(model, with_priors(info, data), data)
         write_model(onnx.load(model.path), info, path)
     return load_model(path)
 
@@ -106,8 +112,14 @@ def _parity_note(parity: Parity) -> dict[str, Any]:
     }
 
 
-def _calibrated(model: Model, info: ModelInfo, data: Dataset) -> ModelInfo:
-    """Fit each head's temperature, then its threshold, on the validation split, and score the model there."""
+def calibrated(model: Model, info: ModelInfo, data: Dataset) -> ModelInfo:
+    """Return the record with each head's temperature, then its threshold, fitted on the validation split, and the scores there.
+
+    Args:
+        model: Whose logits they are.
+        info: Its record, as it will be written.
+        data: Labelled faces with a validation split.
+    """
     results = evaluate(model.logits, info, data, "valid")
     fitted = {r.head.name: fit_temperature(r.logits, r.targets) for r in results}
     heads = tuple(

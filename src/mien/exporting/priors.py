@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset
 from mien.errors import DataError
+from mien.evaluation.protocols import protocols
 from mien.exporting.onnx import write_model
 from mien.modelfile import Model, ModelInfo, load_model
 from mien.recipe import recipe_from_dict
@@ -26,7 +28,7 @@ def with_priors(info: ModelInfo, data: Dataset) -> ModelInfo:
     """Return a record whose heads say how frequent each label was in training.
 
     The record's own recipe decides which faces and which votes counted; a head that learned from shares of votes
-    gets the mean shares. Nothing is added if the record has no recipe, if this is other data than the network was
+    gets the mean shares, and one that was fitted again (`refit`) those of the labels that it was fitted on. Nothing is added if the record has no recipe, if this is other data than the network was
     trained on, or if a label never occurred: it is then said in the log.
 
     Args:
@@ -50,11 +52,15 @@ def with_priors(info: ModelInfo, data: Dataset) -> ModelInfo:
     training, _ = prepare(recipe.data, recipe.seed, data)
     # Luck only matters to the mode that draws one vote; over all faces its mean is that of the votes.
     chances = np.random.default_rng(recipe.seed).random(len(training))
+    again = _labels_of_refit(info, data)
     heads = []
     for head, options in zip(info.heads, recipe.heads, strict=True):
-        targets = make_targets(options, training, chances)
-        shares = targets.probs / np.maximum(targets.probs.sum(axis=1, keepdims=True), 1)
-        total = (shares * targets.counts[:, None]).sum(axis=0, dtype=np.float64)  # (C,)
+        if head.name in again:
+            total = again[head.name]
+        else:
+            targets = make_targets(options, training, chances)
+            shares = targets.probs / np.maximum(targets.probs.sum(axis=1, keepdims=True), 1)
+            total = (shares * targets.counts[:, None]).sum(axis=0, dtype=np.float64)  # (C,)
         if not (total > 0).all():
             logger.warning("Of the head %s some label never occurred in training.", head.name)
             heads.append(head)
@@ -62,6 +68,18 @@ def with_priors(info: ModelInfo, data: Dataset) -> ModelInfo:
         prior = tuple(float(f"{share:.6g}") for share in total / total.sum())
         heads.append(dataclasses.replace(head, prior=prior))
     return dataclasses.replace(info, heads=tuple(heads))
+
+
+def _labels_of_refit(info: ModelInfo, data: Dataset) -> dict[str, NDArray[np.float64]]:
+    """Return for each head that was fitted again (C,) how many training faces had which label then."""
+    heads = [head for head in info.heads if head.name in info.provenance.get("refit", {})]
+    if not heads:
+        return {}
+    found = {one.head: one.targets for one in reversed(protocols(info.heads, data, "train"))}
+    return {
+        head.name: np.bincount(found[head.name], minlength=len(head.labels)).astype(np.float64)
+        for head in heads
+    }
 
 
 def add_priors(path: Path, data: Dataset) -> Model:

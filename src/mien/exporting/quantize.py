@@ -128,8 +128,9 @@ def _kept(graph: onnx.ModelProto) -> list[str]:
     them are equal ("Attempt to replace the existing tensor").
     """
     nodes = graph.graph.node
+    kinds = ("Split", "BatchNormalization")
     last = [node.name for node in nodes if node.op_type == "Gemm"][-1:]
-    return [*_first(nodes), *last, *(n.name for n in nodes if n.op_type == "BatchNormalization")]
+    return [*_first(nodes), *last, *(node.name for node in nodes if node.op_type in kinds)]
 
 
 def _first(nodes: Iterable[onnx.NodeProto]) -> list[str]:

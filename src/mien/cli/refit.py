@@ -1,0 +1,91 @@
+"""`mien refit`: the last layer of a trained network, fitted again on the labels that it is scored by."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from mien.exporting.refit import HeadRefit
+
+__all__ = ["refit"]
+
+
+def refit(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A model of `mien models`, an .onnx file, a run folder, or its weights.safetensors."
+        ),
+    ],
+    data: Annotated[Path, typer.Option(help="The data set that it was trained on.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="The file to write: .onnx of a model file, .safetensors of weights."),
+    ],
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Fit this head only; may be given again. Default: all that the data can score."
+        ),
+    ] = None,
+    penalty: Annotated[
+        float, typer.Option(help="What a squared change of a weight costs: more keeps them nearer.")
+    ] = 0.003,
+    half: Annotated[
+        bool, typer.Option("--half", help="Store weights at half precision, as mien export does.")
+    ] = False,
+    name: Annotated[str, typer.Option(help="What it is called; default: as its run.")] = "",
+) -> None:
+    """Fit the last layer of a trained network again, on the labels that it is scored by.
+
+    Its weights are fitted on the training faces, offsets of the classes on the validation faces; the rest stays as it is. A
+    model file is calibrated and scored again.
+    """
+    if find_spec("torch") is None or find_spec("onnx") is None:
+        raise MissingExtraError("train", "Fitting again")
+    from mien.cli.given_results import open_data
+    from mien.cli.progress import faces_progress
+    from mien.exporting.refit import RefitOptions, refit_model, refit_weights
+    from mien.modelfile import list_models, load_model
+    from mien.models.weights import load_network
+
+    is_file = model in list_models() or Path(model).suffix == ".onnx"
+    wanted = ".onnx" if is_file else ".safetensors"
+    if out.suffix != wanted:
+        raise InputError(f"--out is {out}; expected a name that ends in {wanted}, as {model} has.")
+    opened = load_model(model) if is_file else None
+    info = opened.info if opened else load_network(Path(model))[1]
+    dataset = open_data(data, info.input.size)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {out} cannot be written: {error.strerror}.") from None
+    options = RefitOptions(heads=tuple(head or ()), penalty=penalty)
+    total = sum(len(dataset.rows(split)) for split in ("train", "valid"))
+    with faces_progress(total) as advance:
+        if opened:
+            _, gains = refit_model(
+                opened, out, dataset, name=name, options=options, on_batch=advance
+            )
+        else:
+            _, gains = refit_weights(
+                Path(model), out, dataset, name=name, options=options, half=half, on_batch=advance
+            )
+    for gain in gains:
+        typer.echo(_told(gain))
+    typer.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
+    if not opened:
+        typer.echo(f"  calibrate it: mien export {out} --to onnx --calibrate {data}")
+
+
+def _told(gain: HeadRefit) -> str:
+    return (
+        f"{gain.protocol} (n={gain.num_valid:,}, with mirrored views): {gain.before:.2%} before, {gain.refitted:.2%} with new "
+        f"weights, {gain.after:.2%} with offsets too ({gain.on_others:.2%} where these are fitted on other faces)"
+    )

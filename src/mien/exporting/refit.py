@@ -1,0 +1,396 @@
+"""The last layer once more, on the labels that a network is scored by; the rest stays as it was trained.
+
+A head that learned shares of votes answers what voters say on average, and the most voted expression of a face is not
+always the one with the largest share in that average: a strict majority is a harder label. Teachers' answers are soft
+too. So the last layer is fitted again on those labels, over the network's features of the training faces, and then each
+class gets an offset from the validation faces, which the network has not seen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mien.data.dataset import Dataset
+from mien.errors import ConfigError, ModelFileError
+from mien.evaluation.protocols import Protocol, protocols
+from mien.exporting.export import calibrated
+from mien.exporting.last_layer import FileLayer, LastLayer, NetworkLayer
+from mien.exporting.onnx import write_model
+from mien.exporting.priors import with_priors
+from mien.modelfile import Model, ModelInfo, load_model
+from mien.models.weights import load_network, save_network
+from mien.preprocess import fit
+
+__all__ = [
+    "NUM_FOLDS",
+    "PENALTY",
+    "HeadRefit",
+    "RefitOptions",
+    "refit",
+    "refit_model",
+    "refit_weights",
+]
+
+PENALTY = 0.003
+"""What a squared change of a weight costs, nats, where each feature has a standard deviation of 1."""
+
+NUM_FOLDS = 10
+"""Parts of the validation faces: offsets fitted without a part are judged on it."""
+
+BATCH_SIZE = 128
+
+_MOST_STEPS = 500
+_CHANGE, _SLOPE = 1e-7, 1e-5  # where L-BFGS stops, nats: far below what any answer depends on
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefitOptions:
+    """What is fitted, and how far it may move."""
+
+    heads: tuple[str, ...] = ()
+    """Names; none for all that the data can score."""
+    penalty: float = PENALTY
+    """Above 0: more keeps the weights nearer to what they were."""
+
+    def __post_init__(self) -> None:
+        if not self.penalty > 0:
+            raise ConfigError(f"The penalty is {self.penalty:g}; expected more than 0.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadRefit:
+    """What one head gained, as the part of the validation faces that it names right, seen as they are and mirrored."""
+
+    head: str
+    protocol: str
+    num_train: int
+    num_valid: int
+    before: float
+    refitted: float
+    """With the new weights, before offsets."""
+    after: float
+    """With offsets fitted on these same faces: too good by a little."""
+    on_others: float
+    """With offsets fitted on the other faces, in `NUM_FOLDS` parts: what to expect of new faces."""
+
+
+def refit_model(
+    model: Model,
+    path: Path,
+    data: Dataset,
+    *,
+    name: str = "",
+    options: RefitOptions = RefitOptions(),
+    on_batch: Callable[[int], None] | None = None,
+) -> tuple[Model, tuple[HeadRefit, ...]]:
+    """Write a model file whose last layer is fitted again, then calibrated and scored as `export.export_model` does it.
+
+    An int8 file's features are int8's, so what rounding did to them is made good too.
+
+    Args:
+        model: A file of `export.export_model`; not an ensemble.
+        path: The ``.onnx`` file to write, which may be the model's own; it appears whole or not at all.
+        data: The faces that it was trained on, with a validation split.
+        name: What the new file is called; the model's name by default.
+        options: Which heads, and how near to what was there.
+        on_batch: Called with the number of faces done after each batch.
+
+    Returns:
+        The file, opened, and what each head gained.
+
+    Raises:
+        ModelFileError: If there is no layer to fit, or the disk does not take the file.
+        ConfigError, DataError: As `refit`.
+    """
+    layer = FileLayer(model)
+    info, gains = refit(layer, model.info, data, options=options, on_batch=on_batch)
+    info = dataclasses.replace(info, name=name or info.name)
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "refitted.onnx"
+        write_model(layer.graph, info, whole)
+        info = calibrated(load_model(whole), with_priors(info, data), data)
+    write_model(layer.graph, info, path)
+    return load_model(path), gains
+
+
+def refit_weights(
+    weights: Path,
+    path: Path,
+    data: Dataset,
+    *,
+    name: str = "",
+    options: RefitOptions = RefitOptions(),
+    half: bool = False,
+    on_batch: Callable[[int], None] | None = None,
+) -> tuple[ModelInfo, tuple[HeadRefit, ...]]:
+    """Write trained weights whose last layer is fitted again; what is exported from them is calibrated there.
+
+    Args:
+        weights: A run folder or a safetensors file.
+        path: The ``.safetensors`` file to write; its folder exists.
+        data: The faces that they were trained on, with a validation split.
+        name: What they are called; the run's name by default.
+        options: Which heads, and how near to what was there.
+        on_batch: Called with the number of faces done after each batch.
+        half: Store them at half precision, as `export.export_weights` does.
+
+    Returns:
+        The record, and what each head gained.
+
+    Raises:
+        ModelFileError: If there is no layer to fit, or the disk does not take the file.
+        ConfigError, DataError: As `refit`.
+    """
+    network, info = load_network(weights)
+    layer = NetworkLayer(network, info)
+    info, gains = refit(layer, info, data, options=options, on_batch=on_batch)
+    info = dataclasses.replace(info, name=name or info.name)
+    save_network(path, network, info, half=half)
+    return info, gains
+
+
+def refit(
+    layer: LastLayer,
+    info: ModelInfo,
+    data: Dataset,
+    *,
+    options: RefitOptions = RefitOptions(),
+    on_batch: Callable[[int], None] | None = None,
+) -> tuple[ModelInfo, tuple[HeadRefit, ...]]:
+    """Fit a last layer again and put it in the place of the old one.
+
+    The new weights minimise the cross-entropy of the training faces and their mirror images, plus the penalty on how far
+    they moved; then a factor and offsets that of the validation faces, offsets under a normal prior of one nat. Both
+    fits are convex: there is no seed and no schedule.
+
+    Args:
+        layer: Of a network or of a file.
+        info: Its record.
+        data: The faces that it was trained on, with a validation split.
+        options: Which heads, and how near to what was there.
+        on_batch: Called with the number of faces done after each batch.
+
+    Returns:
+        The record, which says what was done, without scores; and what each head gained.
+
+    Raises:
+        ConfigError: If the data cannot score a head that was asked for.
+        DataError: If the data can score no head, or has no training or validation faces.
+        InputError: If there is no such head.
+        ModelFileError: If the features are no finite numbers.
+
+    Source:
+        The last layer alone: Kang et al. 2020, https://arxiv.org/abs/1910.09217, there for rare classes. Offsets beside the
+        temperature: Alexandari et al. 2020, https://arxiv.org/abs/1901.06852, "bias-corrected temperature scaling".
+    """
+    chosen = _chosen(info, data, options.heads)
+    faces = {
+        split: _Faces.seen_by(layer, info, data, found, on_batch) for split, found in chosen.items()
+    }
+    names = [head.name for head in info.heads]
+    ends = np.cumsum([len(head.labels) for head in info.heads])
+    weight, bias = layer.weight.copy(), layer.bias.copy()
+    gains = []
+    for training, validation in zip(chosen["train"], chosen["valid"], strict=True):
+        place = names.index(training.head)
+        part = slice(ends[place] - len(info.heads[place].labels), ends[place])
+        weight[part], bias[part], gain = _refit_head(
+            weight[part], bias[part], faces, training, validation, options.penalty
+        )
+        gains.append(gain)
+    layer.replace(weight, bias)
+    noted = {
+        gain.head: {
+            "penalty": options.penalty,
+            "num_train": gain.num_train,
+            "num_valid": gain.num_valid,
+        }
+        for gain in gains
+    }
+    provenance = {**info.provenance, "refit": {**info.provenance.get("refit", {}), **noted}}
+    return dataclasses.replace(info, provenance=provenance, scores={}), tuple(gains)
+
+
+def _chosen(info: ModelInfo, data: Dataset, heads: Sequence[str]) -> dict[str, list[Protocol]]:
+    """Return for each split, head by head, what they are scored on."""
+    found: dict[str, dict[str, Protocol]] = {"train": {}, "valid": {}}
+    for split, by_head in found.items():
+        for protocol in protocols(info.heads, data, split):
+            # FER+'s strict majority goes before its ten columns.
+            by_head.setdefault(protocol.head, protocol)
+    known = [
+        head.name for head in info.heads if all(head.name in by_head for by_head in found.values())
+    ]
+    for name in heads:
+        info.head(name)
+        if name not in known:
+            raise ConfigError(
+                f"This data does not say how good the head '{name}' is, only {', '.join(known) or 'nothing'}."
+            )
+    wanted = [name for name in known if not heads or name in heads]
+    return {split: [by_head[name] for name in wanted] for split, by_head in found.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Faces:
+    """What the last layer sees of a split's faces."""
+
+    rows: NDArray[np.intp]
+    """(n,) row numbers in the data set, rising."""
+    plain: Tensor
+    """(n, F)."""
+    mirrored: Tensor
+    """(n, F)."""
+
+    @classmethod
+    def seen_by(
+        cls,
+        layer: LastLayer,
+        info: ModelInfo,
+        data: Dataset,
+        scored: Sequence[Protocol],
+        on_batch: Callable[[int], None] | None,
+    ) -> _Faces:
+        rows = np.unique(np.concatenate([protocol.rows for protocol in scored]))
+        plain, mirrored = [], []
+        for start in range(0, len(rows), BATCH_SIZE):
+            images = data.images[rows[start : start + BATCH_SIZE]]
+            faces = np.stack([fit(image, info.input) for image in images])
+            plain.append(layer.features(faces))
+            mirrored.append(layer.features(np.ascontiguousarray(faces[:, :, ::-1])))
+            if on_batch is not None:
+                on_batch(len(faces))
+        both = [np.concatenate(parts) for parts in (plain, mirrored)]
+        if not all(np.isfinite(part).all() for part in both):
+            raise ModelFileError(
+                f"{info.name} gives NaN or infinity for some faces, so its last layer cannot be fitted again."
+            )
+        return cls(rows, *map(torch.from_numpy, both))
+
+    def both(self, rows: NDArray[np.intp]) -> Tensor:
+        """Return (2 n, F) features of some rows, and of their mirror images after them."""
+        places = torch.from_numpy(np.searchsorted(self.rows, rows))
+        return torch.cat([self.plain[places], self.mirrored[places]])
+
+
+def _refit_head(
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    faces: dict[str, _Faces],
+    training: Protocol,
+    validation: Protocol,
+    penalty: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], HeadRefit]:
+    """Return one head's new (C, F) weights and (C,) offsets, and what they gain."""
+    seen = faces["valid"].both(validation.rows)
+    labels = torch.from_numpy(validation.targets)
+    before = torch.from_numpy(weight), torch.from_numpy(bias)
+    after = _new_weights(
+        faces["train"].both(training.rows),
+        torch.from_numpy(training.targets).repeat(2),
+        *before,
+        penalty,
+    )
+    answers = {"before": seen @ before[0].T + before[1], "refitted": seen @ after[0].T + after[1]}
+    factor, offsets = _offsets(answers["refitted"], labels)
+    answers["after"] = answers["refitted"] * factor + offsets
+    gain = HeadRefit(
+        head=training.head,
+        protocol=validation.name,
+        num_train=len(training.rows),
+        num_valid=len(labels),
+        on_others=_on_others(answers["refitted"], labels),
+        **{name: _accuracy(_views(logits), labels) for name, logits in answers.items()},
+    )
+    return (after[0] * factor).numpy(), (after[1] * factor + offsets).numpy(), gain
+
+
+def _new_weights(
+    features: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, penalty: float
+) -> tuple[Tensor, Tensor]:
+    """Return (C, F) weights and (C,) offsets that fit (n, F) features and (n,) labels, near those that were there."""
+    mean, deviation = features.mean(dim=0), features.std(dim=0) + 1e-6
+    start, scaled = features @ weight.T + bias, (features - mean) / deviation
+    moved, added = (
+        torch.zeros_like(weight, requires_grad=True),
+        torch.zeros_like(bias, requires_grad=True),
+    )
+
+    def loss() -> Tensor:
+        fitted = F.cross_entropy(start + scaled @ moved.T + added, labels)
+        return fitted + penalty * moved.square().sum()
+
+    _minimise(loss, [moved, added])
+    step = moved.detach() / deviation
+    return weight + step, bias + added.detach() - step @ mean
+
+
+def _offsets(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the factor of all logits, and (C,) offsets, under which (n,) labels are most likely.
+
+    Args:
+        logits: (2 n, C) of n faces, and of their mirror images after them.
+        labels: (n,).
+    """
+    factor = torch.ones((), requires_grad=True)
+    offsets = torch.zeros(logits.shape[1], requires_grad=True)
+
+    def loss() -> Tensor:
+        fitted = F.cross_entropy(logits * factor + offsets, labels.repeat(2))
+        # A normal prior of one nat: a class with a handful of faces keeps what it had.
+        return fitted + offsets.square().sum() / (2 * len(labels))
+
+    _minimise(loss, [factor, offsets])
+    return factor.detach(), offsets.detach()
+
+
+def _on_others(logits: Tensor, labels: Tensor) -> float:
+    """Return the accuracy on each part of the faces with the offsets that the other parts want."""
+    folds = torch.from_numpy(np.random.default_rng(0).permutation(len(labels)) % NUM_FOLDS)
+    right = 0
+    for fold in range(NUM_FOLDS):
+        others, held = folds != fold, folds == fold
+        if not others.any():
+            return float("nan")
+        factor, offsets = _offsets(logits[others.repeat(2)], labels[others])
+        answers = _views(logits)[held] * factor + offsets
+        right += int((answers.argmax(dim=1) == labels[held]).sum())
+    return right / len(labels)
+
+
+def _minimise(loss: Callable[[], Tensor], variables: list[Tensor]) -> None:
+    """Bring a convex loss to its lowest point."""
+    optimizer = torch.optim.LBFGS(
+        variables,
+        max_iter=_MOST_STEPS,
+        tolerance_change=_CHANGE,
+        tolerance_grad=_SLOPE,
+        line_search_fn="strong_wolfe",
+    )
+
+    def step() -> Tensor:
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(step)  # type: ignore[no-untyped-call]
+
+
+def _views(logits: Tensor) -> Tensor:
+    """Return (n, C) means of the faces' logits and their mirror images', from (2 n, C)."""
+    return logits.view(2, -1, logits.shape[1]).mean(dim=0)
+
+
+def _accuracy(logits: Tensor, labels: Tensor) -> float:
+    return float((logits.argmax(dim=1) == labels).float().mean())

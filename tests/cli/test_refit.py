@@ -1,0 +1,97 @@
+"""`mien refit`, as its users call it."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mien.cli import app
+from mien.cli.refit import refit as command
+from mien.errors import InputError, MissingExtraError, ModelFileError
+from mien.exporting.refit import PENALTY
+from mien.labels import FER2013
+from mien.modelfile import Head, ModelInfo, load_model
+from mien.models.weights import load_network, save_network
+from mien.models.zoo import build_network
+from mien.preprocess import InputSpec
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    """A run folder with an untrained network of one head."""
+    options = {"widths": (8,), "depths": (1,)}
+    info = ModelInfo(
+        name="tiny",
+        heads=(Head(name="fer2013", labels=FER2013.labels),),
+        input=InputSpec(size=24),
+        architecture="mien_net",
+        options=options,
+    )
+    save_network(
+        tmp_path / "weights.safetensors", build_network("mien_net", num_classes=7, **options), info
+    )
+    return tmp_path
+
+
+def test_weights_are_fitted_again_and_it_is_told_what_that_gave(run):
+    out = run / "new" / "again.safetensors"
+    done = CliRunner().invoke(
+        app,
+        [
+            "refit",
+            str(run),
+            "--data",
+            "synthetic:200",
+            "--out",
+            str(out),
+            "--name",
+            "again",
+            "--half",
+        ],
+    )
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert "labels-valid (n=18, with mirrored views): " in said
+    assert "% where these are fitted on other faces" in said
+    assert f"calibrate it: mien export {out} --to onnx --calibrate synthetic:200" in said
+    assert load_network(out)[1].name == "again"
+
+
+def test_a_model_file_is_fitted_again_and_calibrated(tmp_path):
+    out = tmp_path / "again.onnx"
+    arguments = ["refit", "mien-s", "--data", "synthetic:200", "--out", str(out)]
+    done = CliRunner().invoke(app, [*arguments, "--head", "fer2013", "--penalty", "0.1"])
+    assert done.exit_code == 0, done.output
+    again = load_model(out)
+    assert again.info.provenance["refit"]["fer2013"]["penalty"] == 0.1
+    assert again.info.scores["labels-valid"]["n"] == 18
+    assert "calibrate it" not in done.output
+
+
+@pytest.mark.parametrize("name", ["again.onnx", "again"])
+def test_out_has_the_form_of_what_is_fitted(run, name):
+    with pytest.raises(
+        InputError, match=r"--out is .*; expected a name that ends in \.safetensors, as"
+    ):
+        call(run, "--out", str(run / name))
+
+
+def test_a_folder_without_weights_is_named(tmp_path):
+    with pytest.raises(ModelFileError, match="There are no weights at"):
+        call(tmp_path, "--out", str(tmp_path / "again.safetensors"))
+
+
+def test_the_help_tells_the_penalty_that_is_used():
+    assert inspect.signature(command).parameters["penalty"].default == PENALTY
+
+
+def test_without_torch_the_remedy_is_named(run, monkeypatch):
+    monkeypatch.setattr("mien.cli.refit.find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match="train"):
+        call(run, "--out", str(run / "again.safetensors"))
+
+
+def call(run, *more):
+    arguments = ["refit", str(run), "--data", "synthetic:60", *more]
+    CliRunner().invoke(app, arguments, catch_exceptions=False)
