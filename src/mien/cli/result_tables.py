@@ -104,7 +104,7 @@ def slices_table(slices: Sequence[Slice]) -> Table:
     """Return every group of every slice with its interval, the worst ones marked."""
     from mien.evaluation.intervals import percent, with_interval
 
-    table = plain_table("accuracy by", "group", "n", "%, with 95 % interval", "gap", "by chance")
+    table = plain_table("accuracy by", "group", "n", "% (95 %)", "gap", "by chance")
     table.columns[1].justify = "left"
     for one in slices:
         for index, group in enumerate(one.groups):

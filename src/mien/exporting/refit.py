@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.data.dataset import Dataset
-from mien.errors import ConfigError, ModelFileError
+from mien.errors import ConfigError, DataError, ModelFileError
 from mien.evaluation.protocols import Protocol, protocols
 from mien.exporting.export import calibrated
 from mien.exporting.last_layer import FileLayer, LastLayer, NetworkLayer
@@ -231,11 +231,15 @@ def _chosen(info: ModelInfo, data: Dataset, heads: Sequence[str]) -> dict[str, l
     known = [
         head.name for head in info.heads if all(head.name in by_head for by_head in found.values())
     ]
+    if not known:
+        raise DataError(
+            f"No head of {info.name} has both training and validation labels in this data; give the data of its training."
+        )
     for name in heads:
         info.head(name)
         if name not in known:
             raise ConfigError(
-                f"This data does not say how good the head '{name}' is, only {', '.join(known) or 'nothing'}."
+                f"This data does not say how good the head '{name}' is, only {', '.join(known)}."
             )
     wanted = [name for name in known if not heads or name in heads]
     return {split: [by_head[name] for name in wanted] for split, by_head in found.items()}
