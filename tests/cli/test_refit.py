@@ -1,14 +1,23 @@
 """`mien refit`, as its users call it."""
 
+import dataclasses
 import inspect
 from pathlib import Path
 
+import onnx
 import pytest
 from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.cli.refit import refit as command
-from mien.errors import InputError, MissingExtraError, ModelFileError
+from mien.errors import (
+    DataError,
+    InputError,
+    MissingExtraError,
+    ModelFileError,
+    UnknownNameError,
+)
+from mien.exporting.onnx import write_model
 from mien.exporting.refit import PENALTY
 from mien.labels import FER2013
 from mien.modelfile import Head, ModelInfo, load_model
@@ -58,23 +67,54 @@ def test_weights_are_fitted_again_and_it_is_told_what_that_gave(run):
     assert load_network(out)[1].name == "again"
 
 
-def test_a_model_file_is_fitted_again_and_calibrated(tmp_path):
+@pytest.fixture
+def model_file(tmp_path):
+    """mien-s as if nobody knew what it was trained on, so that drawn faces will do."""
+    shipped = load_model("mien-s")
+    export = {"precision": "int8", "same_answer_as_fp32": {"fer2013": 0.99}}
+    info = dataclasses.replace(shipped.info, provenance={"export": export, "collapsed": "fear"})
+    write_model(onnx.load(shipped.path), info, tmp_path / "given.onnx")
+    return tmp_path / "given.onnx"
+
+
+def test_a_model_file_is_fitted_again_and_calibrated(model_file, tmp_path):
     out = tmp_path / "again.onnx"
-    arguments = ["refit", "mien-s", "--data", "synthetic:200", "--out", str(out)]
+    arguments = ["refit", str(model_file), "--data", "synthetic:200", "--out", str(out)]
     done = CliRunner().invoke(app, [*arguments, "--head", "fer2013", "--penalty", "0.1"])
     assert done.exit_code == 0, done.output
     again = load_model(out)
     assert again.info.provenance["refit"]["fer2013"]["penalty"] == 0.1
     assert again.info.scores["labels-valid"]["n"] == 18
+    # What was measured with the layer of before is no longer said.
+    assert again.info.provenance.keys() == {"export", "refit"}
+    assert again.info.provenance["export"] == {"precision": "int8"}
     assert "calibrate it" not in done.output
 
 
 @pytest.mark.parametrize("name", ["again.onnx", "again"])
 def test_out_has_the_form_of_what_is_fitted(run, name):
     with pytest.raises(
-        InputError, match=r"--out is .*; expected a name that ends in \.safetensors, as"
+        InputError,
+        match=r"--out is .*; for trained weights expected a file name that ends in \.safetensors",
     ):
         call(run, "--out", str(run / name))
+
+
+def test_half_is_for_weights(tmp_path):
+    with pytest.raises(InputError, match="--half is for trained weights; mien-s is a model file"):
+        call("mien-s", "--half", "--out", str(tmp_path / "again.onnx"))
+
+
+def test_other_data_than_that_of_the_training_is_refused(tmp_path):
+    with pytest.raises(
+        DataError, match=r"mien-s was trained on other data \(d549c7ab5a29\) than this"
+    ):
+        call("mien-s", "--out", str(tmp_path / "again.onnx"))
+
+
+def test_a_misspelt_model_is_named_with_its_neighbour(tmp_path):
+    with pytest.raises(UnknownNameError, match="mien-s"):
+        call("mien-z", "--out", str(tmp_path / "again.onnx"))
 
 
 def test_a_folder_without_weights_is_named(tmp_path):

@@ -1,5 +1,6 @@
 """The last layer fitted again, in weights and in model files."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -11,7 +12,7 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from mien.data.synthetic import draw_faces
-from mien.errors import ConfigError, InputError, ModelFileError
+from mien.errors import ConfigError, DataError, InputError, ModelFileError
 from mien.evaluation.protocols import protocols
 from mien.exporting.export import export_model
 from mien.exporting.last_layer import FileLayer, NetworkLayer
@@ -27,7 +28,8 @@ from mien.exporting.refit import (
 )
 from mien.labels import FER2013
 from mien.modelfile import ENSEMBLE, Head, ModelInfo, load_model
-from mien.models.weights import load_network
+from mien.models.ensemble import Ensemble, ensemble_info
+from mien.models.weights import load_network, save_network
 from mien.preprocess import InputSpec
 from mien.recipe import recipe_from_dict
 
@@ -135,7 +137,9 @@ def test_new_weights_are_where_the_loss_is_lowest():
     def loss(weight_now, bias_now):
         moved = (weight_now - weight) * features.std(dim=0)
         fitted = F.cross_entropy(features @ weight_now.T + bias_now, labels)
-        return fitted + 0.01 * moved.square().sum()
+        # Where the features are at their mean.
+        added = bias_now - bias + (weight_now - weight) @ features.mean(dim=0)
+        return fitted + 0.01 * moved.square().sum() + added.square().sum() / (2 * len(labels))
 
     lowest = loss(new_weight, new_bias)
     assert lowest < loss(weight, bias) - 0.1
@@ -248,8 +252,8 @@ def test_frequencies_are_those_of_the_labels_that_it_was_fitted_on(model, data, 
         np.testing.assert_allclose(head.prior, counts / counts.sum(), atol=1e-5)
 
 
-@pytest.mark.parametrize("penalty", [0, -1, float("nan")])
-def test_a_penalty_is_positive(penalty):
+@pytest.mark.parametrize("penalty", [0, -1, float("nan"), float("inf"), 1e30])
+def test_a_penalty_is_positive_and_finite(penalty):
     with pytest.raises(ConfigError, match="expected more than 0"):
         RefitOptions(penalty=penalty)
 
@@ -287,6 +291,18 @@ def test_a_network_without_such_a_layer_is_refused(network):
         NetworkLayer(network, info_of())
 
 
+def test_an_ensemble_in_one_file_is_refused(run, tmp_path):
+    """Its last linear layer is that of a member, of the right size."""
+    network, info = load_network(run)
+    sizes = [len(head.labels) for head in info.heads]
+    whole = Ensemble([network, copy.deepcopy(network)], sizes, [info.input] * 2)
+    both = ensemble_info("both", [info, info])
+    save_network(tmp_path / "both.safetensors", whole, both)
+    model = export_model(tmp_path / "both.safetensors", tmp_path / "both.onnx")
+    with pytest.raises(ModelFileError, match=r"both .* does not end in one linear layer"):
+        FileLayer(model)
+
+
 def test_an_ensemble_has_no_last_layer(model, tmp_path):
     graph = onnx.load(model.path)
     for node in graph.graph.node:
@@ -304,6 +320,43 @@ class Standing:
     def __init__(self, graph, info, path):
         path.write_bytes(graph.SerializeToString())
         self.info, self.path = info, path
+
+
+def test_a_run_that_held_out_its_validation_is_refused(run, data):
+    network, info = load_network(run)
+    provenance = {"recipe": {"data": {"valid_fraction": 0.2}}}
+    info = dataclasses.replace(info, provenance=provenance)
+    with pytest.raises(ConfigError, match="held out its validation faces"):
+        refit(NetworkLayer(network, info), info, data)
+
+
+def test_data_without_validation_faces_is_refused(run, data):
+    network, info = load_network(run)
+    with pytest.raises(DataError, match="no validation split, on which offsets are fitted"):
+        refit(NetworkLayer(network, info), info, data.take(data.rows("train")))
+
+
+def test_other_data_is_refused(run, data):
+    network, info = load_network(run)
+    info = dataclasses.replace(info, provenance={"data_hash": "0" * 64})
+    with pytest.raises(DataError, match="was trained on other data"):
+        refit(NetworkLayer(network, info), info, data)
+
+
+def test_a_verdict_on_the_layer_of_before_is_dropped(run, data):
+    network, info = load_network(run)
+    before = {"collapsed": "fear", "valid_accuracy": 0.2, "seed": 3}
+    info = dataclasses.replace(info, provenance=before)
+    info, _ = refit(NetworkLayer(network, info), info, data)
+    assert info.provenance.keys() == {"seed", "refit"}
+
+
+def test_labels_without_faces_are_told(run, data, caplog):
+    network, info = load_network(run)
+    gone = (data.labels == 0) & (data.split == 0)
+    data = data.take(np.flatnonzero(~gone))
+    refit(NetworkLayer(network, info), info, data, options=RefitOptions(heads=("fer2013",)))
+    assert "of the head fer2013 no training face has" in caplog.text.lower()
 
 
 def test_features_that_are_no_numbers_are_refused(run, data):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,12 +41,12 @@ def refit(
     half: Annotated[
         bool, typer.Option("--half", help="Store weights at half precision, as mien export does.")
     ] = False,
-    name: Annotated[str, typer.Option(help="What it is called; default: as its run.")] = "",
+    name: Annotated[str, typer.Option(help="What it is called; default: as before.")] = "",
 ) -> None:
     """Fit the last layer of a trained network again, on the labels that it is scored by.
 
-    Its weights are fitted on the training faces, offsets of the classes on the validation faces; the rest stays as it is. A
-    model file is calibrated and scored again.
+    Its weights are fitted on the training faces, then a factor and an offset for each class on the validation faces; the
+    layers before it stay as they are. A model file is calibrated and scored again.
     """
     if find_spec("torch") is None or find_spec("onnx") is None:
         raise MissingExtraError("train", "Fitting again")
@@ -55,19 +56,22 @@ def refit(
     from mien.modelfile import list_models, load_model
     from mien.models.weights import load_network
 
-    is_file = model in list_models() or Path(model).suffix == ".onnx"
-    wanted = ".onnx" if is_file else ".safetensors"
-    if out.suffix != wanted:
-        raise InputError(f"--out is {out}; expected a name that ends in {wanted}, as {model} has.")
+    is_known = model in list_models() or not Path(model).exists()  # what is not there is said there
+    is_file = is_known or Path(model).suffix == ".onnx"
+    kind, wanted = ("a model file", ".onnx") if is_file else ("trained weights", ".safetensors")
+    if out.suffix != wanted or out.is_dir():
+        raise InputError(f"--out is {out}; for {kind} expected a file name that ends in {wanted}.")
+    if is_file and half:
+        raise InputError(f"--half is for trained weights; {model} is a model file. Leave it out.")
+    options = RefitOptions(heads=tuple(head or ()), penalty=penalty)
     opened = load_model(model) if is_file else None
     info = opened.info if opened else load_network(Path(model))[1]
     dataset = open_data(data, info.input.size)
+    total = sum(len(dataset.rows(split)) for split in ("train", "valid"))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {out} cannot be written: {error.strerror}.") from None
-    options = RefitOptions(heads=tuple(head or ()), penalty=penalty)
-    total = sum(len(dataset.rows(split)) for split in ("train", "valid"))
     with faces_progress(total) as advance:
         if opened:
             _, gains = refit_model(
@@ -81,11 +85,17 @@ def refit(
         typer.echo(_told(gain))
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
     if not opened:
-        typer.echo(f"  calibrate it: mien export {out} --to onnx --calibrate {data}")
+        named, given = shlex.quote(str(out)), shlex.quote(str(data))
+        typer.echo(f"  calibrate it: mien export {named} --to onnx --calibrate {given}")
 
 
 def _told(gain: HeadRefit) -> str:
+    others = (
+        ""
+        if gain.on_others is None
+        else f" ({gain.on_others:.2%} where these are fitted on other faces)"
+    )
     return (
         f"{gain.protocol} (n={gain.num_valid:,}, with mirrored views): {gain.before:.2%} before, {gain.refitted:.2%} with new "
-        f"weights, {gain.after:.2%} with offsets too ({gain.on_others:.2%} where these are fitted on other faces)"
+        f"weights, {gain.after:.2%} with offsets too{others}"
     )

@@ -101,10 +101,10 @@ class FileLayer:
         self._info = model.info
         _pass_logits(self.graph.graph, [head.name for head in model.info.heads])
         stored = {one.name: one for one in self.graph.graph.initializer}
-        layers = [node for node in self.graph.graph.node if node.op_type == "Gemm"]
-        if not layers or len(layers[-1].input) != 3 or not {*layers[-1].input[1:]} <= {*stored}:
+        found = _ending(self.graph.graph, [head.name for head in model.info.heads])
+        if found is None or len(found.input) != 3 or not {*found.input[1:]} <= {*stored}:
             raise _no_layer(model.info)
-        self._layer = layers[-1]
+        self._layer = found
         self._weight, self._bias = (stored[name] for name in self._layer.input[1:])
         self._is_transposed = any(one.name == "transB" and one.i for one in self._layer.attribute)
         weight = numpy_helper.to_array(self._weight)
@@ -142,6 +142,18 @@ def _no_layer(info: ModelInfo) -> ModelFileError:
     return ModelFileError(
         f"{info.name} ({info.architecture}) does not end in one linear layer with offsets, so there is none to fit again."
     )
+
+
+def _ending(graph: onnx.GraphProto, heads: list[str]) -> onnx.NodeProto | None:
+    """Return the layer that gives all heads side by side, and nothing but they reads it; None for other networks, as ensembles are."""
+    made_by = {name: node for node in graph.node for name in node.output}
+    last = made_by.get(heads[0])
+    if last is not None and last.op_type == "Split" and list(last.output) == heads:
+        last = made_by.get(last.input[0])
+    is_plain = last is not None and all(
+        one.f == 1 for one in last.attribute if one.name in ("alpha", "beta")
+    )
+    return last if is_plain and last is not None and last.op_type == "Gemm" else None
 
 
 def _pass_logits(graph: onnx.GraphProto, heads: list[str]) -> None:

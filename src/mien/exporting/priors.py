@@ -28,7 +28,7 @@ def with_priors(info: ModelInfo, data: Dataset) -> ModelInfo:
     """Return a record whose heads say how frequent each label was in training.
 
     The record's own recipe decides which faces and which votes counted; a head that learned from shares of votes
-    gets the mean shares, and one that was fitted again (`refit`) those of the labels that it was fitted on. Nothing is added if the record has no recipe, if this is other data than the network was
+    gets the mean shares, one that was fitted again (`refit`) those of the labels that it was fitted on. Nothing is added if the record has no recipe, if this is other data than the network was
     trained on, or if a label never occurred: it is then said in the log.
 
     Args:
@@ -63,7 +63,7 @@ def with_priors(info: ModelInfo, data: Dataset) -> ModelInfo:
             total = (shares * targets.counts[:, None]).sum(axis=0, dtype=np.float64)  # (C,)
         if not (total > 0).all():
             logger.warning("Of the head %s some label never occurred in training.", head.name)
-            heads.append(head)
+            heads.append(dataclasses.replace(head, prior=None) if head.name in again else head)
             continue
         prior = tuple(float(f"{share:.6g}") for share in total / total.sum())
         heads.append(dataclasses.replace(head, prior=prior))

@@ -9,6 +9,7 @@ class gets an offset from the validation faces, which the network has not seen.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.data.dataset import Dataset
+from mien.data.dataset import SPLITS, Dataset
 from mien.errors import ConfigError, DataError, ModelFileError
 from mien.evaluation.protocols import Protocol, protocols
 from mien.exporting.export import calibrated
@@ -32,6 +33,7 @@ from mien.models.weights import load_network, save_network
 from mien.preprocess import fit
 
 __all__ = [
+    "MOST_PENALTY",
     "NUM_FOLDS",
     "PENALTY",
     "HeadRefit",
@@ -41,13 +43,21 @@ __all__ = [
     "refit_weights",
 ]
 
+logger = logging.getLogger(__name__)
+
 PENALTY = 0.003
 """What a squared change of a weight costs, nats, where each feature has a standard deviation of 1."""
+
+MOST_PENALTY = 1e6
+"""No weight moves any more."""
 
 NUM_FOLDS = 10
 """Parts of the validation faces: offsets fitted without a part are judged on it."""
 
 BATCH_SIZE = 128
+
+_OF_THE_OLD_LAYER = ("collapsed", "valid_accuracy")
+"""What a run's record says about its answers."""
 
 _MOST_STEPS = 500
 _CHANGE, _SLOPE = 1e-7, 1e-5  # where L-BFGS stops, nats: far below what any answer depends on
@@ -60,11 +70,13 @@ class RefitOptions:
     heads: tuple[str, ...] = ()
     """Names; none for all that the data can score."""
     penalty: float = PENALTY
-    """Above 0: more keeps the weights nearer to what they were."""
+    """Above 0, at most `MOST_PENALTY`: more keeps the weights nearer to what they were."""
 
     def __post_init__(self) -> None:
-        if not self.penalty > 0:
-            raise ConfigError(f"The penalty is {self.penalty:g}; expected more than 0.")
+        if not 0 < self.penalty <= MOST_PENALTY:
+            raise ConfigError(
+                f"The penalty is {self.penalty:g}; expected more than 0 and at most {MOST_PENALTY:g}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +92,8 @@ class HeadRefit:
     """With the new weights, before offsets."""
     after: float
     """With offsets fitted on these same faces: too good by a little."""
-    on_others: float
-    """With offsets fitted on the other faces, in `NUM_FOLDS` parts: what to expect of new faces."""
+    on_others: float | None
+    """With offsets fitted on the other faces, in `NUM_FOLDS` parts: what to expect of new faces. None for fewer faces than parts."""
 
 
 def refit_model(
@@ -114,7 +126,12 @@ def refit_model(
     """
     layer = FileLayer(model)
     info, gains = refit(layer, model.info, data, options=options, on_batch=on_batch)
-    info = dataclasses.replace(info, name=name or info.name)
+    # How alike int8 and fp32 answer was measured with the layer of before.
+    precision = {
+        key: note for key, note in info.provenance.get("export", {}).items() if key == "precision"
+    }
+    provenance = {**info.provenance, "export": precision}
+    info = dataclasses.replace(info, name=name or info.name, provenance=provenance)
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "refitted.onnx"
         write_model(layer.graph, info, whole)
@@ -154,7 +171,10 @@ def refit_weights(
     network, info = load_network(weights)
     layer = NetworkLayer(network, info)
     info, gains = refit(layer, info, data, options=options, on_batch=on_batch)
-    info = dataclasses.replace(info, name=name or info.name)
+    provenance = {key: note for key, note in info.provenance.items() if key != "export"}
+    if half:
+        provenance["export"] = {"precision": "fp16"}
+    info = dataclasses.replace(info, name=name or info.name, provenance=provenance)
     save_network(path, network, info, half=half)
     return info, gains
 
@@ -184,8 +204,8 @@ def refit(
         The record, which says what was done, without scores; and what each head gained.
 
     Raises:
-        ConfigError: If the data cannot score a head that was asked for.
-        DataError: If the data can score no head, or has no training or validation faces.
+        ConfigError: If the data cannot score a head that was asked for, or the run held out validation faces of its own.
+        DataError: If it is not the data of the training, can score no head, or has no training or validation faces.
         InputError: If there is no such head.
         ModelFileError: If the features are no finite numbers.
 
@@ -193,6 +213,7 @@ def refit(
         The last layer alone: Kang et al. 2020, https://arxiv.org/abs/1910.09217, there for rare classes. Offsets beside the
         temperature: Alexandari et al. 2020, https://arxiv.org/abs/1901.06852, "bias-corrected temperature scaling".
     """
+    _check_data(info, data)
     chosen = _chosen(info, data, options.heads)
     faces = {
         split: _Faces.seen_by(layer, info, data, found, on_batch) for split, found in chosen.items()
@@ -217,8 +238,28 @@ def refit(
         }
         for gain in gains
     }
-    provenance = {**info.provenance, "refit": {**info.provenance.get("refit", {}), **noted}}
+    kept = {key: note for key, note in info.provenance.items() if key not in _OF_THE_OLD_LAYER}
+    provenance = {**kept, "refit": {**info.provenance.get("refit", {}), **noted}}
     return dataclasses.replace(info, provenance=provenance, scores={}), tuple(gains)
+
+
+def _check_data(info: ModelInfo, data: Dataset) -> None:
+    """Refuse data that the record would then be wrong about."""
+    trained_on = info.provenance.get("data_hash", data.content_hash)
+    if trained_on != data.content_hash:
+        raise DataError(
+            f"{info.name} was trained on other data ({trained_on[:12]}) than this ({data.content_hash[:12]}). Give the data of "
+            "its training; for labels or faces of your own: mien train recipes/finetune.toml"
+        )
+    if info.provenance.get("recipe", {}).get("data", {}).get("valid_fraction"):
+        raise ConfigError(
+            f"{info.name} held out its validation faces from the training split (data.valid_fraction), and would be fitted to "
+            "them. Only runs on data with a validation split of its own can be fitted again."
+        )
+    if not (data.split == SPLITS.index("valid")).any():
+        raise DataError(
+            "This data has no validation split, on which offsets are fitted. Give data with one."
+        )
 
 
 def _chosen(info: ModelInfo, data: Dataset, heads: Sequence[str]) -> dict[str, list[Protocol]]:
@@ -305,6 +346,7 @@ def _refit_head(
         *before,
         penalty,
     )
+    _warn_of_absent(training, weight.shape[0])
     answers = {"before": seen @ before[0].T + before[1], "refitted": seen @ after[0].T + after[1]}
     factor, offsets = _offsets(answers["refitted"], labels)
     answers["after"] = answers["refitted"] * factor + offsets
@@ -317,6 +359,16 @@ def _refit_head(
         **{name: _accuracy(_views(logits), labels) for name, logits in answers.items()},
     )
     return (after[0] * factor).numpy(), (after[1] * factor + offsets).numpy(), gain
+
+
+def _warn_of_absent(training: Protocol, num_labels: int) -> None:
+    absent = np.flatnonzero(np.bincount(training.targets, minlength=num_labels) == 0)
+    if len(absent):
+        logger.warning(
+            "Of the head %s no training face has the labels in places %s: they will hardly be answered any more.",
+            training.head,
+            ", ".join(str(place) for place in absent),
+        )
 
 
 def _new_weights(
@@ -332,7 +384,8 @@ def _new_weights(
 
     def loss() -> Tensor:
         fitted = F.cross_entropy(start + scaled @ moved.T + added, labels)
-        return fitted + penalty * moved.square().sum()
+        # A label without faces would go on falling, if offsets had no prior here too.
+        return fitted + penalty * moved.square().sum() + added.square().sum() / (2 * len(labels))
 
     _minimise(loss, [moved, added])
     step = moved.detach() / deviation
@@ -358,14 +411,14 @@ def _offsets(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return factor.detach(), offsets.detach()
 
 
-def _on_others(logits: Tensor, labels: Tensor) -> float:
+def _on_others(logits: Tensor, labels: Tensor) -> float | None:
     """Return the accuracy on each part of the faces with the offsets that the other parts want."""
+    if len(labels) < NUM_FOLDS:
+        return None
     folds = torch.from_numpy(np.random.default_rng(0).permutation(len(labels)) % NUM_FOLDS)
     right = 0
     for fold in range(NUM_FOLDS):
         others, held = folds != fold, folds == fold
-        if not others.any():
-            return float("nan")
         factor, offsets = _offsets(logits[others.repeat(2)], labels[others])
         answers = _views(logits)[held] * factor + offsets
         right += int((answers.argmax(dim=1) == labels[held]).sum())
