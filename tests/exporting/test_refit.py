@@ -15,13 +15,12 @@ from mien.data.synthetic import draw_faces
 from mien.errors import ConfigError, DataError, InputError, ModelFileError
 from mien.evaluation.protocols import protocols
 from mien.exporting.export import export_model
+from mien.exporting.fits import class_offsets, new_weights
 from mien.exporting.last_layer import FileLayer, NetworkLayer
 from mien.exporting.onnx import write_model
 from mien.exporting.refit import (
     PENALTY,
     RefitOptions,
-    _new_weights,
-    _offsets,
     refit,
     refit_model,
     refit_weights,
@@ -132,7 +131,7 @@ def test_new_weights_are_where_the_loss_is_lowest():
     features = torch.randn(300, 5, generator=generator) * torch.tensor([1, 10, 0.1, 3, 1]) + 2
     labels = (features[:, 0] + features[:, 1] / 10 > 2.5).long() + (features[:, 3] > 3).long()
     weight, bias = torch.randn(3, 5, generator=generator), torch.zeros(3)
-    new_weight, new_bias = _new_weights(features, labels, weight, bias, 0.01)
+    new_weight, new_bias = new_weights(features, labels, weight, bias, 0.01)
 
     def loss(weight_now, bias_now):
         moved = (weight_now - weight) * features.std(dim=0)
@@ -153,7 +152,7 @@ def test_new_weights_are_where_the_loss_is_lowest():
 
 def test_a_large_penalty_leaves_the_weights_where_they_were():
     features, weight = torch.randn(100, 4), torch.randn(3, 4)
-    new_weight, _ = _new_weights(features, torch.arange(100) % 3, weight, torch.zeros(3), 1e6)
+    new_weight, _ = new_weights(features, torch.arange(100) % 3, weight, torch.zeros(3), 1e6)
     torch.testing.assert_close(new_weight, weight, atol=1e-4, rtol=0)
 
 
@@ -163,7 +162,7 @@ def test_offsets_are_what_was_taken_away():
     hidden = torch.tensor([0.6, -0.2, -0.4])
     labels = torch.distributions.Categorical(logits=1.5 * logits + hidden)
     torch.manual_seed(0)
-    factor, offsets = _offsets(torch.cat([logits, logits]), labels.sample())
+    factor, offsets = class_offsets(torch.cat([logits, logits]), labels.sample())
     assert factor == pytest.approx(1.5, abs=0.05)
     torch.testing.assert_close(offsets - offsets.mean(), hidden, atol=0.06, rtol=0)
 
@@ -171,7 +170,7 @@ def test_offsets_are_what_was_taken_away():
 def test_a_class_without_faces_keeps_its_place_among_the_others():
     """Without the prior its offset would run away, and no such face ever be named."""
     logits = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
-    _, offsets = _offsets(torch.cat([logits, logits]), logits[:, :2].argmax(dim=1))
+    _, offsets = class_offsets(torch.cat([logits, logits]), logits[:, :2].argmax(dim=1))
     assert offsets[2] > -6
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -25,6 +24,13 @@ from mien.data.dataset import SPLITS, Dataset
 from mien.errors import ConfigError, DataError, ModelFileError
 from mien.evaluation.protocols import Protocol, protocols
 from mien.exporting.export import calibrated
+from mien.exporting.fits import (
+    accuracy,
+    accuracy_on_others,
+    both_views,
+    class_offsets,
+    new_weights,
+)
 from mien.exporting.last_layer import FileLayer, LastLayer, NetworkLayer
 from mien.exporting.onnx import write_model
 from mien.exporting.priors import with_priors
@@ -34,7 +40,6 @@ from mien.preprocess import fit
 
 __all__ = [
     "MOST_PENALTY",
-    "NUM_FOLDS",
     "PENALTY",
     "HeadRefit",
     "RefitOptions",
@@ -51,16 +56,10 @@ PENALTY = 0.003
 MOST_PENALTY = 1e6
 """No weight moves any more."""
 
-NUM_FOLDS = 10
-"""Parts of the validation faces: offsets fitted without a part are judged on it."""
-
 BATCH_SIZE = 128
 
 _OF_THE_OLD_LAYER = ("collapsed", "valid_accuracy")
 """What a run's record says about its answers."""
-
-_MOST_STEPS = 500
-_CHANGE, _SLOPE = 1e-7, 1e-5  # where L-BFGS stops, nats: far below what any answer depends on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +92,7 @@ class HeadRefit:
     after: float
     """With offsets fitted on these same faces: too good by a little."""
     on_others: float | None
-    """With offsets fitted on the other faces, in `NUM_FOLDS` parts: what to expect of new faces. None for fewer faces than parts."""
+    """With offsets fitted on the other faces, in `fits.NUM_FOLDS` parts: what to expect of new faces. None for fewer faces than parts."""
 
 
 def refit_model(
@@ -340,7 +339,7 @@ def _refit_head(
     seen = faces["valid"].both(validation.rows)
     labels = torch.from_numpy(validation.targets)
     before = torch.from_numpy(weight), torch.from_numpy(bias)
-    after = _new_weights(
+    after = new_weights(
         faces["train"].both(training.rows),
         torch.from_numpy(training.targets).repeat(2),
         *before,
@@ -348,15 +347,15 @@ def _refit_head(
     )
     _warn_of_absent(training, weight.shape[0])
     answers = {"before": seen @ before[0].T + before[1], "refitted": seen @ after[0].T + after[1]}
-    factor, offsets = _offsets(answers["refitted"], labels)
+    factor, offsets = class_offsets(answers["refitted"], labels)
     answers["after"] = answers["refitted"] * factor + offsets
     gain = HeadRefit(
         head=training.head,
         protocol=validation.name,
         num_train=len(training.rows),
         num_valid=len(labels),
-        on_others=_on_others(answers["refitted"], labels),
-        **{name: _accuracy(_views(logits), labels) for name, logits in answers.items()},
+        on_others=accuracy_on_others(answers["refitted"], labels),
+        **{name: accuracy(both_views(logits), labels) for name, logits in answers.items()},
     )
     return (after[0] * factor).numpy(), (after[1] * factor + offsets).numpy(), gain
 
@@ -369,85 +368,3 @@ def _warn_of_absent(training: Protocol, num_labels: int) -> None:
             training.head,
             ", ".join(str(place) for place in absent),
         )
-
-
-def _new_weights(
-    features: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, penalty: float
-) -> tuple[Tensor, Tensor]:
-    """Return (C, F) weights and (C,) offsets that fit (n, F) features and (n,) labels, near those that were there."""
-    mean, deviation = features.mean(dim=0), features.std(dim=0) + 1e-6
-    start, scaled = features @ weight.T + bias, (features - mean) / deviation
-    moved, added = (
-        torch.zeros_like(weight, requires_grad=True),
-        torch.zeros_like(bias, requires_grad=True),
-    )
-
-    def loss() -> Tensor:
-        fitted = F.cross_entropy(start + scaled @ moved.T + added, labels)
-        # A label without faces would go on falling, if offsets had no prior here too.
-        return fitted + penalty * moved.square().sum() + added.square().sum() / (2 * len(labels))
-
-    _minimise(loss, [moved, added])
-    step = moved.detach() / deviation
-    return weight + step, bias + added.detach() - step @ mean
-
-
-def _offsets(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the factor of all logits, and (C,) offsets, under which (n,) labels are most likely.
-
-    Args:
-        logits: (2 n, C) of n faces, and of their mirror images after them.
-        labels: (n,).
-    """
-    factor = torch.ones((), requires_grad=True)
-    offsets = torch.zeros(logits.shape[1], requires_grad=True)
-
-    def loss() -> Tensor:
-        fitted = F.cross_entropy(logits * factor + offsets, labels.repeat(2))
-        # A normal prior of one nat: a class with a handful of faces keeps what it had.
-        return fitted + offsets.square().sum() / (2 * len(labels))
-
-    _minimise(loss, [factor, offsets])
-    return factor.detach(), offsets.detach()
-
-
-def _on_others(logits: Tensor, labels: Tensor) -> float | None:
-    """Return the accuracy on each part of the faces with the offsets that the other parts want."""
-    if len(labels) < NUM_FOLDS:
-        return None
-    folds = torch.from_numpy(np.random.default_rng(0).permutation(len(labels)) % NUM_FOLDS)
-    right = 0
-    for fold in range(NUM_FOLDS):
-        others, held = folds != fold, folds == fold
-        factor, offsets = _offsets(logits[others.repeat(2)], labels[others])
-        answers = _views(logits)[held] * factor + offsets
-        right += int((answers.argmax(dim=1) == labels[held]).sum())
-    return right / len(labels)
-
-
-def _minimise(loss: Callable[[], Tensor], variables: list[Tensor]) -> None:
-    """Bring a convex loss to its lowest point."""
-    optimizer = torch.optim.LBFGS(
-        variables,
-        max_iter=_MOST_STEPS,
-        tolerance_change=_CHANGE,
-        tolerance_grad=_SLOPE,
-        line_search_fn="strong_wolfe",
-    )
-
-    def step() -> Tensor:
-        optimizer.zero_grad()
-        value = loss()
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    optimizer.step(step)  # type: ignore[no-untyped-call]
-
-
-def _views(logits: Tensor) -> Tensor:
-    """Return (n, C) means of the faces' logits and their mirror images', from (2 n, C)."""
-    return logits.view(2, -1, logits.shape[1]).mean(dim=0)
-
-
-def _accuracy(logits: Tensor, labels: Tensor) -> float:
-    return float((logits.argmax(dim=1) == labels).float().mean())
