@@ -8,32 +8,22 @@ from typer.testing import CliRunner
 from mien.cli import app
 from mien.cli import export as command
 from mien.errors import ConfigError, MissingExtraError, ModelFileError
-from mien.labels import FER2013
-from mien.modelfile import Head, ModelInfo, load_model
-from mien.models.weights import load_network, save_network
-from mien.models.zoo import build_network
-from mien.preprocess import InputSpec
+from mien.modelfile import load_model
+from mien.models.weights import load_network
 
 
 @pytest.fixture
-def run(tmp_path) -> Path:
+def run(save_untrained) -> Path:
     """A run folder with an untrained network of one head."""
-    options = {"widths": (8,), "depths": (1,)}
-    info = ModelInfo(
-        name="tiny",
-        heads=(Head(name="fer2013", labels=FER2013.labels),),
-        input=InputSpec(size=24),
-        architecture="mien_net",
-        options=options,
-    )
-    network = build_network("mien_net", num_classes=7, seed=0, **options)
-    generator = torch.Generator().manual_seed(0)
-    # As if trained: each BN has a factor, offset, mean and variance of its own.
-    for tensor in (*network.parameters(), *network.buffers()):
-        if tensor.ndim == 1:
-            tensor.data.uniform_(0.5, 1.5, generator=generator)
-    save_network(tmp_path / "weights.safetensors", network, info)
-    return tmp_path
+
+    def as_if_trained(network):
+        """Each BN has a factor, offset, mean and variance of its own."""
+        generator = torch.Generator().manual_seed(0)
+        for tensor in (*network.parameters(), *network.buffers()):
+            if tensor.ndim == 1:
+                tensor.data.uniform_(0.5, 1.5, generator=generator)
+
+    return save_untrained(as_if_trained)
 
 
 @pytest.mark.slow

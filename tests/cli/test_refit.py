@@ -19,28 +19,14 @@ from mien.errors import (
 )
 from mien.exporting.onnx import write_model
 from mien.exporting.refit import PENALTY
-from mien.labels import FER2013
-from mien.modelfile import Head, ModelInfo, load_model
-from mien.models.weights import load_network, save_network
-from mien.models.zoo import build_network
-from mien.preprocess import InputSpec
+from mien.modelfile import load_model
+from mien.models.weights import load_network
 
 
 @pytest.fixture
-def run(tmp_path) -> Path:
+def run(save_untrained) -> Path:
     """A run folder with an untrained network of one head."""
-    options = {"widths": (8,), "depths": (1,)}
-    info = ModelInfo(
-        name="tiny",
-        heads=(Head(name="fer2013", labels=FER2013.labels),),
-        input=InputSpec(size=24),
-        architecture="mien_net",
-        options=options,
-    )
-    save_network(
-        tmp_path / "weights.safetensors", build_network("mien_net", num_classes=7, **options), info
-    )
-    return tmp_path
+    return save_untrained()
 
 
 def test_weights_are_fitted_again_and_it_is_told_what_that_gave(run):

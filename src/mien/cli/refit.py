@@ -52,6 +52,7 @@ def refit(
         raise MissingExtraError("train", "Fitting again")
     from mien.cli.given_results import open_data
     from mien.cli.progress import faces_progress
+    from mien.data.dataset import SPLITS
     from mien.exporting.refit import RefitOptions, refit_model, refit_weights
     from mien.modelfile import list_models, load_model
     from mien.models.weights import load_network
@@ -67,7 +68,7 @@ def refit(
     opened = load_model(model) if is_file else None
     info = opened.info if opened else load_network(Path(model))[1]
     dataset = open_data(data, info.input.size)
-    total = sum(len(dataset.rows(split)) for split in ("train", "valid"))
+    total = int((dataset.split != SPLITS.index("test")).sum())
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -145,15 +145,15 @@ def _no_layer(info: ModelInfo) -> ModelFileError:
 
 
 def _ending(graph: onnx.GraphProto, heads: list[str]) -> onnx.NodeProto | None:
-    """Return the layer that gives all heads side by side, and nothing but they reads it; None for other networks, as ensembles are."""
+    """Return the layer that gives all heads side by side; None where something else gives them, as in an ensemble."""
     made_by = {name: node for node in graph.node for name in node.output}
     last = made_by.get(heads[0])
     if last is not None and last.op_type == "Split" and list(last.output) == heads:
         last = made_by.get(last.input[0])
-    is_plain = last is not None and all(
-        one.f == 1 for one in last.attribute if one.name in ("alpha", "beta")
-    )
-    return last if is_plain and last is not None and last.op_type == "Gemm" else None
+    if last is None or last.op_type != "Gemm":
+        return None
+    is_plain = all(one.f == 1 for one in last.attribute if one.name in ("alpha", "beta"))
+    return last if is_plain else None
 
 
 def _pass_logits(graph: onnx.GraphProto, heads: list[str]) -> None:

@@ -28,8 +28,9 @@ def with_priors(info: ModelInfo, data: Dataset) -> ModelInfo:
     """Return a record whose heads say how frequent each label was in training.
 
     The record's own recipe decides which faces and which votes counted; a head that learned from shares of votes
-    gets the mean shares, one that was fitted again (`refit`) those of the labels that it was fitted on. Nothing is added if the record has no recipe, if this is other data than the network was
-    trained on, or if a label never occurred: it is then said in the log.
+    gets the mean shares, one that was fitted again (`refit`) those of the labels that it was fitted on. Nothing is added
+    if the record has no recipe, if this is other data than the network was trained on, or if a label never occurred: it
+    is then said in the log.
 
     Args:
         info: A record that `training` wrote.

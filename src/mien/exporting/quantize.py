@@ -120,7 +120,7 @@ def _compare(exact: Model, quick: Model, faces: NDArray[np.uint8]) -> Parity:
 
 
 def _kept(graph: onnx.ModelProto) -> list[str]:
-    """Return the names of the nodes that stay in fp32: those that see the picture first, the one that gives logits, all BN.
+    """Return the names of the nodes that stay in fp32: those that see the picture first, those that give logits, all BN.
 
     With the first convolution alone, mien-s had 0.024 of noise in its logits, whichever other layers stayed in fp32;
     with the first block and its addition 0.018, in the same time (ONNX Runtime 1.31.1, AVX2). ONNX Runtime computes BN in fp32
