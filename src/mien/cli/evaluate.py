@@ -78,6 +78,10 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
     limit: Annotated[
         int | None, typer.Option(min=1, help="Score this many faces drawn at random, for a try.")
     ] = None,
+    device: Annotated[
+        str,
+        typer.Option(help="Of trained weights: auto, cpu or cuda. A model file runs on the CPU."),
+    ] = "auto",
 ) -> None:
     """Score a model on labelled faces: accuracy, macro-F1, calibration, each class, with 95 % intervals.
 
@@ -97,7 +101,7 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
 
     console = Console(highlight=False)
     _check_targets(json, predictions, report)
-    opened = open_scored_model(model)
+    opened = open_scored_model(model, device)
     predict = under_prior(opened.predict, opened.info, prior)
     whole = open_data(data, opened.info.input.size)
     dataset, keep, numbers = _chosen(whole, split, clean, limit)
@@ -124,7 +128,8 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
     rows = []
     for result, own in zip(results, divisions, strict=True):
         runs = count_test_run(opened.ledger, opened.facts, result) if result.is_final_test else None
-        rows.append({**result_row(result, opened.facts, command, runs), "prior": prior.value})
+        row = result_row(result, opened.facts, command, runs, opened.device)
+        rows.append({**row, "prior": prior.value})
         show_result(console, result, name, runs, slices=slices or columns is not None)
         if columns is not None:
             _say_what_is_left_out(result, own, min_group)

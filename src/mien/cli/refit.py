@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["refit"]
 
 
-def refit(
+def refit(  # noqa: PLR0913 - one an option
     model: Annotated[
         str,
         typer.Argument(
@@ -42,6 +42,10 @@ def refit(
         bool, typer.Option("--half", help="Store weights at half precision, as mien export does.")
     ] = False,
     name: Annotated[str, typer.Option(help="What it is called; default: as before.")] = "",
+    device: Annotated[
+        str,
+        typer.Option(help="Of trained weights: auto, cpu or cuda. A model file runs on the CPU."),
+    ] = "auto",
 ) -> None:
     """Fit the last layer of a trained network again, on the labels that it is scored by.
 
@@ -64,7 +68,7 @@ def refit(
         raise InputError(f"--out is {out}; for {kind} expected a file name that ends in {wanted}.")
     if is_file and half:
         raise InputError(f"--half is for trained weights; {model} is a model file. Leave it out.")
-    options = RefitOptions(heads=tuple(head or ()), penalty=penalty)
+    options = RefitOptions(heads=tuple(head or ()), penalty=penalty, device=device)
     opened = load_model(model) if is_file else None
     info = opened.info if opened else load_network(Path(model))[1]
     dataset = open_data(data, info.input.size)
@@ -80,7 +84,13 @@ def refit(
             )
         else:
             _, gains = refit_weights(
-                Path(model), out, dataset, name=name, options=options, half=half, on_batch=advance
+                Path(model),
+                out,
+                dataset,
+                name=name,
+                options=options,
+                half=half,
+                on_batch=advance,
             )
     for gain in gains:
         typer.echo(_told(gain))

@@ -7,13 +7,16 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError
 from mien.evaluation.evaluate import Result
 from mien.modelfile import ModelInfo
 from mien.replacing import replacing
 from mien.runtime import commit, machine
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["count_test_run", "model_facts", "result_row", "write_rows"]
 
@@ -57,7 +60,11 @@ def _shortened(provenance: Mapping[str, Any]) -> str | None:
 
 
 def result_row(
-    result: Result, model: Mapping[str, Any], command: str, test_runs: int | None = None
+    result: Result,
+    model: Mapping[str, Any],
+    command: str,
+    test_runs: int | None = None,
+    device: torch.device | None = None,
 ) -> dict[str, Any]:
     """Return one row, ready for JSON.
 
@@ -66,6 +73,7 @@ def result_row(
         model: From `model_facts`.
         command: The command line that gave the score.
         test_runs: How often this model has been scored on a final test, this time included; None on other splits.
+        device: Where a network computed; None for the processor.
     """
     return {
         "protocol": result.protocol,
@@ -79,7 +87,7 @@ def result_row(
         "command": command,
         "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": machine(device),
     }
 
 

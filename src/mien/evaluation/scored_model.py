@@ -31,6 +31,8 @@ class ScoredModel:
     """From `row.model_facts`."""
     ledger: Path
     """Where its final tests are noted: in the run's own folder, or in mien's cache for a file that has none."""
+    device: torch.device | None = None
+    """Where a network computes; None for a model for recognising."""
 
 
 def open_scored_model(name: str, device: str | torch.device = "cpu") -> ScoredModel:
@@ -39,12 +41,13 @@ def open_scored_model(name: str, device: str | torch.device = "cpu") -> ScoredMo
     Args:
         name: Of a model that ships, the path of an ``.onnx`` or ``.safetensors`` file, of a run folder or of a
             Hub folder.
-        device: Where a network computes; a model for recognising runs on the CPU.
+        device: Where a network computes, ``"auto"`` for a GPU when there is one; a model for recognising runs on the CPU.
 
     Raises:
         UnknownNameError: If no model is called so.
         ModelFileError: If the file is missing or damaged.
         MissingExtraError: If it is a network and PyTorch is not installed.
+        ConfigError: If a network is to compute on a device that is not there.
     """
     path = Path(name)
     is_run = path.is_dir() and not (path / HUB_CONFIG).is_file()
@@ -69,14 +72,17 @@ def _open_network(path: Path, device: str | torch.device) -> ScoredModel:
     from mien.models.macs import count_macs, count_parameters
     from mien.models.predict import network_predictor
     from mien.models.weights import WEIGHTS_NAME, load_network
+    from mien.runtime import choose_device
 
+    chosen = choose_device(str(device))
     network, info = load_network(path)
     num_macs = count_macs(network, info.input.size, info.input.channels)
     file = path / WEIGHTS_NAME if path.is_dir() else path
     return ScoredModel(
-        predict=network_predictor(network, info, device),
+        predict=network_predictor(network, info, chosen),
         info=info,
         path=file,
         facts=model_facts(info, file, count_parameters(network), num_macs),
         ledger=(path if path.is_dir() else cache_dir()) / _LEDGER,
+        device=chosen,
     )

@@ -41,16 +41,23 @@ class LastLayer(Protocol):
 class NetworkLayer:
     """Of a network of torch."""
 
-    def __init__(self, network: nn.Module, info: ModelInfo) -> None:
+    def __init__(
+        self, network: nn.Module, info: ModelInfo, device: str | torch.device = "cpu"
+    ) -> None:
         """Find the layer.
+
+        Args:
+            network: It is moved to the device, and put into evaluation mode.
+            info: Its record.
+            device: Where its features are computed.
 
         Raises:
             ModelFileError: If the network does not end in one linear layer with offsets.
         """
-        self._network, self._info = network.cpu().eval(), info
+        self._network, self._info, self._device = network.to(device).eval(), info, device
         self._layer = self._found()
-        self.weight = self._layer.weight.detach().numpy().copy()
-        self.bias = self._layer.bias.detach().numpy().copy()
+        self.weight = self._layer.weight.detach().cpu().numpy().copy()
+        self.bias = self._layer.bias.detach().cpu().numpy().copy()
 
     def features(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (N, F), what the layer sees."""
@@ -60,7 +67,7 @@ class NetworkLayer:
             self._answer(torch.from_numpy(to_inputs(faces, self._info.input)))
         finally:
             hook.remove()
-        return seen[0].numpy()
+        return seen[0].cpu().numpy()
 
     def replace(self, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
         """Change the network in place."""
@@ -83,7 +90,7 @@ class NetworkLayer:
 
     def _answer(self, inputs: Tensor) -> Tensor:
         with torch.no_grad():
-            return self._network(inputs)  # type: ignore[no-any-return]
+            return self._network(inputs.to(self._device))  # type: ignore[no-any-return]
 
 
 class FileLayer:

@@ -37,6 +37,7 @@ from mien.exporting.priors import with_priors
 from mien.modelfile import Model, ModelInfo, load_model
 from mien.models.weights import load_network, save_network
 from mien.preprocess import fit
+from mien.runtime import choose_device
 
 __all__ = [
     "MOST_PENALTY",
@@ -64,12 +65,14 @@ _OF_THE_OLD_LAYER = ("collapsed", "valid_accuracy")
 
 @dataclass(frozen=True, kw_only=True)
 class RefitOptions:
-    """What is fitted, and how far it may move."""
+    """What is fitted, how far it may move, and where."""
 
     heads: tuple[str, ...] = ()
     """Names; none for all that the data can score."""
     penalty: float = PENALTY
     """Above 0, at most `MOST_PENALTY`: more keeps the weights nearer to what they were."""
+    device: str = "auto"
+    """Where the features of trained weights are computed, ``"auto"``, ``"cpu"`` or ``"cuda"``; a model file's are on the CPU."""
 
     def __post_init__(self) -> None:
         if not 0 < self.penalty <= MOST_PENALTY:
@@ -157,8 +160,8 @@ def refit_weights(
         data: The faces that they were trained on, with a validation split.
         name: What they are called; the run's name by default.
         options: Which heads, and how near to what was there.
-        on_batch: Called with the number of faces done after each batch.
         half: Store them at half precision, as `export.export_weights` does.
+        on_batch: Called with the number of faces done after each batch.
 
     Returns:
         The record, and what each head gained.
@@ -168,7 +171,7 @@ def refit_weights(
         ConfigError, DataError: As `refit`.
     """
     network, info = load_network(weights)
-    layer = NetworkLayer(network, info)
+    layer = NetworkLayer(network, info, choose_device(options.device))
     info, gains = refit(layer, info, data, options=options, on_batch=on_batch)
     provenance = {key: note for key, note in info.provenance.items() if key != "export"}
     if half:

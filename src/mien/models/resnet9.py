@@ -16,9 +16,11 @@ from mien.models.spec import ModelSpec
 
 __all__ = ["SPEC", "ResNet9"]
 
+_POOLS = {"max": nn.AdaptiveMaxPool2d, "mean": nn.AdaptiveAvgPool2d}
+
 
 class ResNet9(nn.Module):
-    """Three times two convolutions with pooling and a residual pair, a global maximum, one linear layer."""
+    """Three times two convolutions with pooling and a residual pair, a global maximum or mean, one linear layer."""
 
     def __init__(
         self,
@@ -28,6 +30,7 @@ class ResNet9(nn.Module):
         widths: Sequence[int] = (128, 256, 512),
         activation: str = "elu",
         dropout: float = 0.5,
+        pool: str = "max",
     ) -> None:
         """Build the network with freshly drawn weights.
 
@@ -37,9 +40,11 @@ class ResNet9(nn.Module):
             widths: Channels of the three stages.
             activation: Name in `activations.ACTIVATIONS`.
             dropout: After each residual pair, in [0, 1).
+            pool: Which part of each channel's last map is kept: ``"max"``, as in the original, or ``"mean"``. Maxima make
+                large logits at the start, which high rates do not survive.
 
         Raises:
-            InputError: If a number is out of range.
+            InputError: If a number is out of range, or there is no such pool.
             UnknownNameError: If there is no such activation.
         """
         super().__init__()
@@ -48,6 +53,8 @@ class ResNet9(nn.Module):
         first, second, third = widths
         check_positive("resnet9", first_width=first, second_width=second, third_width=third)
         check_dropout("resnet9", dropout)
+        if pool not in _POOLS:
+            raise InputError(f"resnet9: pool is '{pool}'; expected {' or '.join(_POOLS)}.")
 
         def block(channels: int, width: int, *, pool: bool = False) -> nn.Sequential:
             layers: list[nn.Module] = [
@@ -69,7 +76,7 @@ class ResNet9(nn.Module):
         self.dropout = nn.Dropout(dropout)
         # The original pools 6x6, which is all of a 48 px face; this is the same and takes other sizes.
         self.classifier = nn.Sequential(
-            nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(third, num_classes)
+            _POOLS[pool](1), nn.Flatten(), nn.Linear(third, num_classes)
         )
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -93,5 +100,5 @@ SPEC = ModelSpec(
     num_macs=1_871_220_224,
     input_mean=0.0,
     input_std=1.0,
-    options=("widths", "activation", "dropout"),
+    options=("widths", "activation", "dropout", "pool"),
 )
