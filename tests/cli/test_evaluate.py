@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.errors import DataError, InputError, MienError, UnknownNameError
+from mien.errors import ConfigError, DataError, InputError, MienError, UnknownNameError
 from mien.labels import FER2013, FERPLUS
 from mien.modelfile import Head, ModelInfo
 from mien.models.weights import save_network
@@ -157,6 +158,14 @@ def test_what_a_user_can_mend_is_one_line(data, tmp_path):
         assert isinstance(error, kind), (arguments, error)
         assert message in str(error)
         assert "\n" not in str(error)
+
+
+@pytest.mark.usefixtures("run_folder")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_a_gpu_that_is_not_there_is_refused(data):
+    error = invoke("runs/a", "--data", data, "--device", "cuda").exception
+    assert isinstance(error, ConfigError)
+    assert "choose --device cpu" in str(error)
 
 
 @pytest.mark.usefixtures("run_folder")

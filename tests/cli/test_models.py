@@ -93,6 +93,7 @@ def test_json_holds_the_same_figures(shipped):
         "widths": [128, 256, 512],
         "activation": "elu",
         "dropout": 0.5,
+        "pool": "max",
     }
     assert listed["note"] is None
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import onnx
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.cli.refit import refit as command
 from mien.errors import (
+    ConfigError,
     DataError,
     InputError,
     MissingExtraError,
@@ -84,6 +86,12 @@ def test_out_has_the_form_of_what_is_fitted(run, name):
         match=r"--out is .*; for trained weights expected a file name that ends in \.safetensors",
     ):
         call(run, "--out", str(run / name))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_a_gpu_that_is_not_there_is_refused(run):
+    with pytest.raises(ConfigError, match="choose --device cpu"):
+        call(run, "--device", "cuda", "--out", str(run / "again.safetensors"))
 
 
 def test_half_is_for_weights(tmp_path):

@@ -87,6 +87,14 @@ def test_resnet9_is_the_published_network():
     torch.testing.assert_close(network(x), network.classifier[2](pooled))
 
 
+def test_resnet9_keeps_means_where_it_is_told_to():
+    network = ResNet9(widths=(4, 5, 6), pool="mean").eval()
+    seen = []
+    network.dropout.register_forward_hook(lambda _module, _inputs, x: seen.append(x))
+    answer = network(torch.randn(2, 1, 48, 48))
+    torch.testing.assert_close(answer, network.classifier[2](seen[-1].mean(dim=(2, 3))))
+
+
 def test_resnet9_takes_other_sizes():
     assert ResNet9(widths=(2, 2, 2)).eval()(torch.randn(1, 1, 64, 64)).shape == (1, 7)
 
@@ -118,6 +126,7 @@ def test_vgg_style_has_the_described_layers():
         ),
         ("resnet9", {"widths": (8, 8)}, r"resnet9: widths are \(8, 8\); expected three\."),
         ("resnet9", {"widths": (8, 8, 0)}, r"resnet9: third_width is 0; expected 1 or more\."),
+        ("resnet9", {"pool": "sum"}, r"resnet9: pool is 'sum'; expected max or mean\."),
         (
             "mien_net",
             {"widths": (8,)},
