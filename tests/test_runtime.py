@@ -78,6 +78,13 @@ def test_a_gpu_is_named_where_it_computes(monkeypatch):
     assert "gpu" not in runtime.machine(torch.device("cpu"))
 
 
+def test_a_machine_in_a_few_words():
+    facts = {"cpu": "a processor", "cores": 2}
+    assert runtime.machine_text(facts) == "a processor, 2 cores"
+    assert runtime.machine_text(facts | {"gpu": "a card"}) == "a card beside a processor, 2 cores"
+    assert runtime.machine_text({"cpu": "a processor", "cores": 1}) == "a processor, 1 core"
+
+
 def test_the_commit_tells_whether_something_was_changed(tmp_path):
     def git(*words):
         subprocess.run(

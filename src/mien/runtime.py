@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ __all__ = [
     "commit",
     "keep_freed_memory",
     "machine",
+    "machine_text",
 ]
 
 logger = logging.getLogger(__name__)
@@ -161,6 +163,13 @@ def machine(device: torch.device | None = None) -> dict[str, Any]:
 
         facts["gpu"] = torch.cuda.get_device_name(device)
     return facts
+
+
+def machine_text(facts: Mapping[str, Any]) -> str:
+    """Return what `machine` gave in a few words: the GPU where there was one, and the processor."""
+    gpu = f"{facts['gpu']} beside " if facts.get("gpu") else ""
+    cores = facts["cores"]
+    return f"{gpu}{facts['cpu']}, {cores} core{'' if cores == 1 else 's'}"
 
 
 def commit(folder: Path | None = None) -> str:

@@ -64,6 +64,21 @@ def test_a_value_whose_runs_are_still_to_be_done_has_not_failed(folder):
     assert "failed" not in study_text(read_studies(folder)[0])
 
 
+def test_where_seeds_are_missing_the_highest_is_named_without_a_rank(folder):
+    summary = json.loads((folder / "a.json").read_text())
+    summary["points"] = [
+        point("relu", None, 0.41, "incomplete"),
+        point("tanh", None, 0.4235, "incomplete"),
+        point("elu", None, 0.99, "incomplete") | {"runs": []},
+        point("step", None, 0.5, "collapsed"),
+    ]
+    (folder / "a.json").write_text(json.dumps(summary))
+    assert study_text(read_studies(folder)[0]) == (
+        "kdt5-activation: no value has a rank yet, the highest is tanh with 42.35 ± 0.40, macro-F1 42.35 on "
+        "fer2013-publictest, 3 seeds; failed: step (collapsed)"
+    )
+
+
 def test_a_study_without_a_rank_says_so(folder):
     summary = json.loads((folder / "a.json").read_text())
     summary["points"] = [point("x", None, 0.25, "diverged")]

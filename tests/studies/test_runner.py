@@ -1,6 +1,7 @@
 """Whole studies on drawn faces, with networks small enough to train in a blink."""
 
 import dataclasses
+import json
 import os
 import re
 import signal
@@ -14,9 +15,10 @@ from study_calls import Silent, run_study
 from mien.errors import TrainingError
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.scored_model import open_scored_model
+from mien.runtime import machine
 from mien.studies.ledger import open_ledger
 from mien.studies.reading import load_design
-from mien.studies.runner import execute
+from mien.studies.runner import execute, where_trained
 from mien.studies.summary import summarise
 from mien.training.stop import StopRequested
 
@@ -250,3 +252,20 @@ def test_a_run_on_all_ten_columns_is_scored_both_ways_like_mien_evaluate(
     assert columns.protocol == "ferplus-argmax10-valid"
     theirs = {name: rate.value for name, rate in columns.scores.rates.items()}
     assert run.beside[columns.protocol] == pytest.approx({"n": len(columns.rows), **theirs})
+
+
+def test_a_study_that_is_summed_up_elsewhere_names_the_machine_that_trained_it(
+    write_study_file, faces, tmp_path
+):
+    path = write_study_file()
+    run_study(path, faces, tmp_path)
+    ledger = open_ledger(load_design(path), faces.content_hash, tmp_path)
+    runs = ledger.runs()
+    ledger.close()
+    notes = sorted(tmp_path.glob("runs/*/run.json"))
+    assert len(notes) == len(runs) == 4
+    for note in notes[:3]:
+        there = json.loads(note.read_text()) | {"machine": {"cpu": "another", "cores": 64}}
+        note.write_text(json.dumps(there))
+    assert where_trained(tmp_path, runs) == {"cpu": "another", "cores": 64}
+    assert where_trained(tmp_path / "none", runs) == machine()

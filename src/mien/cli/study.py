@@ -141,10 +141,11 @@ def _sum_up(design: Design, ledger: Ledger, data_hash: str, folder: Path) -> Non
     from datetime import UTC, datetime
 
     from mien.cli.result_tables import report_console
-    from mien.runtime import commit, machine
+    from mien.runtime import commit
     from mien.studies.conclusion import can_be_concluded, cannot_be_concluded
     from mien.studies.design import frozen_hash
     from mien.studies.page import write_study
+    from mien.studies.runner import where_trained
     from mien.studies.summary import summarise
 
     runs = ledger.runs()
@@ -156,7 +157,7 @@ def _sum_up(design: Design, ledger: Ledger, data_hash: str, folder: Path) -> Non
         "command": f"mien study {shlex.join([name, *changes])} --data PATH",
         "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": where_trained(folder, runs),
     }
     page = write_study(summary, design, runs, folder, facts)
     report_console().print(result_table(summary))

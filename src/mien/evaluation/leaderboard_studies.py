@@ -25,7 +25,9 @@ class StudyLine:
     changes: tuple[str, ...]
     """What of the base recipe was changed for it: a shortening, mostly."""
     best: str | None
-    """The value with the first rank; None if none has a rank."""
+    """The value with the first rank, or where none has a rank, the highest of those that wait for more seeds; None for neither."""
+    is_ranked: bool
+    """Whether ``best`` has a rank."""
     accuracy: float | None
     """Of the best value, mean over the seeds, 0 to 1."""
     accuracy_sd: float | None
@@ -64,7 +66,8 @@ def study_text(study: StudyLine) -> str:
     else:
         spread = "" if not study.accuracy_sd else f" ± {100 * study.accuracy_sd:.2f}"
         score = "" if study.macro_f1 is None else f", macro-F1 {100 * study.macro_f1:.2f}"
-        best = f"best is {study.best} with {100 * study.accuracy:.2f}{spread}{score}"
+        what = "best is" if study.is_ranked else "no value has a rank yet, the highest is"
+        best = f"{what} {study.best} with {100 * study.accuracy:.2f}{spread}{score}"
     beside = "".join(f"; {100 * rate:.2f} on {name}" for name, rate in study.beside)
     failed = f"; failed: {', '.join(study.failed)}" if study.failed else ""
     shortened = f"; with {', '.join(study.changes)}" if study.changes else ""
@@ -73,7 +76,7 @@ def study_text(study: StudyLine) -> str:
 
 def _line(summary: Mapping[str, Any]) -> StudyLine:
     ranked = [point for point in summary["points"] if point["rank"] is not None]
-    best = min(ranked, key=lambda point: point["rank"]) if ranked else None
+    best = min(ranked, key=lambda point: point["rank"]) if ranked else _highest(summary["points"])
     scores = {} if best is None else best["scores"]
     return StudyLine(
         name=summary["name"],
@@ -82,6 +85,7 @@ def _line(summary: Mapping[str, Any]) -> StudyLine:
         num_seeds=_num_seeds(summary["points"] if best is None else [best]),
         changes=tuple(summary["changes"]),
         best=None if best is None else best["label"],
+        is_ranked=bool(ranked),
         accuracy=None if best is None else scores["accuracy"]["mean"],
         accuracy_sd=None if best is None else scores["accuracy"]["sd"],
         macro_f1=None if best is None else scores["macro_f1"]["mean"],
@@ -92,6 +96,12 @@ def _line(summary: Mapping[str, Any]) -> StudyLine:
             if point["rank"] is None and point["state"] not in ("finished", "incomplete")
         ),
     )
+
+
+def _highest(points: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Of the values that lack runs, and did not fail, that with the highest accuracy."""
+    waiting = [point for point in points if point["state"] == "incomplete" and point["runs"]]
+    return max(waiting, key=lambda point: point["scores"]["accuracy"]["mean"], default=None)
 
 
 def _num_seeds(points: Sequence[Mapping[str, Any]]) -> int:

@@ -22,6 +22,7 @@ from mien.evaluation.predictions import PREDICTIONS_NAME, keep_predictions, writ
 from mien.evaluation.row import write_rows
 from mien.evaluation.scores import Scores
 from mien.evaluation.slices import UNMEASURED
+from mien.runtime import machine_text
 
 __all__ = ["NUM_FACES", "write_report"]
 
@@ -110,7 +111,7 @@ def _text(results: Sequence[Result], rows: Sequence[Mapping[str, Any]]) -> str:
         f"# {first['model']['name']} on the {first['data']['split']} split",
         "",
         f"`{first['command']}`  ",
-        f"{first['date']} · commit {first['commit']} · {first['machine']['cpu']}, {first['machine']['cores']} cores  ",
+        f"{first['date']} · commit {first['commit']} · {machine_text(first['machine'])}  ",
         f"data {first['data']['hash'][:12]} · views: {first['views']} · 95 % intervals in brackets, in percent",
         "",
     ]

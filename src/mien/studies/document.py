@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import DataError
+from mien.runtime import machine_text
 from mien.studies.conclusion import (
     accuracies_beside,
     can_be_concluded,
@@ -95,10 +96,9 @@ def _section(summary: Summary, row: Mapping[str, Any]) -> str:
         heads, *rows = theirs_and_ours(summary)
         marks = ["---", "---", *("--:" for _ in heads[2:])]
         lines += [_row(heads), f"|{'|'.join(marks)}|", *map(_row, rows), ""]
-    machine = row["machine"]
     lines.append(
         f"{summary.protocol}, n = {summary.n:,} · seeds {summary.seeds_text} · {row['date'][:10]} · "
-        f"commit {row['commit']} · {machine['cpu']}, {machine['cores']} cores · frozen {summary.frozen} · "
+        f"commit {row['commit']} · {machine_text(row['machine'])} · frozen {summary.frozen} · "
         f"data {summary.data_hash[:12]}"
     )
     return "\n".join(lines) + "\n"

@@ -19,6 +19,7 @@ from mien.evaluation.plots_study import (
     dual_axis_picture,
     overlaid_picture,
 )
+from mien.runtime import machine_text
 from mien.studies.conclusion import (
     accuracies_beside,
     can_be_concluded,
@@ -154,7 +155,6 @@ def _csv(rows: Sequence[Sequence[Any]]) -> str:
 
 def _page(summary: Summary, facts: Mapping[str, Any], folder: Path) -> str:
     escape = html.escape
-    machine = facts["machine"]
     parts = [
         "<!doctype html>",
         f'<html lang="en"><head><meta charset="utf-8"><title>{escape(summary.name)}</title>',
@@ -181,7 +181,7 @@ def _page(summary: Summary, facts: Mapping[str, Any], folder: Path) -> str:
     parts += [
         "<h2>How</h2>",
         f"<p><code>{escape(facts['command'])}</code><br>{escape(facts['date'])} · commit {escape(facts['commit'])} · "
-        f"{escape(str(machine['cpu']))}, {machine['cores']} cores · seeds {summary.seeds_text} · "
+        f"{escape(machine_text(facts['machine']))} · seeds {summary.seeds_text} · "
         f"frozen {summary.frozen} · data {summary.data_hash[:12]}</p>",
         f"<p class='small'>{_HOW}</p>",
         "</main></body></html>",

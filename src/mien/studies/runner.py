@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,7 +31,7 @@ from mien.models.shapes import shapes_only
 from mien.models.weights import load_network
 from mien.models.zoo import MODELS, build_network
 from mien.recipe import Recipe
-from mien.runtime import choose_device
+from mien.runtime import choose_device, machine
 from mien.studies.design import Design
 from mien.studies.ledger import Ledger, Run
 from mien.studies.packing import pack
@@ -39,7 +40,7 @@ from mien.training.loop import Progress, Trainer
 from mien.training.run import prepare, train
 from mien.training.run_folder import RunFolder
 
-__all__ = ["Watcher", "check_networks", "execute", "work"]
+__all__ = ["Watcher", "check_networks", "execute", "where_trained", "work"]
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,17 @@ class Watcher(Protocol):
 
 class _Pruned(Exception):  # noqa: N818 - no error: the run did as well as it could
     """The pruner ends a run."""
+
+
+def where_trained(folder: Path, runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the machine of most of the runs that are in the study's folder; this one if none is.
+
+    A study is often summed up elsewhere than it was trained.
+    """
+    folders = [RunFolder(folder / "runs" / run.name) for run in runs if run.state == "ended"]
+    machines = [json.dumps(one.facts()["machine"]) for one in folders if one.is_begun]
+    most: dict[str, Any] = json.loads(max(machines, key=machines.count)) if machines else machine()
+    return most
 
 
 def work(  # noqa: PLR0913 - the study, its faces, and what of it is to be done
