@@ -139,6 +139,20 @@ def test_int8_opens_on_processors_with_and_without_vnni(
     assert model.logits(faces.images[:3])["ferplus"].shape == (3, 8)
 
 
+@pytest.mark.parametrize(("verdicts", "num_exact"), [([0.995], 0), ([0.5, 0.995], 4)])
+def test_the_first_block_stays_in_fp32_where_int8_does_not_agree_without(
+    weights, faces, tmp_path, monkeypatch, verdicts, num_exact
+):
+    parities = iter([quantize.Parity({"fer2013": verdict}, 1) for verdict in verdicts])
+    monkeypatch.setattr(quantize, "_compare", lambda *_: next(parities))
+    model = export_model(weights, tmp_path / "int8.onnx", data=faces, int8=True)
+    graph = onnx.load(model.path).graph
+    rounded = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert len([node for node in convolutions if node.input[1] not in rounded]) == num_exact
+    assert model.info.provenance["export"]["same_answer_as_fp32"] == {"fer2013": 0.995}
+
+
 def test_int8_that_answers_differently_is_refused_and_not_written(
     weights, faces, tmp_path, monkeypatch
 ):
