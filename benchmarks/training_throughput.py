@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import random
 import statistics
 import sys
@@ -32,6 +31,7 @@ from mien.data import open_dataset
 from mien.data.dataset import Dataset
 from mien.models.zoo import MODELS, build_network
 from mien.preprocess import InputSpec
+from mien.processors import usable_cores
 from mien.recipe import HeadOptions, Recipe, load_recipe
 from mien.runtime import choose_precision, machine
 from mien.training.loop import Trainer
@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument(
         "--at-least", type=float, default=0.0, help="fail when we are not so many times as fast"
     )
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of both loops")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="of both loops")
     asked = parser.parse_args()
     if asked.images < 640:
         parser.error(f"--images is {asked.images}; expected at least 640, five batches")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import ConfigError
+from mien.processors import usable_cores
 
 if TYPE_CHECKING:
     import torch
@@ -151,9 +151,7 @@ def machine(device: torch.device | None = None) -> dict[str, Any]:
             continue
     facts = {
         "cpu": _cpu_facts().get("model name") or platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": usable_cores(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": versions,

@@ -16,7 +16,6 @@ from starlette.staticfiles import StaticFiles
 
 from mien.classroom.database import open_engine
 from mien.classroom.frames import FrameReading, open_frame_reader
-from mien.classroom.pace import processors
 from mien.classroom.perimeter import Perimeter
 from mien.classroom.policy import decide
 from mien.classroom.routes import health, pages, sockets, students, teachers
@@ -28,6 +27,7 @@ from mien.classroom.signals import load_mapping
 from mien.classroom.store import Store, StoreError
 from mien.classroom.workers import Workers
 from mien.errors import ConfigError
+from mien.processors import usable_cores
 
 __all__ = ["create_app", "open_store"]
 
@@ -77,7 +77,7 @@ def create_app(
         )
         return functools.partial(reader.read, time_s=0.0)  # the lesson puts the time in
 
-    count = settings.workers or processors()
+    count = settings.workers or usable_cores()
     workers: Workers[FrameReading] = Workers(build_reader or build, count)
     store = open_store(settings, now)
     school = School(settings, decision, load_mapping(), store, workers, now, clock)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 
-__all__ = ["LoadMeter", "Pace", "processors"]
+from mien.processors import usable_cores
+
+__all__ = ["LoadMeter", "Pace"]
 
 SLOW_ABOVE = 0.90
 """Share of the machine in use above which the pace falls."""
@@ -16,13 +17,6 @@ SLOWEST_MS = 8000
 """Fewer frames would leave a window of ten seconds empty."""
 _SLOWER = 1.3
 _FASTER = 0.9
-
-
-def processors() -> int:
-    """Return how many processors this program may use; a container is often given fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Pace:
@@ -72,7 +66,7 @@ class LoadMeter:
         self._threads = threads
         self._clock = clock
         self._cpu_s = cpu_s
-        self._processors = processors()
+        self._processors = usable_cores()
         self._last = (clock(), cpu_s(), busy_s())
 
     def read(self) -> float:

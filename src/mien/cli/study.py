@@ -14,6 +14,7 @@ import typer
 
 from mien.cli.study_table import StudyTable, result_table
 from mien.errors import ConfigError, MissingExtraError
+from mien.processors import usable_cores
 
 if TYPE_CHECKING:
     from mien.data.dataset import Dataset
@@ -178,7 +179,7 @@ class _Helpers:
             self._environment[STORAGE_VARIABLE] = storage
         if self._num:
             # Processes that each start a thread for every core would only hinder each other.
-            cores = os.cpu_count() or 1
+            cores = usable_cores()
             self._environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // jobs)))
             os.environ.setdefault("OMP_NUM_THREADS", self._environment["OMP_NUM_THREADS"])
         self._started: list[subprocess.Popen[bytes]] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from mien import images
 from mien.errors import ImageError, InputError
+from mien.processors import usable_cores
 from mien.recognition.pipeline import in_order
 from mien.types import Detection, Image, Quality
 
@@ -62,7 +62,7 @@ def look_at_all(
         raise InputError(f"batch_size is {batch_size}; expected 1 or more.")
     if jobs < 0:
         raise InputError(f"jobs is {jobs}; expected 0 (one a processor) or more.")
-    return _groups(paths, find, batch_size, jobs or _processors())
+    return _groups(paths, find, batch_size, jobs or usable_cores())
 
 
 def _groups(
@@ -102,10 +102,3 @@ def _groups(
 
 def _each(paths: Iterable[Any]) -> Generator[Any]:
     yield from paths
-
-
-def _processors() -> int:
-    """How many this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

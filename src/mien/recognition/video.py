@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future
@@ -18,6 +17,7 @@ from mien.faces import Detector, FollowingDetector, can_follow, crop_detection, 
 from mien.faces.overlap import distinct
 from mien.faces.scaled import scaled
 from mien.faces.track import Tracker
+from mien.processors import usable_cores
 from mien.recognition.gaze import FULL_LOOK_S, Gaze, Plan
 from mien.recognition.pipeline import in_order, newest
 from mien.recognition.probation import Probation
@@ -128,7 +128,7 @@ def watch_frames(  # noqa: PLR0913 - the options of mien watch
             newest(frames) if source.is_live else frames,
             gaze if is_following else None,
         ),
-        workers=min(_MOST_DETECTING, os.cpu_count() or 1),
+        workers=min(_MOST_DETECTING, usable_cores()),
         window=_LIVE_WINDOW if source.is_live else _WINDOW,
         group=1 if source.is_live else _WINDOW,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -13,6 +12,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 
 from mien import __version__
+from mien.processors import usable_cores
 from mien.recognition import Recognizer
 from mien.service.engine import Engine
 from mien.service.fallback import Fallback, RekognitionFallback, rekognition_client
@@ -59,7 +59,7 @@ def create_app(
     metrics = Metrics()
     engine = Engine(
         recognizer,
-        jobs=settings.jobs or max(1, _processors() // settings.workers),
+        jobs=settings.jobs or max(1, usable_cores() // settings.workers),
         max_pixels=settings.max_pixels,
         max_faces=settings.max_faces,
         batch_size=settings.batch_size,
@@ -137,13 +137,6 @@ def _assemble(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
         is_draining=lambda: app.state.is_draining,
     )
     return app
-
-
-def _processors() -> int:
-    """How many this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _rekognition(settings: Settings, recognizer: Recognizer) -> Fallback:
