@@ -29,7 +29,7 @@ def test_an_operator_s_slow_pace_is_never_left():
 
 
 def test_load_is_the_larger_of_processors_and_recognisers(monkeypatch):
-    monkeypatch.setattr("mien.classroom.pace.processors", lambda: 2)
+    monkeypatch.setattr("mien.classroom.pace.usable_cores", lambda: 2)
     at = {"s": 0.0, "cpu": 0.0, "busy": 0.0}
     meter = LoadMeter(lambda: at["busy"], 4, lambda: at["s"], lambda: at["cpu"])
     at.update(s=1.0, cpu=1.0, busy=1.0)  # half of two processors, a quarter of four recognisers
