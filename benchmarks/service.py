@@ -34,6 +34,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
+from mien.processors import usable_cores
 from mien.service.settings import Settings
 
 QUICK_PX: int = Settings.model_fields["search_px"].default
@@ -74,7 +75,7 @@ def main() -> int:
         )
     most = _most_clients(command, picture, asked) if asked.within_ms else None
     if asked.json:
-        facts = {"clients": asked.clients, "seconds": asked.seconds, "cores": _cores()}
+        facts = {"clients": asked.clients, "seconds": asked.seconds, "cores": usable_cores()}
         found = {"stages_ms": stages, "rows": rows, "most_clients_within": most}
         print(json.dumps({**facts, **found}, indent=2))
     else:
@@ -87,9 +88,9 @@ def main() -> int:
 
 def _print(asked: argparse.Namespace, stages: dict[str, float], rows: list[dict[str, Any]]) -> None:
     print(
-        f"{asked.clients} clients, {asked.seconds:g} s each, {_cores()} cores, detector {asked.detector}"
+        f"{asked.clients} clients, {asked.seconds:g} s each, {usable_cores()} cores, detector {asked.detector}"
     )
-    bound_per_s = 1000 * _cores() / sum(stages.values())
+    bound_per_s = 1000 * usable_cores() / sum(stages.values())
     parts = ", ".join(f"{name} {ms:.2f} ms" for name, ms in stages.items())
     print(
         f"On one core alone: {parts}; at most {bound_per_s:.0f} answers/s, "
@@ -333,10 +334,6 @@ def _free_port() -> int:
     with socket.socket() as asking:
         asking.bind(("127.0.0.1", 0))
         return int(asking.getsockname()[1])
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def _arguments() -> argparse.Namespace:

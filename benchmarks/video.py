@@ -29,6 +29,7 @@ from mien.faces import Detector, crop_detection, open_detector
 from mien.faces.scaled import scaled
 from mien.faces.track import Tracker
 from mien.modelfile import Model, load_model
+from mien.processors import usable_cores
 from mien.recognition import Recognizer
 from mien.recognition.film import open_film
 from mien.recognition.smoothing import Smoothed, Smoothing, smooth
@@ -71,7 +72,7 @@ def main() -> int:
         except MienError as error:
             print(f"video: {error}", file=sys.stderr)
             return 2
-    facts = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    facts = {"cpu": platform.processor() or platform.machine(), "cores": usable_cores()}
     if asked.json:
         print(json.dumps({**facts, "model": model.path.name, "opencv": cv2.__version__, **report}))
         return 0

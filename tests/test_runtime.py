@@ -24,6 +24,14 @@ def test_an_unknown_device_lists_those_that_exist():
         runtime.choose_device("abacus")
 
 
+@pytest.mark.parametrize("name", ["mps", "meta", "gpu", "xpu"])
+def test_a_device_that_nothing_here_computes_on_is_refused(name):
+    with pytest.raises(
+        ConfigError, match=f"There is no device '{name}'; expected auto, cpu or cuda"
+    ):
+        runtime.choose_device(name)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_an_absent_gpu_says_what_to_choose():
     with pytest.raises(

@@ -49,7 +49,9 @@ def choose_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ConfigError(f"There is no device '{name}'; expected auto, cpu or cuda.") from None
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"There is no device '{name}'; expected auto, cpu or cuda.")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "This machine has no CUDA device that torch can use; choose --device cpu."

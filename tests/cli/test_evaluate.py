@@ -168,6 +168,12 @@ def test_a_gpu_that_is_not_there_is_refused(data):
     assert "choose --device cpu" in str(error)
 
 
+def test_a_device_is_for_trained_weights(data):
+    error = invoke("mien-s", "--data", data, "--device", "cuda").exception
+    assert isinstance(error, InputError)
+    assert "mien-s is a model file" in str(error)
+
+
 @pytest.mark.usefixtures("run_folder")
 def test_usage_errors_exit_with_2(data):
     for wrong in (("--split", "all"), ("--views", "nine"), ("--batch-size", "0"), ("--limit", "0")):

@@ -94,6 +94,11 @@ def test_a_gpu_that_is_not_there_is_refused(run):
         call(run, "--device", "cuda", "--out", str(run / "again.safetensors"))
 
 
+def test_a_device_is_for_weights(tmp_path):
+    with pytest.raises(InputError, match="--device is for trained weights; mien-s is a model file"):
+        call("mien-s", "--device", "cuda", "--out", str(tmp_path / "again.onnx"))
+
+
 def test_half_is_for_weights(tmp_path):
     with pytest.raises(InputError, match="--half is for trained weights; mien-s is a model file"):
         call("mien-s", "--half", "--out", str(tmp_path / "again.onnx"))

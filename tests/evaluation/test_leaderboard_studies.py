@@ -79,6 +79,17 @@ def test_where_seeds_are_missing_the_highest_is_named_without_a_rank(folder):
     )
 
 
+def test_the_highest_is_that_of_the_score_by_which_the_study_ranks(folder):
+    summary = json.loads((folder / "a.json").read_text()) | {"score": "macro_f1"}
+    summary["points"] = [
+        point("relu", None, 0.41, "incomplete"),
+        point("tanh", None, 0.42, "incomplete"),
+    ]
+    summary["points"][0]["scores"]["macro_f1"]["mean"] = 0.43
+    (folder / "a.json").write_text(json.dumps(summary))
+    assert "the highest is relu with 41.00" in study_text(read_studies(folder)[0])
+
+
 def test_a_study_without_a_rank_says_so(folder):
     summary = json.loads((folder / "a.json").read_text())
     summary["points"] = [point("x", None, 0.25, "diverged")]

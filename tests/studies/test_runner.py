@@ -15,7 +15,7 @@ from study_calls import Silent, run_study
 from mien.errors import TrainingError
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.scored_model import open_scored_model
-from mien.runtime import machine
+from mien.runtime import commit, machine
 from mien.studies.ledger import open_ledger
 from mien.studies.reading import load_design
 from mien.studies.runner import execute, where_trained
@@ -265,7 +265,14 @@ def test_a_study_that_is_summed_up_elsewhere_names_the_machine_that_trained_it(
     notes = sorted(tmp_path.glob("runs/*/run.json"))
     assert len(notes) == len(runs) == 4
     for note in notes[:3]:
-        there = json.loads(note.read_text()) | {"machine": {"cpu": "another", "cores": 64}}
-        note.write_text(json.dumps(there))
-    assert where_trained(tmp_path, runs) == {"cpu": "another", "cores": 64}
-    assert where_trained(tmp_path / "none", runs) == machine()
+        there = {"commit": "abc", "machine": {"cpu": "another", "cores": 64}}
+        note.write_text(json.dumps(json.loads(note.read_text()) | there))
+    assert where_trained(tmp_path, runs) == there
+    here = json.loads(notes[3].read_text())
+    assert here["machine"] == machine()
+    for note, broken in zip(notes[:3], ("", "{}", "[1"), strict=True):
+        note.write_text(broken)
+    assert where_trained(tmp_path, runs) == {key: here[key] for key in ("commit", "machine")}
+    taken = [dataclasses.replace(run, result={**run.result, "taken_from": "x"}) for run in runs]
+    for others in (where_trained(tmp_path, taken), where_trained(tmp_path / "none", runs)):
+        assert others == {"commit": commit(), "machine": machine()}

@@ -102,6 +102,8 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
     console = Console(highlight=False)
     _check_targets(json, predictions, report)
     opened = open_scored_model(model, device)
+    if opened.device is None and device not in ("auto", "cpu"):
+        raise InputError(f"--device is for trained weights; {model} is a model file. Leave it out.")
     predict = under_prior(opened.predict, opened.info, prior)
     whole = open_data(data, opened.info.input.size)
     dataset, keep, numbers = _chosen(whole, split, clean, limit)

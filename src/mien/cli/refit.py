@@ -60,6 +60,7 @@ def refit(  # noqa: PLR0913 - one an option
     from mien.exporting.refit import RefitOptions, refit_model, refit_weights
     from mien.modelfile import list_models, load_model
     from mien.models.weights import load_network
+    from mien.runtime import choose_device
 
     is_known = model in list_models() or not Path(model).exists()  # what is not there is said there
     is_file = is_known or Path(model).suffix == ".onnx"
@@ -68,6 +69,9 @@ def refit(  # noqa: PLR0913 - one an option
         raise InputError(f"--out is {out}; for {kind} expected a file name that ends in {wanted}.")
     if is_file and half:
         raise InputError(f"--half is for trained weights; {model} is a model file. Leave it out.")
+    if is_file and device not in ("auto", "cpu"):
+        raise InputError(f"--device is for trained weights; {model} is a model file. Leave it out.")
+    choose_device(device)
     options = RefitOptions(heads=tuple(head or ()), penalty=penalty, device=device)
     opened = load_model(model) if is_file else None
     info = opened.info if opened else load_network(Path(model))[1]

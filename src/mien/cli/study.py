@@ -142,7 +142,6 @@ def _sum_up(design: Design, ledger: Ledger, data_hash: str, folder: Path) -> Non
     from datetime import UTC, datetime
 
     from mien.cli.result_tables import report_console
-    from mien.runtime import commit
     from mien.studies.conclusion import can_be_concluded, cannot_be_concluded
     from mien.studies.design import frozen_hash
     from mien.studies.page import write_study
@@ -156,9 +155,8 @@ def _sum_up(design: Design, ledger: Ledger, data_hash: str, folder: Path) -> Non
     changes = [part for change in design.changes for part in ("-o", change)]
     facts = {
         "command": f"mien study {shlex.join([name, *changes])} --data PATH",
-        "commit": commit(),
+        **where_trained(folder, runs),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": where_trained(folder, runs),
     }
     page = write_study(summary, design, runs, folder, facts)
     report_console().print(result_table(summary))

@@ -21,7 +21,7 @@ class StudyLine:
     protocol: str
     n: int
     num_seeds: int
-    """That the best value was run with; that any value was, where none has a rank."""
+    """That the best value was run with; that any value was, where none is named."""
     changes: tuple[str, ...]
     """What of the base recipe was changed for it: a shortening, mostly."""
     best: str | None
@@ -76,7 +76,7 @@ def study_text(study: StudyLine) -> str:
 
 def _line(summary: Mapping[str, Any]) -> StudyLine:
     ranked = [point for point in summary["points"] if point["rank"] is not None]
-    best = min(ranked, key=lambda point: point["rank"]) if ranked else _highest(summary["points"])
+    best = min(ranked, key=lambda point: point["rank"]) if ranked else _highest(summary)
     scores = {} if best is None else best["scores"]
     return StudyLine(
         name=summary["name"],
@@ -98,10 +98,12 @@ def _line(summary: Mapping[str, Any]) -> StudyLine:
     )
 
 
-def _highest(points: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Of the values that lack runs, and did not fail, that with the highest accuracy."""
-    waiting = [point for point in points if point["state"] == "incomplete" and point["runs"]]
-    return max(waiting, key=lambda point: point["scores"]["accuracy"]["mean"], default=None)
+def _highest(summary: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Of the values that lack runs, and did not fail, that with the highest score of those that the study ranks by."""
+    waiting = [point for point in summary["points"] if point["state"] == "incomplete"]
+    waiting = [point for point in waiting if point["runs"]]
+    score = summary.get("score", "accuracy")
+    return max(waiting, key=lambda point: point["scores"][score]["mean"], default=None)
 
 
 def _num_seeds(points: Sequence[Mapping[str, Any]]) -> int:

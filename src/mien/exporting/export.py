@@ -106,7 +106,9 @@ def _fitted(data: Dataset, rows: NDArray[np.intp], spec: InputSpec) -> NDArray[n
 
 
 def _parity_note(parity: Parity) -> dict[str, Any]:
+    first = {"first_block": "fp32"} if parity.keeps_first else {}
     return {
+        **first,
         "same_answer_as_fp32": {name: round(part, 4) for name, part in parity.agreement.items()},
         "compared_on": f"{parity.num_faces} {SPLITS[1]} faces",
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 import shutil
 import time
@@ -31,7 +31,7 @@ from mien.models.shapes import shapes_only
 from mien.models.weights import load_network
 from mien.models.zoo import MODELS, build_network
 from mien.recipe import Recipe
-from mien.runtime import choose_device, machine
+from mien.runtime import choose_device, commit, machine
 from mien.studies.design import Design
 from mien.studies.ledger import Ledger, Run
 from mien.studies.packing import pack
@@ -85,14 +85,19 @@ class _Pruned(Exception):  # noqa: N818 - no error: the run did as well as it co
 
 
 def where_trained(folder: Path, runs: Sequence[Run]) -> dict[str, Any]:
-    """Return the machine of most of the runs that are in the study's folder; this one if none is.
+    """Return the ``commit`` and the ``machine`` of most of the runs that were trained in the study's folder.
 
-    A study is often summed up elsewhere than it was trained.
+    A study is often summed up elsewhere. Where no run says it, as when all were taken over, they are those of now.
     """
-    folders = [RunFolder(folder / "runs" / run.name) for run in runs if run.state == "ended"]
-    machines = [json.dumps(one.facts()["machine"]) for one in folders if one.is_begun]
-    most: dict[str, Any] = json.loads(max(machines, key=machines.count)) if machines else machine()
-    return most
+    trained = [run for run in runs if run.result and not run.result.get("taken_from")]
+    notes = []
+    for run in trained:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            facts = RunFolder(folder / "runs" / run.name).facts()
+            notes.append({"commit": facts["commit"], "machine": facts["machine"]})
+    if not notes:
+        return {"commit": commit(), "machine": machine()}
+    return max(notes, key=notes.count)
 
 
 def work(  # noqa: PLR0913 - the study, its faces, and what of it is to be done
