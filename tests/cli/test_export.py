@@ -8,12 +8,13 @@ from typer.testing import CliRunner
 from mien.cli import app
 from mien.cli import export as command
 from mien.errors import ConfigError, MissingExtraError, ModelFileError
+from mien.labels import FER2013
 from mien.modelfile import load_model
 from mien.models.weights import load_network
 
 
 @pytest.fixture
-def run(save_untrained) -> Path:
+def run(save_tiny, tmp_path) -> Path:
     """A run folder with an untrained network of one head."""
 
     def as_if_trained(network):
@@ -23,7 +24,8 @@ def run(save_untrained) -> Path:
             if tensor.ndim == 1:
                 tensor.data.uniform_(0.5, 1.5, generator=generator)
 
-    return save_untrained(as_if_trained)
+    options = {"widths": (8,), "depths": (1,)}
+    return save_tiny(tmp_path, options, prepare=as_if_trained, heads=(FER2013,)).parent
 
 
 @pytest.mark.slow

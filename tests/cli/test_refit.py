@@ -21,14 +21,15 @@ from mien.errors import (
 )
 from mien.exporting.onnx import write_model
 from mien.exporting.refit import PENALTY
+from mien.labels import FER2013
 from mien.modelfile import load_model
 from mien.models.weights import load_network
 
 
 @pytest.fixture
-def run(save_untrained) -> Path:
+def run(save_tiny, tmp_path) -> Path:
     """A run folder with an untrained network of one head."""
-    return save_untrained()
+    return save_tiny(tmp_path, {"widths": (8,), "depths": (1,)}, heads=(FER2013,)).parent
 
 
 def test_weights_are_fitted_again_and_it_is_told_what_that_gave(run):

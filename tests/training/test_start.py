@@ -3,11 +3,9 @@ import torch
 
 from mien.errors import ConfigError
 from mien.labels import FER2013
-from mien.modelfile import Head, ModelInfo
 from mien.models.ensemble import Ensemble, ensemble_info
-from mien.models.weights import save_network
+from mien.models.weights import load_network, save_network
 from mien.models.zoo import build_network
-from mien.preprocess import InputSpec
 from mien.recipe import ModelOptions, recipe_from_dict
 from mien.training.start import start_network, with_model_of_init
 
@@ -15,18 +13,9 @@ OPTIONS = {"widths": [4, 8], "depths": [1, 1]}
 
 
 @pytest.fixture
-def weights(tmp_path):
-    network = build_network("mien_net", num_classes=7, seed=3, **OPTIONS)
-    info = ModelInfo(
-        name="old",
-        heads=(Head(name="fer2013", labels=FER2013.labels),),
-        input=InputSpec(size=24),
-        architecture="mien_net",
-        options=OPTIONS,
-    )
-    file = tmp_path / "old.safetensors"
-    save_network(file, network, info)
-    return file, network, info
+def weights(save_tiny, tmp_path):
+    file = save_tiny(tmp_path, OPTIONS, heads=(FER2013,))
+    return file, *load_network(file)
 
 
 def recipe(file, **tables):
@@ -57,7 +46,7 @@ def test_with_other_labels_the_last_layer_is_drawn_afresh(weights):
 def test_weights_of_another_network_are_refused(weights):
     file, _, _ = weights
     told = recipe(file, model={"name": "mien_net", "options": {"widths": [4, 4], "depths": [1, 1]}})
-    with pytest.raises(ConfigError, match=r"init: .*old\.safetensors is of another network"):
+    with pytest.raises(ConfigError, match=r"init: .*weights\.safetensors is of another network"):
         start_network(told, [FER2013.labels])
 
 

@@ -118,11 +118,13 @@ def _print_report(report: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from mien.runtime import machine_text
+
     console = Console(highlight=False)
     facts, model = report["machine"], report["model"]
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     console.print(
-        f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}\nPython {facts['python']}, {versions}\n"
+        f"{machine_text(facts)}, {facts['system']}\nPython {facts['python']}, {versions}\n"
         f"Model {model['name']}, {model['bytes'] / 1e6:.1f} MB",
         markup=False,
         soft_wrap=True,

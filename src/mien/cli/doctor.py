@@ -179,9 +179,11 @@ def _cache() -> dict[str, Any]:
 
 
 def _print_report(report: dict[str, Any]) -> None:
+    from mien.runtime import machine_text
+
     facts = report["machine"]
     lines = [
-        ("machine", f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}"),
+        ("machine", f"{machine_text(facts)}, {facts['system']}"),
         ("python", facts["python"]),
         *((name, version) for name, version in facts["versions"].items()),
         *_detector_lines(report["detectors"]),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.given_results import SplitName, ViewsName
-from mien.cli.options import Prior, PriorOption
+from mien.cli.options import DeviceOption, Prior, PriorOption, check_device
 from mien.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -78,10 +78,7 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
     limit: Annotated[
         int | None, typer.Option(min=1, help="Score this many faces drawn at random, for a try.")
     ] = None,
-    device: Annotated[
-        str,
-        typer.Option(help="Of trained weights: auto, cpu or cuda. A model file runs on the CPU."),
-    ] = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Score a model on labelled faces: accuracy, macro-F1, calibration, each class, with 95 % intervals.
 
@@ -102,8 +99,8 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
     console = Console(highlight=False)
     _check_targets(json, predictions, report)
     opened = open_scored_model(model, device)
-    if opened.device is None and device not in ("auto", "cpu"):
-        raise InputError(f"--device is for trained weights; {model} is a model file. Leave it out.")
+    if opened.device is None:
+        check_device(device, model)
     predict = under_prior(opened.predict, opened.info, prior)
     whole = open_data(data, opened.info.input.size)
     dataset, keep, numbers = _chosen(whole, split, clean, limit)

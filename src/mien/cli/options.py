@@ -8,14 +8,18 @@ from typing import Annotated
 
 import typer
 
+from mien.errors import InputError
+
 __all__ = [
     "DetectorFileOption",
     "DetectorOption",
+    "DeviceOption",
     "LabelsOption",
     "Language",
     "ModelOption",
     "Prior",
     "PriorOption",
+    "check_device",
 ]
 
 
@@ -56,6 +60,13 @@ PriorOption = Annotated[
     ),
 ]
 
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device", help="Of trained weights: auto, cpu or cuda. A model file runs on the CPU."
+    ),
+]
+
 DetectorOption = Annotated[
     str,
     typer.Option(
@@ -67,3 +78,9 @@ DetectorOption = Annotated[
 DetectorFileOption = Annotated[
     Path | None, typer.Option("--detector-file", help="YuNet's file, if it lies elsewhere.")
 ]
+
+
+def check_device(device: str, model: str) -> None:
+    """Refuse a GPU for a model file."""
+    if device not in ("auto", "cpu"):
+        raise InputError(f"--device is for trained weights; {model} is a model file. Leave it out.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.options import DeviceOption, check_device
 from mien.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -42,10 +43,7 @@ def refit(  # noqa: PLR0913 - one an option
         bool, typer.Option("--half", help="Store weights at half precision, as mien export does.")
     ] = False,
     name: Annotated[str, typer.Option(help="What it is called; default: as before.")] = "",
-    device: Annotated[
-        str,
-        typer.Option(help="Of trained weights: auto, cpu or cuda. A model file runs on the CPU."),
-    ] = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Fit the last layer of a trained network again, on the labels that it is scored by.
 
@@ -69,8 +67,8 @@ def refit(  # noqa: PLR0913 - one an option
         raise InputError(f"--out is {out}; for {kind} expected a file name that ends in {wanted}.")
     if is_file and half:
         raise InputError(f"--half is for trained weights; {model} is a model file. Leave it out.")
-    if is_file and device not in ("auto", "cpu"):
-        raise InputError(f"--device is for trained weights; {model} is a model file. Leave it out.")
+    if is_file:
+        check_device(device, model)
     choose_device(device)
     options = RefitOptions(heads=tuple(head or ()), penalty=penalty, device=device)
     opened = load_model(model) if is_file else None

@@ -100,8 +100,8 @@ def _line(summary: Mapping[str, Any]) -> StudyLine:
 
 def _highest(summary: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Of the values that lack runs, and did not fail, that with the highest score of those that the study ranks by."""
-    waiting = [point for point in summary["points"] if point["state"] == "incomplete"]
-    waiting = [point for point in waiting if point["runs"]]
+    points = summary["points"]
+    waiting = [point for point in points if point["state"] == "incomplete" and point["runs"]]
     score = summary.get("score", "accuracy")
     return max(waiting, key=lambda point: point["scores"][score]["mean"], default=None)
 
