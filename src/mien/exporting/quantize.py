@@ -23,6 +23,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from mien.errors import ModelFileError
+from mien.exporting.layout import lay_out
 from mien.exporting.onnx import write_model
 from mien.exporting.sums import weight_ranges
 from mien.modelfile import Model, load_model
@@ -62,7 +63,7 @@ def quantise(
     Static quantisation in QDQ form, a scale a channel for weights (ONNX Runtime's documentation, "Quantize
     ONNX models"). The last linear layer stays in fp32, so does BN that melted into no convolution, and, where int8 does not
     agree well enough without, the first residual block. Weights take as much of their 8 bits as no processor overflows
-    (`sums`).
+    (`sums`), and lie as the quicker kernels want them (`layout`).
 
     Args:
         model: The fp32 file.
@@ -113,7 +114,9 @@ def _write(model: Model, path: Path, calibration: NDArray[np.uint8], *, keeps_fi
             )
         finally:
             logging.root.setLevel(previous)
-        write_model(onnx.load(quantised), model.info, path)
+        graph = onnx.load(quantised)
+        lay_out(graph)
+        write_model(graph, model.info, path)
 
 
 def _compare(exact: Model, quick: Model, faces: NDArray[np.uint8]) -> Parity:

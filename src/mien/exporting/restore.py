@@ -15,6 +15,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from mien.errors import ModelFileError
+from mien.exporting.layout import folded_weights, unfold_weight
 from mien.modelfile import ENSEMBLE, Model, ModelInfo
 from mien.models.predict import network_predictor
 from mien.models.weights import build_recorded, save_network
@@ -74,6 +75,7 @@ def restore_weights(
 def _tensors(graph: onnx.ModelProto) -> dict[str, NDArray[np.float32]]:
     """Return the network's own tensors by their names in it, int8 ones multiplied out."""
     raw = {one.name: numpy_helper.to_array(one) for one in graph.graph.initializer}
+    folded = folded_weights(graph)
     tensors = {}
     for name, values in raw.items():
         plain = name.removesuffix("_quantized")
@@ -86,6 +88,7 @@ def _tensors(graph: onnx.ModelProto) -> dict[str, NDArray[np.float32]]:
             shape = (-1,) + (1,) * (values.ndim - 1)
             wide = values.astype(np.float64) - zero.astype(np.float64).reshape(shape)
             values = (wide * scale.reshape(shape)).astype(np.float32)
+            values = unfold_weight(values) if name in folded else values
         if plain.startswith(_PREFIX):
             tensors[plain.removeprefix(_PREFIX)] = values
     return tensors

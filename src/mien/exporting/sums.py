@@ -8,7 +8,7 @@ largest weight does too, and loses half a bit instead of a whole one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnxruntime.quantization import QuantType
 
-__all__ = ["MOST", "sums_fit", "weight_ranges"]
+__all__ = ["MOST", "fitting", "sums_fit", "weight_ranges"]
 
 MOST = 128
 """Largest sum of two int8 weights of one sign: 128 times 255 is below 2 to the power of 15."""
@@ -76,29 +76,47 @@ def sums_fit(graph: onnx.ModelProto) -> bool:
     )
 
 
+def fitting(weight: NDArray[np.int64], node: onnx.NodeProto) -> NDArray[np.int64]:
+    """Return int8 weights with the larger one of two neighbours brought nearer to 0 where their sum would not fit.
+
+    Args:
+        weight: As stored, for a processor that multiplies what is stored and corrects for zero points after.
+        node: Which multiplies them.
+    """
+    fitted = weight.ravel().copy()
+    places = _pairs(_in_order(np.arange(weight.size).reshape(weight.shape) + 1, node))
+    places = places[(places > 0).all(axis=2)] - 1  # a lone last one has no neighbour
+    for sign in (1, -1):
+        pairs = np.maximum(sign * fitted[places], 0)
+        excess = np.maximum(pairs.sum(axis=1) - MOST, 0)
+        larger = np.take_along_axis(places, pairs.argmax(axis=1)[:, None], axis=1)[:, 0]
+        fitted[larger] -= sign * excess
+    return fitted.reshape(weight.shape)
+
+
 def _largest_sums(weight: NDArray[Any], node: onnx.NodeProto) -> NDArray[Any]:
-    """Return, for each channel, the largest sum of two neighbours of one sign, in whatever order they are multiplied."""
-    return np.asarray(np.max([_of_pairs(rows) for rows in _orders(weight, node)], axis=0))
-
-
-def _orders(weight: NDArray[Any], node: onnx.NodeProto) -> Iterator[NDArray[Any]]:
-    """Yield the weights of each channel in the orders in which ONNX Runtime may lay them out, (channels, K)."""
-    if node.op_type == "Conv":
-        channels_last = np.moveaxis(weight, 1, -1)
-        yield channels_last.reshape(len(weight), -1)
-        yield weight.reshape(len(weight), -1)
-    else:
-        yield np.moveaxis(weight, _channel_axis(node), 0).reshape(
-            weight.shape[_channel_axis(node)], -1
-        )
-
-
-def _of_pairs(rows: NDArray[Any]) -> NDArray[Any]:
-    if rows.shape[1] % 2:
-        rows = np.pad(rows, ((0, 0), (0, 1)))
-    pairs = rows.reshape(len(rows), -1, 2)
+    """Return, for each channel, the largest sum of two neighbours of one sign."""
+    pairs = _pairs(_in_order(weight, node))
     positive, negative = np.maximum(pairs, 0).sum(axis=2), np.maximum(-pairs, 0).sum(axis=2)
     return np.asarray(np.maximum(positive, negative).max(axis=1))
+
+
+def _in_order(weight: NDArray[Any], node: onnx.NodeProto) -> NDArray[Any]:
+    """Return the weights of each channel in the order in which ONNX Runtime multiplies them, (channels, K).
+
+    A convolution's kernel is read place by place, all input channels of one before the next (qlinearconv.cc).
+    """
+    if node.op_type == "Conv":
+        return np.moveaxis(weight, 1, -1).reshape(len(weight), -1)
+    axis = _channel_axis(node)
+    return np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1)
+
+
+def _pairs(rows: NDArray[Any]) -> NDArray[Any]:
+    """Return neighbours, (channels, ceil(K / 2), 2); 0 beside a last one without."""
+    if rows.shape[1] % 2:
+        rows = np.pad(rows, ((0, 0), (0, 1)))
+    return rows.reshape(len(rows), -1, 2)
 
 
 def _channel_axis(node: onnx.NodeProto) -> int:
