@@ -30,8 +30,8 @@ def lay_out(graph: onnx.ModelProto) -> None:
     """Change an int8 graph in place, so that it takes the quicker kernels.
 
     A stem that halves a grey picture reads it as a quarter of the places with four channels, the same products in the same sums.
-    Weights of wide 3x3 convolutions get the zero point -1, which asks for the matrix product; a weight in some thousand moves by one
-    step where its sum with its neighbour would no longer fit (`sums`).
+    Weights of wide 3x3 convolutions get the zero point -1, which asks for the matrix product; one in some ten thousand moves by a
+    step or two where its sum with its neighbour would no longer fit (`sums`).
     """
     _fold_stem(graph)
     for convolution, weight in _int8_convolutions(graph):
@@ -74,7 +74,7 @@ def _fold_stem(graph: onnx.ModelProto) -> None:
         pads = list(options["pads"].ints) if "pads" in options else [0] * 4
         steps = list(options["strides"].ints) if "strides" in options else [1, 1]
         even = all(length % FOLD == 0 for length in (side, *values.shape[2:], *pads))
-        if values.shape[1] != 1 or steps != [FOLD, FOLD] or not even or len(values) < FOLD**2:
+        if values.shape[1] != 1 or steps != [FOLD, FOLD] or not even:
             continue
         reading = next(node for node in nodes if convolution.input[0] in node.output)
         if reading.op_type != "DequantizeLinear" or not _reads_picture(graph, reading.input[0]):
