@@ -59,7 +59,7 @@ def sums_fit(graph: onnx.ModelProto) -> bool:
         for entry in graph.graph.initializer
         if entry.data_type == onnx.TensorProto.INT8 and entry.dims
     }
-    # A zero point is int8 too: the third input, and all zero where weights are symmetric.
+    # A zero point is int8 too: the third input.
     read = {
         node.output[0]: node.input[0]
         for node in graph.graph.node
