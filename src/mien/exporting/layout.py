@@ -146,7 +146,8 @@ def _int8_convolutions(
     graph: onnx.ModelProto,
 ) -> list[tuple[onnx.NodeProto, onnx.TensorProto]]:
     """Return each ungrouped convolution whose weights are int8, and these."""
-    tensors = {one.name: one for one in graph.graph.initializer}
+    int8 = onnx.TensorProto.INT8
+    tensors = {one.name: one for one in graph.graph.initializer if one.data_type == int8}
     stored = {
         node.output[0]: tensors[node.input[0]]
         for node in graph.graph.node
