@@ -82,16 +82,18 @@ class _TinyMap(torch.autograd.Function):
     @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.bfloat16)  # type: ignore[untyped-decorator]
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
         windows = unfold(x, stride)
-        kernel = weight.permute(2, 3, 1, 0).reshape(windows.shape[-1], -1)  # (9 C, D)
-        ctx.save_for_backward(windows, kernel)
+        kernel = weight.permute(0, 2, 3, 1).flatten(
+            1
+        )  # (D, 9 C): as it lies in memory, channels last
+        ctx.save_for_backward(windows, weight)
         ctx.shape, ctx.stride = x.shape, stride
-        return (windows @ kernel).permute(0, 3, 1, 2)
+        return (windows @ kernel.t()).permute(0, 3, 1, 2)
 
     @staticmethod
     @torch.amp.custom_bwd(device_type="cpu")  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        windows, kernel = ctx.saved_tensors
-        for_input = input_gradient(kernel, gradient, ctx.shape, ctx.stride)
+        windows, weight = ctx.saved_tensors
+        for_input = input_gradient(weight, gradient, ctx.shape, ctx.stride)
         return for_input, weight_gradient(windows, gradient), None
 
 
@@ -132,11 +134,11 @@ def weight_gradient(windows: Tensor, gradient: Tensor) -> Tensor:
     return (rows @ columns).view(len(rows), 3, 3, -1).permute(0, 3, 1, 2)
 
 
-def input_gradient(kernel: Tensor, gradient: Tensor, shape: torch.Size, stride: int) -> Tensor:
+def input_gradient(weight: Tensor, gradient: Tensor, shape: torch.Size, stride: int) -> Tensor:
     """Return the gradient of a 3x3 convolution's input.
 
     Args:
-        kernel: (9 C, D), its weights in the order of `unfold`.
+        weight: (D, C, 3, 3), its weights.
         gradient: (N, D, H', W'), of its result.
         shape: (N, C, H, W), of its input.
         stride: Of the convolution.
@@ -145,7 +147,11 @@ def input_gradient(kernel: Tensor, gradient: Tensor, shape: torch.Size, stride: 
         (N, C, H, W).
     """
     count, channels, height, width = shape
-    windows = gradient.permute(0, 2, 3, 1) @ kernel.t()  # (N, H', W', 9 C)
+    if stride == 1:  # what comes back is a convolution too, with the kernel turned by half a circle
+        turned = weight.flip(2, 3).permute(2, 3, 0, 1).reshape(-1, channels)  # (9 D, C)
+        return (unfold(gradient, 1) @ turned).permute(0, 3, 1, 2)
+    kernel = weight.permute(0, 2, 3, 1).flatten(1)  # (D, 9 C)
+    windows = gradient.permute(0, 2, 3, 1) @ kernel  # (N, H', W', 9 C)
     padded = windows.new_zeros(count, height + 2, width + 2, channels)
     for place, part in enumerate(torch.split(windows, channels, dim=3)):
         row, column = divmod(place, 3)

@@ -36,7 +36,8 @@ class PreBlock(nn.Module):
         kept = x if self.shortcut is None else self.shortcut(active)
         x = self.conv1(active)
         x = self.conv2(F.relu(self.bn2(x), inplace=True))
-        return kept + x
+        x += kept
+        return x
 
 
 class PostBlock(nn.Module):
@@ -59,7 +60,9 @@ class PostBlock(nn.Module):
         """Map (N, width_in, H, W) to (N, width_out, H', W')."""
         kept = x if self.shortcut is None else self.shortcut(x)
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        return F.relu(kept + self.bn2(self.conv2(x)), inplace=True)
+        x = self.bn2(self.conv2(x))
+        x += kept
+        return F.relu(x, inplace=True)
 
 
 def _shortcut(width_in: int, width_out: int, stride: int) -> nn.Conv2d | None:
