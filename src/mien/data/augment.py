@@ -105,15 +105,18 @@ def _move(images: Tensor, chances: Tensor, how: Augmentation, size: int) -> Tens
     zoom = torch.exp(_signed(chances, _SCALE) * how.scale)
     mirror = torch.where((chances[:, _FLIP] < 0.5) & how.flip, -1.0, 1.0)
     cos, sin = torch.cos(turn) / zoom, torch.sin(turn) / zoom
-    # From places in the result to places in the picture, both in [-1, 1].
-    theta = torch.stack(
-        [
-            torch.stack([cos * mirror, -sin, _signed(chances, _SHIFT_X) * 2 * how.shift], dim=1),
-            torch.stack([sin * mirror, cos, _signed(chances, _SHIFT_Y) * 2 * how.shift], dim=1),
-        ],
-        dim=1,
-    )  # (N, 2, 3)
-    grid = F.affine_grid(theta, [len(images), images.shape[1], size, size], align_corners=False)
+    # From places in the result to places in the picture, both in [-1, 1]: a part that changes along a row and one that
+    # changes along a column, so that each coordinate is one addition. With `F.affine_grid`, a batch takes twice as long.
+    place = (torch.arange(size, device=images.device, dtype=torch.float32) * 2 + 1) / size - 1
+    grid = images.new_empty(len(images), size, size, 2)
+    for axis, along_row, along_column, column in (
+        (0, cos * mirror, -sin, _SHIFT_X),
+        (1, sin * mirror, cos, _SHIFT_Y),
+    ):
+        start = (_signed(chances, column) * 2 * how.shift)[:, None]
+        across = (along_row[:, None] * place + start)[:, None, :]  # (N, 1, size)
+        down = (along_column[:, None] * place)[:, :, None]  # (N, size, 1)
+        torch.add(across, down, out=grid[..., axis])
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
