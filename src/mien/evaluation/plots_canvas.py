@@ -75,9 +75,16 @@ def epoch_axis(axes: Axes) -> None:
 def save_figure(figure: Figure, path: Path, *, tight: bool = False) -> None:
     """Write a PNG; ``tight`` cuts it to what is drawn.
 
+    Words are written as they are: labels are users' own, and a dollar sign in one begins no formula.
+
     Raises:
         InputError: If it cannot be written.
     """
+    from matplotlib.text import Text
+
+    for words in figure.findobj(Text):
+        assert isinstance(words, Text)
+        words.set_parse_math(False)
     try:
         figure.savefig(path, format="png", bbox_inches="tight" if tight else None)
     except OSError as error:

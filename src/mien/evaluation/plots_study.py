@@ -87,7 +87,10 @@ def overlaid_picture(values: Sequence[Value], score: str, name: str, path: Path)
         axes.set_title(title, loc="left", fontsize=10, color=INK)
         if key == "valid_loss":
             top = loss_top([(value, value.curves) for value in values], [key])
-            axes.set_ylim(top=min(axes.get_ylim()[1], top))
+            if axes.get_ylim()[1] > top:
+                # The margin below was meant for an axis that reaches up to what is cut off.
+                lowest = min(float(np.nanmin(line.get_ydata())) for line in axes.lines)
+                axes.set_ylim(lowest - 0.05 * (top - lowest), top)
         epoch_axis(axes)
         plain_axes(axes)
     figure.legend(
@@ -174,7 +177,7 @@ def box_picture(values: Sequence[Value], name: str, path: Path) -> None:
                 whiskerprops={"color": colour},
                 capprops={"color": colour},
             )
-        marker = _MARKERS[value.member % len(_MARKERS)] if fine else "x"
+        marker = _sign(value, _MARKERS) if fine else "x"
         axes.plot(scores, np.full(len(scores), place), marker, color=colour, ms=5, alpha=0.85)
         if not fine:
             text = f"  {value.state}: no rank"
@@ -223,7 +226,7 @@ def difference_picture(values: Sequence[Value], name: str, path: Path) -> bool:
         axes.plot(
             middle,
             place,
-            _MARKERS[value.member % len(_MARKERS)],
+            _sign(value, _MARKERS),
             color=colour,
             markerfacecolor=colour if is_clear else "white",
             markersize=6,
@@ -238,9 +241,14 @@ def difference_picture(values: Sequence[Value], name: str, path: Path) -> bool:
     return True
 
 
+def _sign(value: Value, signs: Sequence[str]) -> str:
+    """Return a value's line or marker; families beyond the colours take the next one, so that no two look alike."""
+    return signs[(value.member + value.family // len(_COLOURS)) % len(signs)]
+
+
 def _overlay(axes: Axes, value: Value, key: str, factor: float) -> None:
     colour = _COLOURS[value.family % len(_COLOURS)]
-    style = _STYLES[value.member % len(_STYLES)]
+    style = _sign(value, _STYLES)
     curves = [factor * column_of(rows, key) for rows in value.curves if len(rows)]
     longest = max((len(curve) for curve in curves), default=0)
     if not longest:
