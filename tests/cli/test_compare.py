@@ -115,6 +115,10 @@ def test_what_a_user_can_mend_is_one_line():
             "row.json holds scores, and not what was answered to each picture",
         ),
         (("good.npz", "no.npz"), "There are no predictions in no.npz"),
+        (
+            ("good.npz", "good.npz", "--views", "flip"),
+            "good.npz holds answers already; --split and",
+        ),
     ]
     for arguments, message in cases:
         error = invoke(*arguments).exception

@@ -71,6 +71,12 @@ def test_sound_ones_are_shown_alone(data, tiny_model_path):
     assert "votes: happiness" not in shown
 
 
+def test_as_many_are_listed_as_were_asked_for(data, tiny_model_path):
+    arguments = (tiny_model_path, "--data", data, "--protocol", "labels")
+    lines = [len(invoke(*arguments, "--count", n).output.splitlines()) for n in ("2", "5")]
+    assert lines[1] - lines[0] == 3
+
+
 def test_without_such_a_mistake_no_sheet_is_written(data, tiny_model_path, tmp_path):
     # All brighter faces are voted happiness, so every mistake there is has a doubt.
     arguments = ("--data", data, "--protocol", "ferplus", "--doubtful", "-o", "none.png")

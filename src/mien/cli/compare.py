@@ -38,10 +38,13 @@ def compare(
     data: Annotated[
         Path | None, typer.Option(help="Score models on these labelled faces first.")
     ] = None,
-    split: Annotated[SplitName, typer.Option(help="With --data: what to score.")] = SplitName.valid,
+    split: Annotated[
+        SplitName | None, typer.Option(help="With --data: what to score; default valid.")
+    ] = None,
     views: Annotated[
-        ViewsName, typer.Option(help="With --data: test-time views whose answers are averaged.")
-    ] = ViewsName.none,
+        ViewsName | None,
+        typer.Option(help="With --data: test-time views whose answers are averaged; default none."),
+    ] = None,
     json: Annotated[
         Path | None, typer.Option(help="Write the comparison to this file as JSON; - prints it.")
     ] = None,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["errors"]
 
 _SUFFIXES = (".png", ".html")
-_LISTED = 12
+_LISTED, _ON_A_SHEET = 12, 48
 
 
 def errors(  # noqa: PLR0913 - each option of the command is an argument
@@ -38,17 +38,22 @@ def errors(  # noqa: PLR0913 - each option of the command is an argument
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write a sheet: .png or .html.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many mistakes to show.")] = 48,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many mistakes to show; default 12 here, 48 on a sheet."),
+    ] = None,
     doubtful: Annotated[
         bool | None,
         typer.Option(
             "--doubtful/--sound", help="Only mistakes whose label is in doubt, or only the others."
         ),
     ] = None,
-    split: Annotated[SplitName, typer.Option(help="For a model: what to score.")] = SplitName.valid,
+    split: Annotated[
+        SplitName | None, typer.Option(help="For a model: what to score; default valid.")
+    ] = None,
     views: Annotated[
-        ViewsName, typer.Option(help="For a model: test-time views.")
-    ] = ViewsName.none,
+        ViewsName | None, typer.Option(help="For a model: test-time views; default none.")
+    ] = None,
 ) -> None:
     """Show the most confident mistakes, and which of them may be the label's mistake instead.
 
@@ -71,11 +76,11 @@ def errors(  # noqa: PLR0913 - each option of the command is an argument
     mistakes = find_mistakes(answers, dataset)
     shown = [one for one in mistakes.found if doubtful is None or bool(one.doubts) == doubtful]
     title = f"{answers.model} on {answers.protocol}: mistakes"
-    _show(Console(highlight=False), mistakes, shown[:_LISTED], title)
+    _show(Console(highlight=False), mistakes, shown[: count or _LISTED], title)
     if output is not None and not shown:
         typer.echo(f"There is no such mistake, so {output} is not written.", err=True)
     elif output is not None:
-        _write(output, mistakes, shown[:count], dataset, title)
+        _write(output, mistakes, shown[: count or _ON_A_SHEET], dataset, title)
 
 
 def _write(

@@ -33,25 +33,29 @@ class ViewsName(StrEnum):
 
 
 def read_or_score(
-    name: str, data: Path | None, split: str, views: str, batch_size: int
+    name: str, data: Path | None, split: str | None, views: str | None, batch_size: int
 ) -> tuple[Predictions, ...]:
     """Return the answers of a result.
 
     Args:
         name: A predictions file, a folder with one, or (with data) a model or a run folder.
         data: What to score a model on; a file of predictions is read either way.
-        split: ``"valid"`` or ``"test"``.
-        views: Test-time views.
+        split: ``"valid"`` or ``"test"``; None for the first.
+        views: Test-time views; None for ``"none"``.
         batch_size: Faces a call.
 
     Raises:
-        InputError: If it is a result row, or a model and there is no data.
+        InputError: If it is a result row, or a model and there is no data, or a file and there is a split or are views.
         DataError: If a file of predictions is damaged.
     """
     from mien.evaluation.predictions import PREDICTIONS_NAME, read_predictions
 
     path = Path(name)
     if path.suffix == ".npz" or (data is None and (path / PREDICTIONS_NAME).is_file()):
+        if data is None and (split or views):
+            raise InputError(
+                f"{name} holds answers already; --split and --views are for a model that is scored on --data."
+            )
         return read_predictions(path)
     if path.suffix == ".json":
         raise InputError(
@@ -63,7 +67,7 @@ def read_or_score(
             f"{name} is no file of predictions, nor a folder with a {PREDICTIONS_NAME}. To score a model, give --data; "
             "to make such a file: mien evaluate MODEL --data PATH --predictions FILE.npz"
         )
-    return _score(name, data, split, views, batch_size)
+    return _score(name, data, split or SplitName.valid, views or ViewsName.none, batch_size)
 
 
 def open_data(path: Path, size: int, *, quiet: bool = False) -> Dataset:
