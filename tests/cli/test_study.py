@@ -89,6 +89,39 @@ def test_a_number_is_named_as_it_stands_in_the_file(study):
     assert [wanted(run) for run in runs] == [False, True]
 
 
+def test_any_of_the_values_of_one_name_and_all_names(study):
+    from mien.cli.study import _chosen
+    from mien.studies.ledger import Run
+    from mien.studies.reading import load_design
+
+    design = load_design(study)
+    wanted = _chosen(design, ["seed=0", "seed=1", "activation=tanh"])
+    state = {"number": 0, "state": "waiting", "epochs": 0, "result": None}
+    runs = [Run(point=p, seed=seed, **state) for p in design.points() for seed in (0, 1)]
+    assert [wanted(run) for run in runs] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("is_in_environment", [False, True])
+def test_how_to_go_on_mentions_a_storage_without_its_password(
+    study, postgres_url, monkeypatch, is_in_environment
+):
+    from mien.training.stop import SignalStop, StopRequested
+
+    def stop(_):
+        raise StopRequested
+
+    monkeypatch.setattr(SignalStop, "check", stop)
+    if is_in_environment:
+        monkeypatch.setenv("MIEN_STUDY_STORAGE", postgres_url)
+        result = invoke(study)
+    else:
+        result = invoke(study, "--storage", postgres_url)
+    assert result.exit_code == 130
+    assert "Go on with: mien study" in result.output
+    assert ("--storage … (left out here" in result.output) is not is_in_environment
+    assert postgres_url not in result.output
+
+
 def test_only_what_the_study_has(study):
     with pytest.raises(ConfigError, match=r"--only depth=3 names no run .* activation=relu\|tanh"):
         fails(study, "--only", "depth=3")

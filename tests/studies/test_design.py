@@ -71,6 +71,17 @@ values = [3, 5]
         ('design = "one', 'score = "f1"\ndesign = "one', "score is 'f1'; expected one of macro_f1"),
         ('design = "one', 'pruning = "x"\ndesign = "one', "pruning is 'x'; expected none or medi"),
         ('"one_at_a_time"', '"random"', "num_points is missing"),
+        (
+            'design = "one',
+            'num_points = 4\ndesign = "one',
+            "num_points is for the designs random a",
+        ),
+        ('design = "one', 'name = ""\ndesign = "one', "name is empty"),
+        (
+            "[[fact",
+            '[[published]]\nsaid = "x"\naccuracy = 71\n[[fact',
+            "accuracy' is 71; expected a sh",
+        ),
         ('setting = "model.options.activation"', "", "'activation' changes nothing; give it a se"),
         ("base.toml", "nothing.toml", "There is no recipe .*nothing.toml"),
         ("[0, 1]", "[0, 1", "is not valid TOML"),

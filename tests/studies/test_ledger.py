@@ -111,12 +111,14 @@ def test_failures_and_pruned_runs_end_too(open_again):
     ]
 
 
-def test_what_is_frozen_may_not_change(open_again, write_study_file):
+def test_what_is_frozen_may_not_change(open_again, write_study_file, storage):
     open_again()
     other = load_design(write_study_file(), ["optimizer.lr=0.1"])
     message = r"holds the study 'small', begun with another optimizer\.lr \(0\.003, now 0\.1\)\. Frozen as"
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message) as caught:
         open_again(other)
+    elsewhere = "give the study another name." if storage else "choose another --out."
+    assert str(caught.value).endswith(elsewhere)
 
 
 def test_a_setting_that_is_new_in_mien_does_not_end_an_old_study(design):
@@ -253,6 +255,14 @@ def test_a_database_that_is_not_there_is_named_without_its_password(design, tmp_
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("address", ["me:secret@host:abc/db", "me:secret@host:54x2/db"])
+def test_an_address_that_is_none_is_refused_without_its_password(address, design, tmp_path):
+    pytest.importorskip("psycopg")
+    with pytest.raises(ConfigError, match=r"no address of a database; expected .*:5432") as caught:
+        open_ledger(design, "d" * 64, tmp_path, f"postgresql://{address}")
+    assert "secret" not in str(caught.value)
+
+
 SAMPLED = """
 question = "Which rate and width?"
 base = "base.toml"
@@ -294,12 +304,24 @@ def test_a_sampler_draws_so_many_points_each_for_every_seed(sampler, write_study
     assert drawn[0] == drawn[1]
 
 
+def test_one_seed_of_a_sampled_study_is_drawn_to_its_end(write_study_file, tmp_path):
+    sampled = load_design(write_study_file(SAMPLED))
+    ledger = open_ledger(sampled, "d" * 64, tmp_path / "one")
+    while run := ledger.claim(lambda run: run.seed == 0):
+        ledger.finish(run, RESULT)
+    states = [(run.seed, run.state) for run in ledger.runs()]
+    assert sorted(states) == [(0, "ended")] * 3 + [(1, "waiting")] * 3
+    ledger.close()
+
+
 def test_a_small_space_ends_when_all_of_it_is_drawn(write_study_file, tmp_path):
     text = SAMPLED[: SAMPLED.index("[[factors]]")] + SAMPLED[SAMPLED.rindex("[[factors]]") :]
     ledger = open_ledger(load_design(write_study_file(text)), "d" * 64, tmp_path / "small")
     while run := ledger.claim(ALL):
         ledger.finish(run, RESULT)
     assert {run.point.label for run in ledger.runs()} == {"activation=relu", "activation=tanh"}
+    assert load_design(write_study_file(text)).num_to_draw == 2
+    assert load_design(write_study_file(SAMPLED)).num_to_draw == 3
     ledger.close()
 
 

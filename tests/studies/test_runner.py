@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from mien.errors import TrainingError
 from mien.evaluation.evaluate import evaluate
 from mien.evaluation.scored_model import open_scored_model
 from mien.runtime import commit, machine
-from mien.studies.ledger import open_ledger
+from mien.studies.ledger import Ledger, open_ledger
 from mien.studies.reading import load_design
 from mien.studies.runner import execute, where_trained
 from mien.studies.summary import summarise
@@ -50,6 +51,28 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(write_study_file, faces, tm
         run_study(path, faces, tmp_path / "cut", Silent(20))
     run_study(path, faces, tmp_path / "cut", rest)
     assert rest.batches <= whole.batches - 19
+
+
+@pytest.mark.slow
+def test_a_run_whose_state_is_elsewhere_begins_and_says_so(write_study_file, faces, tmp_path):
+    path, folder, rest = write_study_file(), tmp_path / "cut", Silent()
+    with pytest.raises(StopRequested):
+        run_study(path, faces, folder, Silent(20))
+    shutil.rmtree(folder / "runs")
+    rest.begin = lambda run: rest.begun.append(run.epochs)
+    run_study(path, faces, folder, rest)
+    assert rest.begun == [0, 0, 0, 0]
+
+
+@pytest.mark.slow
+def test_nothing_is_pruned_after_its_last_epoch(write_study_file, faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(Ledger, "report", lambda *_: True)
+    for epochs in (1, 2):
+        watcher = Silent()
+        options = [f"train.epochs={epochs}"]
+        run_study(write_study_file(), faces, tmp_path / str(epochs), watcher, options)
+        states = {state for *_, state in watcher.ended}
+        assert ("pruned" in states) is (epochs > 1), states
 
 
 @pytest.mark.slow

@@ -1,8 +1,10 @@
+import dataclasses
 import json
 
 import pytest
 
 from mien.studies.conclusion import can_be_concluded, cannot_be_concluded
+from mien.studies.design import NOT_COMPARED, Point
 from mien.studies.document import studies_document
 from mien.studies.page import write_study
 from mien.studies.reading import load_design
@@ -149,6 +151,24 @@ def test_how_many_runs_were_pruned_is_said(write_study_file, make_run):
     ]
     cannot = " ".join(cannot_be_concluded(summarise(design, runs, "", "")))
     assert "Pruning was on (median), and ended 2 runs early" in cannot
+
+
+def test_points_that_a_sampler_has_not_drawn_are_missing_too(write_study_file, make_run):
+    text = THREE.replace('"one_at_a_time"', '"random"\nnum_points = 3')
+    sampled = load_design(write_study_file(text))
+    point = Point(label="learning rate=0.01", values={}, settings={}, reference=NOT_COMPARED)
+    summary = summarise(sampled, [make_run(point, seed, 0.5) for seed in (0, 1)], "", "")
+    assert summary.missing == 6  # two of three points; the third seed of the first was not entered
+
+
+def test_a_run_from_another_folder_of_the_study_is_called_so(rates, runs):
+    taken = [
+        dataclasses.replace(run, result={**run.result, "taken_from": name})
+        for run, name in zip(runs[:2], (rates.name, "another"), strict=True)
+    ]
+    cannot = " ".join(cannot_be_concluded(summarise(rates, [*taken, *runs[2:]], "", "")))
+    assert "Taken over from another folder of this study, whose recipe" in cannot
+    assert "Taken over from the study another, whose recipe" in cannot
 
 
 def test_a_missing_run_keeps_its_value_from_a_rank(rates, runs):

@@ -82,7 +82,7 @@ def test_what_depends_on_other_runs_or_the_machine_is_not_taken_over(
 
 def test_a_folder_without_a_study_or_a_result_is_named(design, faces, tmp_path):
     with pytest.raises(
-        ConfigError, match=r"nothing holds no study; expected a folder that mien study"
+        ConfigError, match=r"nothing holds no journal of a study; expected a folder that"
     ):
         known_results(tmp_path / "nothing")
     assert not (tmp_path / "nothing").exists()

@@ -50,14 +50,14 @@ def study(  # noqa: PLR0913 - one an option
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="Do only some runs: --only activation=relu, --only seed=0. Repeatable; all must hold."
+            help="Do only some runs: --only activation=relu, --only seed=0. Repeatable: any of those of one name, and all names."
         ),
     ] = None,
     reuse: Annotated[
         list[Path] | None,
         typer.Option(
-            help="The folder of another study: runs of the same recipe and seed on the same faces are taken over from it. "
-            "Repeatable."
+            help="The folder of another study, with its journal: runs of the same recipe and seed on the same faces are taken "
+            "over from it. Repeatable."
         ),
     ] = None,
     option: Annotated[
@@ -95,7 +95,11 @@ def study(  # noqa: PLR0913 - one an option
     except StopRequested:
         if not is_helper:
             shown = shlex.join(["mien", *again, *(["--jobs", str(jobs)] if jobs > 1 else [])])
-            typer.echo(f"Stopped; every run's state is saved. Go on with: {shown}", err=True)
+            is_named = storage and os.environ.get(STORAGE_VARIABLE) != storage
+            left_out = " --storage … (left out here, as it may hold a password)" if is_named else ""
+            typer.echo(
+                f"Stopped; every run's state is saved. Go on with: {shown}{left_out}", err=True
+            )
         raise typer.Exit(130) from None
 
 
@@ -124,6 +128,8 @@ def _study(  # noqa: PLR0913 - what the options say
     try:
         with SignalStop() as stop, StudyTable(design, ledger, stop, is_helper) as live:
             work(ledger, design, dataset, folder, live, device=device, wanted=wanted, known=known)
+        if not any(map(wanted, ledger.runs())):
+            raise ConfigError("--only leaves no run of this study: no such value was drawn.")
         if not is_helper:
             _sum_up(design, ledger, dataset.content_hash, folder)
         ledger.close()
@@ -213,7 +219,7 @@ def _chosen(design: Design, only: list[str]) -> Callable[[Run], bool]:
     """What ``--only`` lets through."""
     known = {factor.name: [level.label for level in factor.levels] for factor in design.factors}
     known["seed"] = [str(seed) for seed in design.seeds]
-    asked = []
+    asked: dict[str, set[str]] = {}
     for text in only:
         name, equals, value = text.partition("=")
         if equals and name in known:
@@ -222,11 +228,11 @@ def _chosen(design: Design, only: list[str]) -> Callable[[Run], bool]:
         if not equals or name not in known or (known[name] and value not in known[name]):
             choices = "; ".join(f"{key}={'|'.join(known[key])}" for key in known)
             raise ConfigError(f"--only {text} names no run of this study; expected {choices}.")
-        asked.append((name, value))
+        asked.setdefault(name, set()).add(value)
 
     def wanted(run: Run) -> bool:
         values = {**run.point.values, "seed": str(run.seed)}
-        return all(values[name] == value for name, value in asked)
+        return all(values[name] in any_of for name, any_of in asked.items())
 
     return wanted
 

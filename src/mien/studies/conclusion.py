@@ -72,7 +72,7 @@ def cannot_be_concluded(summary: Summary) -> list[str]:
         sentences.append(
             f"The base recipe was changed for this study: {', '.join(summary.changes)}."
         )
-    sentences += _taken_over(summary.points)
+    sentences += _taken_over(summary)
     if len(summary.seeds) == 1:
         sentences.append(
             "One seed says nothing of other trainings: no value is called better or worse."
@@ -94,15 +94,16 @@ def cannot_be_concluded(summary: Summary) -> list[str]:
     return sentences
 
 
-def _taken_over(points: Sequence[PointSummary]) -> list[str]:
-    """Which runs this study did not do itself."""
+def _taken_over(summary: Summary) -> list[str]:
+    """Which runs this study did not do itself, or did in another folder."""
     by_study: dict[str, list[str]] = {}
-    for point in points:
+    for point in summary.points:
         for run in point.runs:
             if run.taken_from:
                 by_study.setdefault(run.taken_from, []).append(f"{point.label} (seed {run.seed})")
     return [
-        f"Taken over from the study {study}, whose recipe, seed and faces were the same: {'; '.join(runs)}."
+        f"Taken over from {'another folder of this study' if study == summary.name else f'the study {study}'}, whose recipe, "
+        f"seed and faces were the same: {'; '.join(runs)}."
         for study, runs in by_study.items()
     ]
 

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -62,6 +63,15 @@ class Factor:
     log: bool = False
     """Whether a sampled number is drawn evenly over its orders of magnitude."""
 
+    @property
+    def num_values(self) -> float:
+        """How many values a sampler can draw; infinity where it draws from a range of real numbers."""
+        if self.levels:
+            return len(self.levels)
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return self.high - self.low + 1
+        return math.inf
+
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
@@ -117,6 +127,12 @@ class Design:
     def is_sampled(self) -> bool:
         """Whether a sampler chooses the points."""
         return self.design in ("random", "tpe")
+
+    @property
+    def num_to_draw(self) -> int:
+        """How many points a sampler comes to: no more than there are combinations; 0 where all values are given."""
+        combinations = math.prod(factor.num_values for factor in self.factors)
+        return int(min(self.num_points, combinations)) if self.is_sampled else 0
 
     def points(self) -> tuple[Point, ...]:
         """Return the given points, each compared with one that differs in the first factor only; none if sampled."""

@@ -43,7 +43,8 @@ The same command again does what is missing and goes on with what was cut off, i
 machine share a study through its folder; several machines through `--storage postgresql://user@host/database` or the variable
 `MIEN_STUDY_STORAGE`. A run whose process is gone is taken up by another one: from its checkpoint where that one reaches its
 folder, from the start elsewhere; one that the system has ended twice because memory ran out is written down as that.
-`--reuse FOLDER` takes over what another study has done with the same recipe and seed on the same faces, and says so.
+`--reuse FOLDER` takes over what another study, whose journal is in that folder, has done with the same recipe and seed on the
+same faces, and says so. `--only` may stand there several times: any of the values of one name, and all names, must be a run's.
 
 This page is made from `results/studies/` by `make results`.
 """

@@ -99,7 +99,7 @@ class Ledger:
         from optuna.trial import TrialState
 
         with self._leases.wait(_PLAN):
-            self._enter_missing()
+            self._enter_missing(wanted)
         for run in self.runs():
             if run.state == "ended" or not wanted(run) or not self._leases.acquire(run.name):
                 continue
@@ -170,8 +170,11 @@ class Ledger:
         else:
             self._study.tell(run.number, scores[self._design.score], skip_if_finished=True)
 
-    def _enter_missing(self) -> None:
-        """Enter the runs that the design asks for and nobody entered yet; only under the lease ``plan``."""
+    def _enter_missing(self, wanted: Callable[[Run], bool]) -> None:
+        """Enter the runs that the design asks for and nobody entered yet; only under the lease ``plan``.
+
+        A sampler's next point is drawn when no run waits that is wanted, so that it has learnt from all that ended.
+        """
         runs = self.runs()
         points = {point.label: point for point in self._design.points()}
         points |= {run.point.label: run.point for run in runs}
@@ -181,12 +184,15 @@ class Ledger:
             for label, point in points.items():
                 if (label, seed) not in known:
                     self._enter(point, seed)
-        waiting = any(run.state == "waiting" for run in self.runs())
-        if self._design.is_sampled and not waiting and len(points) < self._design.num_points:
-            self._sample(len(points))
+        while self._design.is_sampled:
+            runs = self.runs()
+            num_drawn = len({run.point.label for run in runs})
+            has_work = any(run.state == "waiting" and wanted(run) for run in runs)
+            if has_work or num_drawn >= self._design.num_points or not self._sample(num_drawn):
+                return
 
-    def _sample(self, num_drawn: int) -> None:
-        """Draw one more point and enter it for every seed."""
+    def _sample(self, num_drawn: int) -> bool:
+        """Draw one more point and enter it for every seed; whether one was found."""
         trials = self._study.get_trials(deepcopy=False)
         known = {run.point.label for run in self.runs()}
         for attempt in range(_ATTEMPTS):  # where few combinations are left, most draws are old ones
@@ -194,7 +200,8 @@ class Ledger:
             if point.label not in known:
                 for seed in self._design.seeds:
                     self._enter(point, seed, values)
-                return
+                return True
+        return False
 
     def _enter(self, point: Point, seed: int, values: Mapping[str, Any] | None = None) -> None:
         from optuna.trial import TrialState, create_trial
@@ -242,16 +249,19 @@ def open_ledger(design: Design, data_hash: str, folder: Path, storage: str = "")
         if begun is None:
             study.set_user_attr("frozen", frozen)
     begun = frozen if begun is None else with_defaults(begun)
+    # In a database a study goes by its name, whatever its folder.
+    elsewhere = "give the study another name" if storage else "choose another --out"
+    where = "The storage" if storage else str(folder)
     if begun != frozen:
         leases.close()
         raise ConfigError(
-            f"{'The storage' if storage else folder} holds the study '{design.name}', begun with another "
+            f"{where} holds the study '{design.name}', begun with another "
             f"{'; '.join(frozen_changes(begun, frozen))}. Frozen as {frozen_hash(begun)}; this one is {frozen_hash(frozen)}. "
-            "Put back what was changed, or choose another --out."
+            f"Put back what was changed, or {elsewhere}."
         )
     ledger = Ledger(study, opened, leases, design)
     try:
-        _refuse_changed_values(ledger, design, str(folder))
+        _refuse_changed_values(ledger, design, where, elsewhere)
     except ConfigError:
         leases.close()
         raise
@@ -268,14 +278,14 @@ def _refuse_company(names: Sequence[str], design: Design, folder: Path) -> None:
             )
 
 
-def _refuse_changed_values(ledger: Ledger, design: Design, folder: str) -> None:
+def _refuse_changed_values(ledger: Ledger, design: Design, where: str, elsewhere: str) -> None:
     """Runs are found by the label of their value: a label that now makes other settings would pass off old results as its own."""
     asked = {point.label: json.loads(json.dumps(point.settings)) for point in design.points()}
     for run in ledger.runs():
         if run.point.label in asked and run.point.settings != asked[run.point.label]:
             raise ConfigError(
-                f"{folder}: runs of the value '{run.point.label}' were made with {dict(run.point.settings)}, and it now "
-                f"stands for {asked[run.point.label]}. Give the new settings a label of their own, or choose another --out."
+                f"{where}: runs of the value '{run.point.label}' were made with {dict(run.point.settings)}, and it now "
+                f"stands for {asked[run.point.label]}. Give the new settings a label of their own, or {elsewhere}."
             )
 
 

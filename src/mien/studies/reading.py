@@ -162,6 +162,11 @@ def _check_range(entry: Mapping[str, Any], path: Path) -> None:
 
 def _published(entry: Mapping[str, Any], path: Path) -> Published:
     _check_keys(entry, _PUBLISHED, ["said"], path, "published.")
+    accuracy = entry.get("accuracy", 0.0)
+    if not 0 <= accuracy <= 1:
+        raise ConfigError(
+            f"{path}: 'published.accuracy' is {accuracy}; expected a share from 0 to 1, as 0.71."
+        )
     return Published(**entry)
 
 
@@ -180,6 +185,10 @@ def _check(design: Design) -> None:
         "there is no factor to study": not design.factors,
         "num_points is missing: how many combinations is the sampler to draw?": design.is_sampled
         and design.num_points < 1,
+        "num_points is for the designs random and tpe; the others have all values given": (
+            design.num_points and not design.is_sampled
+        ),
+        "name is empty; its folder and its runs are called by it": not design.name.strip(),
     }
     for problem, is_so in problems.items():
         if is_so:

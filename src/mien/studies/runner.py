@@ -138,7 +138,7 @@ def work(  # noqa: PLR0913 - the study, its faces, and what of it is to be done
         try:
             result = (known or {}).get(run_key(_recipe(run, design), data.content_hash))
             if result is None:
-                watcher.begin(run)
+                watcher.begin(run if _goes_on(run, design, folder) else replace(run, epochs=0))
                 reporter = _Reporter(run, ledger, design, watcher)
                 result = execute(run, design, data, folder, reporter, device)
         except BaseException:
@@ -164,7 +164,7 @@ def execute(
     """
     recipe = _recipe(run, design)
     kept = RunFolder(folder / "runs" / run.name)
-    resume = any(kept.path.glob("checkpoint*.pt")) and _is_of(kept, recipe)
+    resume = _goes_on(run, design, folder)
     if not resume:  # cut off before there was anything to go on from, or another study's
         shutil.rmtree(kept.path, ignore_errors=True)
     result: dict[str, Any] = {"state": "finished", "detail": "", "scores": None}
@@ -196,10 +196,11 @@ def execute(
     return result
 
 
-def _is_of(kept: RunFolder, recipe: Recipe) -> bool:
-    """Whether a folder holds the run of a recipe; that of another one would be passed off as it."""
+def _goes_on(run: Run, design: Design, folder: Path) -> bool:
+    """Whether a run's folder, which another machine may have, holds its state; another recipe's would be passed off as it."""
+    kept = RunFolder(folder / "runs" / run.name)
     try:
-        return kept.recipe() == recipe
+        return any(kept.path.glob("checkpoint*.pt")) and kept.recipe() == _recipe(run, design)
     except MienError:  # damaged, or from a mien that knew other settings
         return False
 
@@ -317,6 +318,7 @@ class _Reporter:
     def __init__(self, run: Run, ledger: Ledger, design: Design, watcher: Watcher) -> None:
         self._run, self._ledger, self._watcher = run, ledger, watcher
         self._score = "valid_macro_f1" if design.score == "macro_f1" else "valid_accuracy"
+        self._last_epoch = _recipe(run, design).train.epochs
 
     def teacher(self, num_answered: int, num_faces: int) -> None:
         self._watcher.teacher(self._run, num_answered, num_faces)
@@ -328,5 +330,6 @@ class _Reporter:
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         self._run = replace(self._run, epochs=row["epoch"])
-        if self._ledger.report(self._run, float(row[self._score]), row["epoch"]):
+        is_hopeless = self._ledger.report(self._run, float(row[self._score]), row["epoch"])
+        if is_hopeless and row["epoch"] < self._last_epoch:  # after it there is nothing to save
             raise _Pruned

@@ -27,7 +27,7 @@ def read_journal(folder: Path) -> BaseStorage:
     journal = folder / JOURNAL
     if not journal.is_file():
         raise ConfigError(
-            f"{folder} holds no study; expected a folder that mien study has written."
+            f"{folder} holds no journal of a study; expected a folder that mien study has written without --storage."
         )
     try:
         from optuna.storages.journal import JournalFileBackend
@@ -112,7 +112,12 @@ def _open_postgres(study: str, url: str) -> tuple[BaseStorage, Leases]:
         from optuna.storages import RDBStorage
     except ModuleNotFoundError:
         raise MissingExtraError("postgres", "A study on PostgreSQL") from None
-    address = sqlalchemy.make_url(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    try:
+        address = sqlalchemy.make_url(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    except (ValueError, sqlalchemy.exc.ArgumentError):  # not its words: they hold the password
+        raise ConfigError(
+            "--storage is no address of a database; expected postgresql://user@host:5432/database, the port a number."
+        ) from None
     try:
         # Without a pool: a connection that waits in one would keep its leases after it was given back.
         unpooled: dict[str, Any] = {"poolclass": sqlalchemy.pool.NullPool}

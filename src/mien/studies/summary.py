@@ -242,7 +242,8 @@ def summarise(design: Design, runs: Sequence[Run], data_hash: str, frozen: str) 
         seeds=design.seeds,
         points=points,
         published=tuple(asdict(entry) for entry in design.published),
-        missing=sum(_result(run) is None for run in runs),
+        missing=sum(_result(run) is None for run in runs)
+        + max(0, design.num_to_draw - len(by_label)) * len(design.seeds),
     )
 
 
