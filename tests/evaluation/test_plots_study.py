@@ -27,8 +27,9 @@ def test_the_axis_of_losses_begins_below_the_lowest(tmp_path, monkeypatch):
 
     kept = []
     monkeypatch.setattr(plots_study, "save_figure", lambda figure, *_, **__: kept.append(figure))
-    sound, failed = value("finished", 2.0, 1.5), value("collapsed", 1e19, 3.0)
-    plots_study.overlaid_picture([sound, failed], "valid_accuracy", "accuracy", tmp_path / "x.png")
+    nothing = value("diverged", float("nan"), float("nan"))
+    values = [nothing, value("finished", 2.0, 1.5), value("collapsed", 1e19, 3.0)]
+    plots_study.overlaid_picture(values, "valid_accuracy", "accuracy", tmp_path / "x.png")
     low, high = kept[0].axes[1].get_ylim()
     assert 1.4 < low < 1.5
     assert 2.0 < high < 2.4

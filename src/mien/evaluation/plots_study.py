@@ -89,7 +89,8 @@ def overlaid_picture(values: Sequence[Value], score: str, name: str, path: Path)
             top = loss_top([(value, value.curves) for value in values], [key])
             if axes.get_ylim()[1] > top:
                 # The margin below was meant for an axis that reaches up to what is cut off.
-                lowest = min(float(np.nanmin(line.get_ydata())) for line in axes.lines)
+                drawn = [np.asarray(line.get_ydata(), np.float64) for line in axes.lines]
+                lowest = float(np.nanmin(np.concatenate(drawn)))
                 axes.set_ylim(lowest - 0.05 * (top - lowest), top)
         epoch_axis(axes)
         plain_axes(axes)
