@@ -129,7 +129,7 @@ def _study(  # noqa: PLR0913 - what the options say
         with SignalStop() as stop, StudyTable(design, ledger, stop, is_helper) as live:
             work(ledger, design, dataset, folder, live, device=device, wanted=wanted, known=known)
         if not any(map(wanted, ledger.runs())):
-            raise ConfigError("--only leaves no run of this study: no such value was drawn.")
+            raise ConfigError("--only leaves no run of this study: none has all of that.")
         if not is_helper:
             _sum_up(design, ledger, dataset.content_hash, folder)
         ledger.close()

@@ -188,7 +188,7 @@ class Ledger:
             runs = self.runs()
             num_drawn = len({run.point.label for run in runs})
             has_work = any(run.state == "waiting" and wanted(run) for run in runs)
-            if has_work or num_drawn >= self._design.num_points or not self._sample(num_drawn):
+            if has_work or num_drawn >= self._design.num_to_draw or not self._sample(num_drawn):
                 return
 
     def _sample(self, num_drawn: int) -> bool:
