@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "CheckpointError",
     "ConfigError",
     "DataError",
     "DownloadError",
@@ -60,6 +61,10 @@ class DownloadError(MienError):
 
 class TrainingError(MienError):
     """A run cannot start, cannot be resumed, or has diverged."""
+
+
+class CheckpointError(TrainingError):
+    """A run's folder holds no state to go on from, or none that is whole: only a new start can mend that."""
 
 
 class UnknownNameError(MienError, LookupError):

@@ -22,6 +22,7 @@ __all__ = [
     "choose_device",
     "choose_precision",
     "commit",
+    "is_out_of_memory",
     "keep_freed_memory",
     "machine",
     "machine_text",
@@ -141,6 +142,14 @@ def keep_freed_memory() -> bool:
     never_map, never_trim = (_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1)
     allocator = ctypes.CDLL(None)
     return all([allocator.mallopt(*never_map), allocator.mallopt(*never_trim)])
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an exception says that there was no memory left, on the GPU or off it."""
+    import torch
+
+    told = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return told or "can't allocate memory" in str(error)  # a RuntimeError of torch's on the CPU
 
 
 def machine(device: torch.device | None = None) -> dict[str, Any]:

@@ -140,3 +140,12 @@ def test_models_are_scored_on_data_first(folder, tiny_model_path):
     assert done.exit_code == 0, done.output
     assert "Same answer on 100.0 % of the pictures" in " ".join(done.output.split())
     assert isinstance(invoke(tiny_model_path, tiny_model_path).exception, InputError)
+
+
+def test_what_there_is_to_say_of_the_data_is_said_once(folder, tiny_model_path):
+    pixels = " ".join(["90"] * 48 * 48)
+    rows = [f"{label},{pixels},{usage}" for label in (3, 4) for usage in ("Training", "PublicTest")]
+    (folder / "few.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    done = invoke(tiny_model_path, tiny_model_path, "--data", "few.csv")
+    assert done.exit_code == 0, done.output
+    assert done.stderr.count("note: This is not FER2013 as published") == 1

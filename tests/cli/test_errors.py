@@ -61,6 +61,7 @@ def test_saved_predictions_give_the_same_list_as_html(data, tiny_model_path, tmp
     page = (tmp_path / "m.html").read_text(encoding="utf-8")
     assert page.count("<figure") == 2
     assert page.count("class=doubt") == 2
+    assert "The 2 most confident whose label is in doubt are shown." in page
     live = invoke(tiny_model_path, "--data", data, "--doubtful")
     assert saved.stdout.splitlines()[:8] == live.stdout.splitlines()[:8]
     assert live.stderr.count("note:") == saved.stderr.count("note:")
@@ -69,6 +70,27 @@ def test_saved_predictions_give_the_same_list_as_html(data, tiny_model_path, tmp
 def test_sound_ones_are_shown_alone(data, tiny_model_path):
     shown = invoke(tiny_model_path, "--data", data, "--sound", "--protocol", "labels").output
     assert "votes: happiness" not in shown
+
+
+@pytest.mark.parametrize(
+    ("option", "which"),
+    [
+        ((), ""),
+        (("--doubtful",), " whose label is in doubt"),
+        (("--sound",), " whose label nothing speaks against"),
+    ],
+)
+def test_a_sheet_says_which_mistakes_were_asked_for(
+    data, tiny_model_path, monkeypatch, option, which
+):
+    import mien.evaluation.plots_mistakes as module
+
+    titles = []
+    monkeypatch.setattr(module, "mistakes_sheet", lambda *given: titles.append(given[-1]))
+    more = ("--protocol", "labels", "--count", 1, "-o", "m.png")
+    done = invoke(tiny_model_path, "--data", data, *more, *option)
+    assert done.exit_code == 0, done.output
+    assert titles == [f"tiny on labels-valid: mistakes{which}, the 1 most confident"]
 
 
 def test_as_many_are_listed_as_were_asked_for(data, tiny_model_path):

@@ -1,5 +1,6 @@
 """`mien leaderboard` from the outside: tables, filters, order, files."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -38,6 +39,16 @@ def test_without_rows_the_published_ones_are_left():
     assert "ResEmoteNet" in shown.output
     assert "note: results holds no results of ours" in shown.stderr
     assert "note:" not in invoke("rows").stderr
+
+
+def test_a_row_that_was_shortened_says_so(tmp_path):
+    path = tmp_path / "rows" / "mien-s-publictest.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    for row in rows:
+        row["model"]["shortened"] = "17 faces, 2 epochs"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    shown = " ".join(invoke("rows", "--ours").output.split())
+    assert shown.count("shortened to 17 faces, 2 epochs") == len(rows)
 
 
 def test_a_narrow_terminal_leaves_out_columns_and_cuts_no_word(monkeypatch):

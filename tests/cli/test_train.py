@@ -138,6 +138,22 @@ def test_a_user_error_is_one_line_and_exit_2(recipe):
     assert "'train.epoch' is no setting. Did you mean epochs?" in done.stderr
 
 
+@pytest.mark.slow
+def test_a_network_that_memory_does_not_hold_is_one_line_and_exit_2(recipe):
+    width = "model.options.widths=[10000000]"
+    done = subprocess.run(
+        [sys.executable, "-m", "mien", "train", str(recipe), "-o", width],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("mien: Memory ran out: ")
+    assert "train.batch_size" in done.stderr
+    assert not Path("runs").exists()
+
+
 OWN = {"happy": "smiling", "surprise": "gaping", "angry": "frowning"}
 
 

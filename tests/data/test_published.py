@@ -100,6 +100,12 @@ def test_a_small_csv_claims_to_be_fer2013_all_the_same():
     )
 
 
+def test_votes_without_labels_are_not_measured_by_labels():
+    votes_alone = made(CLASS_COUNTS, "parquet", majority=STRICT_MAJORITY)
+    votes_alone.labels[:] = -1
+    assert check(votes_alone) == ()
+
+
 def test_other_votes_are_said():
     notes = check(made(CLASS_COUNTS, "csv", majority=STRICT_MAJORITY | {"valid": 3_000}))
     assert notes == (

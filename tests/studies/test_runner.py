@@ -87,6 +87,21 @@ def test_a_checkpoint_of_another_recipe_is_not_gone_on_with(write_study_file, fa
     assert again == run_study(path, faces, tmp_path / "whole", options=["optimizer.lr=0.01"])
 
 
+@pytest.mark.slow
+def test_a_run_whose_checkpoints_are_all_damaged_begins_anew(
+    write_study_file, faces, tmp_path, caplog
+):
+    path = write_study_file()
+    with pytest.raises(StopRequested):
+        run_study(path, faces, tmp_path / "cut", Silent(20))
+    damaged = list((tmp_path / "cut").rglob("checkpoint*.pt"))
+    for checkpoint in damaged:
+        checkpoint.write_bytes(checkpoint.read_bytes()[:100])
+    assert run_study(path, faces, tmp_path / "cut") == run_study(path, faces, tmp_path / "whole")
+    assert damaged
+    assert "has nothing left to go on from and begins anew" in caplog.text
+
+
 FAILING = """
 question = "What breaks?"
 base = "base.toml"

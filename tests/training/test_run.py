@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from mien.data.synthetic import draw_faces
-from mien.errors import DataError, TrainingError
+from mien.errors import CheckpointError, DataError, TrainingError
 from mien.models.weights import load_network
 from mien.recipe import recipe_from_dict
 from mien.training.checkpoint import NAME, PREVIOUS, load_checkpoint, save_checkpoint
@@ -207,13 +207,36 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, caplog):
     assert "is damaged and passed over" in caplog.text
 
 
+def test_a_whole_checkpoint_that_does_not_fit_is_not_called_damaged(tmp_path, monkeypatch, caplog):
+    save_checkpoint(tmp_path, {"step": 1})
+
+    def full(*_, **__):
+        raise RuntimeError(
+            "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
+        )
+
+    monkeypatch.setattr(torch, "load", full)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        load_checkpoint(tmp_path)
+    assert caplog.text == ""
+
+
+def test_a_checkpoint_that_the_disk_does_not_give_is_not_called_damaged(tmp_path):
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(
+        TrainingError, match=r"checkpoint\.pt cannot be read: Is a directory"
+    ) as error:
+        load_checkpoint(tmp_path)
+    assert not isinstance(error.value, CheckpointError)
+
+
 def test_a_checkpoint_cannot_run_code(tmp_path):
     class Evil:
         def __reduce__(self):
             return (os.mkdir, (str(tmp_path / "ran"),))
 
     torch.save({"x": Evil()}, tmp_path / NAME)
-    with pytest.raises(TrainingError, match=r"holds no checkpoint to resume from"):
+    with pytest.raises(CheckpointError, match=r"holds no checkpoint to resume from"):
         load_checkpoint(tmp_path)
     assert not (tmp_path / "ran").exists()
 
@@ -232,7 +255,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
 
 def test_resuming_where_nothing_was_begun_says_so(faces, tmp_path):
-    with pytest.raises(TrainingError, match=r"holds no checkpoint to resume from"):
+    with pytest.raises(CheckpointError, match=r"holds no checkpoint to resume from"):
         train(tiny(), faces, RunFolder(tmp_path / "none"), Silent(), resume=True)
 
 

@@ -50,6 +50,24 @@ def main() -> None:
     except MienError as error:
         typer.echo(f"mien: {error}", err=True)
         sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        if not _says_no_memory(error):
+            raise
+        reason = str(error).splitlines()[0] if str(error) else "there is none left"
+        typer.echo(
+            f"mien: Memory ran out: {reason.rstrip('.')}. Close other programs, or ask for less at once: a smaller network "
+            "or train.batch_size in training, a smaller --batch-size elsewhere.",
+            err=True,
+        )
+        sys.exit(2)
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         sys.stderr.close()
         sys.exit(1)
+
+
+def _says_no_memory(error: Exception) -> bool:
+    if "torch" not in sys.modules:  # asking torch would load it
+        return isinstance(error, MemoryError)
+    from mien.runtime import is_out_of_memory
+
+    return is_out_of_memory(error)

@@ -59,7 +59,10 @@ def compare(
     from mien.cli.given_results import read_or_score
     from mien.evaluation.compare import compare as compare_answers
 
-    first, second = (read_or_score(name, data, split, views, batch_size) for name in (a, b))
+    how = (data, split, views, batch_size)
+    first = read_or_score(a, *how)
+    was_scored = data is not None and Path(a).suffix != ".npz"
+    second = read_or_score(b, *how, quiet=was_scored)
     found = [compare_answers(*pair) for pair in _pairs(first, second)]
     if json is not None:
         text = json_format.dumps([one.as_dict() for one in found], ensure_ascii=False, indent=1)

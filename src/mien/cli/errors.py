@@ -21,6 +21,7 @@ __all__ = ["errors"]
 
 _SUFFIXES = (".png", ".html")
 _LISTED, _ON_A_SHEET = 12, 48
+_WHICH = {True: " whose label is in doubt", False: " whose label nothing speaks against"}
 
 
 def errors(  # noqa: PLR0913 - each option of the command is an argument
@@ -75,28 +76,36 @@ def errors(  # noqa: PLR0913 - each option of the command is an argument
     dataset = open_data(data, answers.image_size, quiet=not is_file)
     mistakes = find_mistakes(answers, dataset)
     shown = [one for one in mistakes.found if doubtful is None or bool(one.doubts) == doubtful]
+    which = "" if doubtful is None else _WHICH[doubtful]
     title = f"{answers.model} on {answers.protocol}: mistakes"
     _show(Console(highlight=False), mistakes, shown[: count or _LISTED], title)
     if output is not None and not shown:
         typer.echo(f"There is no such mistake, so {output} is not written.", err=True)
     elif output is not None:
-        _write(output, mistakes, shown[: count or _ON_A_SHEET], dataset, title)
+        _write(output, mistakes, shown[: count or _ON_A_SHEET], dataset, title, which)
 
 
 def _write(
-    path: Path, mistakes: Mistakes, shown: list[Mistake], dataset: Dataset, title: str
+    path: Path,
+    mistakes: Mistakes,
+    shown: list[Mistake],
+    dataset: Dataset,
+    title: str,
+    which: str,
 ) -> None:
     images = dataset.images[[one.row for one in shown]]
     if path.suffix == ".png":
         from mien.evaluation.plots_mistakes import mistakes_sheet
 
-        mistakes_sheet(shown, images, path, f"{title}, the {len(shown)} most confident")
+        mistakes_sheet(shown, images, path, f"{title}{which}, the {len(shown)} most confident")
     else:
         from mien.data.whole import whole_file
         from mien.evaluation.mistakes_page import mistakes_html
 
         with whole_file(path) as partial:
-            partial.write_text(mistakes_html(mistakes, shown, images, title), encoding="utf-8")
+            partial.write_text(
+                mistakes_html(mistakes, shown, images, title, which), encoding="utf-8"
+            )
     typer.echo(f"sheet: {path}", err=True)
 
 

@@ -33,7 +33,13 @@ class ViewsName(StrEnum):
 
 
 def read_or_score(
-    name: str, data: Path | None, split: str | None, views: str | None, batch_size: int
+    name: str,
+    data: Path | None,
+    split: str | None,
+    views: str | None,
+    batch_size: int,
+    *,
+    quiet: bool = False,
 ) -> tuple[Predictions, ...]:
     """Return the answers of a result.
 
@@ -43,6 +49,7 @@ def read_or_score(
         split: ``"valid"`` or ``"test"``; None for the first.
         views: Test-time views; None for ``"none"``.
         batch_size: Faces a call.
+        quiet: Whether the data's notes were printed before.
 
     Raises:
         InputError: If it is a result row, or a model and there is no data, or a file and there is a split or are views.
@@ -67,7 +74,7 @@ def read_or_score(
             f"{name} is no file of predictions, nor a folder with a {PREDICTIONS_NAME}. To score a model, give --data; "
             "to make such a file: mien evaluate MODEL --data PATH --predictions FILE.npz"
         )
-    return _score(name, data, split or SplitName.valid, views or ViewsName.none, batch_size)
+    return _score(name, data, split or SplitName.valid, views or ViewsName.none, batch_size, quiet)
 
 
 def open_data(path: Path, size: int, *, quiet: bool = False) -> Dataset:
@@ -81,7 +88,7 @@ def open_data(path: Path, size: int, *, quiet: bool = False) -> Dataset:
 
 
 def _score(
-    name: str, data: Path, split: str, views: str, batch_size: int
+    name: str, data: Path, split: str, views: str, batch_size: int, quiet: bool
 ) -> tuple[Predictions, ...]:
     from mien.cli.progress import faces_progress
     from mien.evaluation.evaluate import evaluate
@@ -90,7 +97,7 @@ def _score(
     from mien.evaluation.scored_model import open_scored_model
 
     model = open_scored_model(name)
-    dataset = open_data(data, model.info.input.size)
+    dataset = open_data(data, model.info.input.size, quiet=quiet)
     with faces_progress(len(dataset.rows(split))) as advance:
         results = evaluate(
             model.predict,

@@ -160,4 +160,5 @@ def _flags(one: Entry) -> str:
     unknown = [
         f"{FLAGS[name]}?" for name, value in one.flags.items() if value is None and name != "leak"
     ]
-    return ", ".join(holds + unknown)
+    ours = [one.note] if one.is_ours and one.note else []  # shortened, or collapsed
+    return ", ".join(holds + unknown + ours)

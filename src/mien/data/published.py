@@ -57,6 +57,8 @@ def check(dataset: Dataset) -> tuple[str, ...]:
         return ()
     if dataset.layout != "csv" and dataset.votes is None and len(dataset) < _FER2013_LIKE:
         return ()
+    if not (dataset.labels >= 0).any():  # votes alone, converted from a FER+ folder
+        return _check_votes(dataset)
     notes = (
         _check_folders(dataset) if dataset.layout == "folders" else _check_splits(dataset, SPLITS)
     )

@@ -44,7 +44,11 @@ form.addEventListener('input', show); form.addEventListener('reset', () => setTi
 
 
 def mistakes_html(
-    mistakes: Mistakes, shown: Sequence[Mistake], images: NDArray[np.uint8], title: str
+    mistakes: Mistakes,
+    shown: Sequence[Mistake],
+    images: NDArray[np.uint8],
+    title: str,
+    which: str = "",
 ) -> str:
     """Return the page.
 
@@ -53,12 +57,13 @@ def mistakes_html(
         shown: Those to show.
         images: uint8 (n, H, W), one for each that is shown.
         title: Heading and title of the window.
+        which: Which of the mistakes were asked for, as in " whose label is in doubt"; empty for all.
     """
     share = len(mistakes.found) / mistakes.n
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{len(mistakes.found):,} mistakes on {mistakes.n:,} pictures ({share:.1%}). The {len(shown):,} most "
-        f"confident are shown. Of all mistakes, {mistakes.doubtful:,} have a label that something speaks against:</p>",
+        f"confident{which} are shown. Of all mistakes, {mistakes.doubtful:,} have a label that something speaks against:</p>",
         _doubts_table(mistakes),
         _form(shown),
         '<div class="sheet">',

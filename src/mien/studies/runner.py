@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from mien.data.dataset import SPLITS, Dataset
-from mien.errors import ConfigError, MienError, TrainingError
+from mien.errors import CheckpointError, ConfigError, MienError, TrainingError
 from mien.evaluation.evaluate import predict_logits
 from mien.evaluation.metrics import (
     accuracy,
@@ -31,7 +31,7 @@ from mien.models.shapes import shapes_only
 from mien.models.weights import load_network
 from mien.models.zoo import MODELS, build_network
 from mien.recipe import Recipe
-from mien.runtime import choose_device, commit, machine
+from mien.runtime import choose_device, commit, is_out_of_memory, machine
 from mien.studies.design import Design
 from mien.studies.ledger import Ledger, Run
 from mien.studies.packing import pack
@@ -170,7 +170,14 @@ def execute(
     result: dict[str, Any] = {"state": "finished", "detail": "", "scores": None}
     try:
         _refuse_what_kills(run)
-        outcome = train(recipe, data, kept, reporter, resume=resume, device=device)
+        try:
+            outcome = train(recipe, data, kept, reporter, resume=resume, device=device)
+        except (
+            CheckpointError
+        ):  # all damaged: what is gone is gone, the other runs are not to wait for it
+            logger.warning("%s has nothing left to go on from and begins anew", run.name)
+            shutil.rmtree(kept.path)
+            outcome = train(recipe, data, kept, reporter, device=device)
         result["validation"] = {
             name: outcome.last[f"valid_{name}"] for name in ("accuracy", "macro_f1", "loss")
         }
@@ -304,10 +311,9 @@ def _rates(
 
 def _failure(error: Exception) -> str | None:
     """Name what an exception says about the value under study; None if it says nothing about that."""
-    text = str(error)
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in text:
+    if is_out_of_memory(error):
         return "out of memory"
-    if isinstance(error, TrainingError) and "diverged" in text:
+    if isinstance(error, TrainingError) and "diverged" in str(error):
         return "diverged"
     return None
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from mien.errors import TrainingError
+from mien.errors import CheckpointError, TrainingError
+from mien.runtime import is_out_of_memory
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -43,7 +44,9 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     """Read the newest checkpoint that is whole.
 
     Raises:
-        TrainingError: If there is none.
+        CheckpointError: If there is none.
+        TrainingError: If the disk does not give it.
+        MemoryError, RuntimeError: If it does not fit into memory; that says nothing against the file.
     """
     for name in (NAME, PREVIOUS):
         path = folder / name
@@ -52,8 +55,12 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             return state
-        except Exception as error:  # noqa: BLE001 - torch raises many kinds on a damaged file
+        except OSError as error:
+            raise TrainingError(f"{path} cannot be read: {error.strerror}.") from None
+        except Exception as error:  # torch raises many kinds on a damaged file
+            if is_out_of_memory(error):
+                raise
             logger.warning("%s is damaged and passed over: %s", path, str(error).splitlines()[0])
-    raise TrainingError(
+    raise CheckpointError(
         f"{folder} holds no checkpoint to resume from. Delete the folder, if there is one, and start without --resume."
     )
