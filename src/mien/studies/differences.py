@@ -1,8 +1,13 @@
 """How much better one value is than another, over seeds and pictures at once.
 
 Two things could have come out differently: the training (another seed) and the pictures of the split. A paired difference
-has a variance from each; both are added, and Student's t is taken with the degrees of freedom that Welch and Satterthwaite
-give to such a sum. With few seeds these are few, and the interval is as wide as it should be.
+has a variance from each, and each makes an interval of its own: Student's t for the seeds, which are few, the normal for the
+pictures, which are many. Squared, the two halves add up to the square of the whole one's (Howe 1974; Zou and Donner 2008, who
+call it MOVER). The degrees of freedom of Welch and Satterthwaite would not do: three seeds that happen to agree leave them
+without bound, and 5 % of error become up to 8 with three seeds and 13 with two (simulated).
+
+Sources:
+    Howe 1974, Journal of the American Statistical Association 69, 789; Zou and Donner 2008, https://doi.org/10.1002/sim.3095
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -80,14 +86,12 @@ def difference(
     seeds = len(each)
     value = float(each.mean())
     drawn = np.mean([a - b for a, b in draws], axis=0)
-    of_pictures = float(np.nanvar(drawn, ddof=1))
-    of_seeds = float(each.var(ddof=1)) / seeds if seeds > 1 else 0.0
-    error = math.sqrt(of_pictures + of_seeds)
-    freedom = (of_pictures + of_seeds) ** 2 / (of_seeds**2 / (seeds - 1)) if of_seeds else math.inf
-    half = t_quantile((1 + LEVEL) / 2, freedom) * error
-    p_value = None
-    if seeds > 1:
-        p_value = 2 * t_tail(abs(value) / error, freedom) if error else float(value == 0)
+    of_pictures = float(np.nanstd(drawn, ddof=1))
+    of_seeds = float(each.std(ddof=1)) / math.sqrt(seeds) if seeds > 1 else 0.0
+    tail = (1 - LEVEL) / 2
+    t = t_quantile(1 - tail, seeds - 1) if of_seeds else 0.0
+    half = math.hypot(t * of_seeds, _normal_quantile(tail) * of_pictures)
+    p_value = _p_value(abs(value), of_seeds, of_pictures, seeds) if seeds > 1 else None
     return Difference(
         value=value,
         # Student's t knows no end, a difference of rates does.
@@ -97,6 +101,25 @@ def difference(
         num_seeds=seeds,
         seeds_above=int((each > 0).sum()),
     )
+
+
+def _p_value(value: float, of_seeds: float, of_pictures: float, seeds: int) -> float:
+    """Return the level whose interval ends at 0."""
+    if not value:
+        return 1.0
+    if not of_seeds:
+        return math.erfc(value / (of_pictures * math.sqrt(2))) if of_pictures else 0.0
+    low, high = 0.0, value / of_seeds  # of t: the pictures' part cannot be less than nothing
+    for _ in range(60):
+        t = (low + high) / 2
+        z = _normal_quantile(t_tail(t, seeds - 1))
+        low, high = (t, high) if math.hypot(t * of_seeds, z * of_pictures) < value else (low, t)
+    return 2 * t_tail(low, seeds - 1)
+
+
+def _normal_quantile(tail: float) -> float:
+    """Return the z above which the normal lies with a chance of ``tail``, from 0 to 0.5."""
+    return -NormalDist().inv_cdf(max(tail, 1e-300))
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
@@ -114,9 +137,7 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def t_tail(t: float, freedom: float) -> float:
-    """Return the chance that Student's t is above ``t``, for t of 0 or more; infinite freedom is the normal."""
-    if freedom > 1e7:
-        return 0.5 * math.erfc(t / math.sqrt(2))
+    """Return the chance that Student's t is above ``t``, for t of 0 or more."""
     return 0.5 * _incomplete_beta(freedom / (freedom + t * t), freedom / 2, 0.5)
 
 
