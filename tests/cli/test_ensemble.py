@@ -54,7 +54,7 @@ def test_an_ensemble_is_written_and_scored(runs, tmp_path):
 
 
 def test_out_must_be_a_safetensors_file(runs, tmp_path):
-    with pytest.raises(InputError, match=r"--out is .*pair\.onnx; expected a name that ends in"):
+    with pytest.raises(InputError, match=r"--out is .*pair\.onnx; expected a file name that ends"):
         runner.invoke(
             app,
             ["ensemble", *runs, "--out", str(tmp_path / "pair.onnx")],
@@ -67,3 +67,21 @@ def test_a_folder_that_cannot_be_made_is_one_line(runs, tmp_path):
     out = str(tmp_path / "file" / "pair.safetensors")
     with pytest.raises(InputError, match=r"--out .*pair\.safetensors cannot be written: "):
         runner.invoke(app, ["ensemble", *runs, "--out", out], catch_exceptions=False)
+
+
+def test_a_member_is_not_written_over(runs, tmp_path):
+    member = tmp_path / "run-0" / "weights.safetensors"
+    before = member.read_bytes()
+    with pytest.raises(InputError, match=r"is what it would be made from, and would be lost"):
+        runner.invoke(app, ["ensemble", *runs, "--out", str(member)], catch_exceptions=False)
+    assert member.read_bytes() == before
+
+
+def test_a_member_is_not_taken_twice(runs, tmp_path):
+    again = f"{runs[0]}/weights.safetensors"
+    with pytest.raises(InputError, match=r"is given twice"):
+        runner.invoke(
+            app,
+            ["ensemble", *runs, again, "--out", str(tmp_path / "pair.safetensors")],
+            catch_exceptions=False,
+        )

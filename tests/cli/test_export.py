@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.cli import export as command
-from mien.errors import ConfigError, MissingExtraError, ModelFileError
+from mien.errors import ConfigError, InputError, MissingExtraError, ModelFileError
 from mien.labels import FER2013
 from mien.modelfile import load_model
 from mien.models.weights import load_network
@@ -67,13 +67,33 @@ def test_weights_to_train_on_from_are_half_as_large_and_answer_alike(run):
     [
         (["--int8"], "--int8 is for ONNX files"),
         (["--calibrate", "synthetic:100"], "A run has its weights already: leave --calibrate out"),
-        (["--out", "x.onnx"], r"--out is x\.onnx; expected a name that ends in \.safetensors"),
+        (["--out", "x.onnx"], r"--out is x\.onnx; expected a file name that ends in \.safetensors"),
     ],
 )
 def test_weights_take_no_options_of_onnx_files(run, given, words):
     result = CliRunner().invoke(app, ["export", str(run), "--to", "weights", *given])
-    assert isinstance(result.exception, ConfigError)
+    assert isinstance(result.exception, ConfigError | InputError)
     assert re.search(words, str(result.exception))
+
+
+@pytest.mark.parametrize(
+    ("to", "words"), [("onnx", "ends in .onnx"), ("weights", "would be lost. Name another file")]
+)
+def test_a_run_s_own_weights_are_not_written_over(run, to, words):
+    file = run / "weights.safetensors"
+    before = file.read_bytes()
+    result = CliRunner().invoke(app, ["export", str(run), "--to", to, "--out", str(file)])
+    assert isinstance(result.exception, InputError)
+    assert words in str(result.exception)
+    assert file.read_bytes() == before
+
+
+def test_rows_that_are_not_there_are_named(run, tmp_path):
+    asked = ["export", str(run), "--to", "hub", str(tmp_path / "hub"), "--results", "nope"]
+    result = CliRunner().invoke(app, asked)
+    assert isinstance(result.exception, ConfigError)
+    assert "There is no folder nope" in str(result.exception)
+    assert not (tmp_path / "hub").exists()
 
 
 @pytest.mark.slow

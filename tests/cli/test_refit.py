@@ -89,6 +89,11 @@ def test_out_has_the_form_of_what_is_fitted(run, name):
         call(run, "--out", str(run / name))
 
 
+def test_what_is_fitted_is_not_written_over(run):
+    with pytest.raises(InputError, match=r"is what it would be made from, and would be lost"):
+        call(run, "--out", str(run / "weights.safetensors"))
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_a_gpu_that_is_not_there_is_refused(run):
     with pytest.raises(ConfigError, match="choose --device cpu"):

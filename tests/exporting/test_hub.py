@@ -6,10 +6,12 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from mien.data.synthetic import draw_faces
 from mien.errors import DataError, ModelFileError
 from mien.exporting import quantize
+from mien.exporting.export import export_model
 from mien.exporting.hub import write_hub_folder
 from mien.modelfile import load_model
 from mien.models.predict import network_predictor
@@ -98,8 +100,43 @@ def test_a_file_with_its_weights_beside_it_is_taken_as_it_is(folder, weights, tm
     assert exact.provenance["export"] == {"precision": "fp32"}
 
 
+@pytest.mark.slow
+def test_weights_that_are_not_beside_a_file_are_taken_out_of_it(save_tiny, faces, tmp_path):
+    def as_if_trained(network):
+        generator = torch.Generator().manual_seed(0)
+        for tensor in (*network.parameters(), *network.buffers()):
+            if tensor.ndim == 1:
+                tensor.data.uniform_(0.5, 1.5, generator=generator)
+
+    (tmp_path / "run").mkdir()
+    run = save_tiny(tmp_path / "run", OPTIONS, prepare=as_if_trained)
+    ready = export_model(run, tmp_path / "tiny.onnx")
+    model = write_hub_folder(str(ready.path), tmp_path / "hub", data=faces)
+    assert model.path.read_bytes() == ready.path.read_bytes()
+    network, info = load_network(tmp_path / "hub" / "model.safetensors")
+    assert info.provenance["restored_from"]["file"] == "tiny.onnx"
+    ours, theirs = network_predictor(network, info)(faces.images), ready.logits(faces.images)
+    assert all((ours[head].argmax(1) == theirs[head].argmax(1)).mean() > 0.9 for head in theirs)
+
+
+@pytest.mark.slow
+def test_weights_of_another_network_are_refused(folder, weights, tmp_path):
+    shutil.copyfile(folder / "onnx" / "model_int8.onnx", tmp_path / "tiny.onnx")
+    network, info = load_network(weights)
+    heads = tuple(dataclasses.replace(head, labels=head.labels[::-1]) for head in info.heads)
+    for changed, message in (
+        ({"options": info.options | {"dropout": 0.5}}, "is another network than the ONNX file"),
+        ({"heads": heads}, "has other labels than the ONNX file"),
+    ):
+        other = dataclasses.replace(info, **changed)
+        save_network(tmp_path / "tiny.safetensors", network, other)
+        with pytest.raises(ModelFileError, match=message):
+            write_hub_folder(str(tmp_path / "tiny.onnx"), tmp_path / "hub")
+    assert not (tmp_path / "hub").exists()
+
+
 def test_a_model_without_its_weights_says_what_to_give(tiny_model_path, tmp_path):
-    with pytest.raises(ModelFileError, match=r"has no trainable weights beside it .*run folder"):
+    with pytest.raises(DataError, match=r"has no trainable weights beside it, .*--calibrate PATH"):
         write_hub_folder(str(tiny_model_path), tmp_path / "hub")
     with pytest.raises(ModelFileError, match=r"There are no weights at .*mien models"):
         write_hub_folder(str(tmp_path / "nothing"), tmp_path / "hub")

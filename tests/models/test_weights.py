@@ -212,6 +212,28 @@ def test_weights_that_do_not_fit_their_record_are_said(tmp_path, changes, messag
         load_network(path)
 
 
+def test_weights_of_another_type_are_said(file):
+    tensors = load_file(file) | {"stem.weight": torch.zeros(4, 1, 3, 3, dtype=torch.int32)}
+    save_file(tensors, file, metadata={METADATA_KEY: record().to_json()})
+    with pytest.raises(ModelFileError, match=r"'stem.weight' is \(4, 1, 3, 3\) of int32, expected"):
+        load_network(file)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_said(file, value):
+    tensors = load_file(file)
+    tensors["stem.weight"][0, 0, 0, 0] = value
+    save_file(tensors, file, metadata={METADATA_KEY: record().to_json()})
+    with pytest.raises(ModelFileError, match=r"'stem.weight' holds values that are no finite num"):
+        load_network(file)
+
+
+def test_a_file_of_another_kind_is_not_called_cut_short(tmp_path):
+    (tmp_path / "recipe.toml").write_text("seed = 1")
+    with pytest.raises(ModelFileError, match=r"Expected a run folder or a \.safetensors file"):
+        load_network(tmp_path / "recipe.toml")
+
+
 def test_weight_too_many_is_said(file):
     with_more = {**load_file(file), "extra": torch.zeros(1)}
     save_file(with_more, file, metadata={METADATA_KEY: record().to_json()})

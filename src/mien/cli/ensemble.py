@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.options import check_written_file
 from mien.errors import InputError, MissingExtraError
 from mien.modelfile import ModelInfo
 
@@ -26,10 +27,15 @@ def ensemble(
     if find_spec("torch") is None:
         raise MissingExtraError("train", "Making an ensemble")
     from mien.models.ensemble import Ensemble, ensemble_info
-    from mien.models.weights import load_network, save_network
+    from mien.models.weights import load_network, save_network, weights_file
 
-    if out.suffix != ".safetensors":
-        raise InputError(f"--out is {out}; expected a name that ends in .safetensors.")
+    files = [weights_file(run) for run in runs]
+    check_written_file(out, ".safetensors", files)
+    for place, file in enumerate(files):
+        if file in files[:place]:
+            raise InputError(
+                f"{file} is given twice; a network beside itself answers as it does alone."
+            )
     opened = [load_network(run) for run in runs]
     infos = [info for _, info in opened]
     info = ensemble_info(name or out.stem, infos)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.options import check_written_file
 from mien.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def export(  # noqa: PLR0913 - each option of the command is an argument
         Path | None,
         typer.Option(
             help="A data set for int8 ranges and label frequencies (train), temperatures and scores (valid); "
-            "with --to weights of a model, for what its BN saw (train)."
+            "where weights are taken out of a model file, for what its BN saw (train)."
         ),
     ] = None,
     name: Annotated[str, typer.Option(help="What the model is called; default: as its run.")] = "",
@@ -99,6 +100,7 @@ def _to_onnx(
     _, info = load_network(run)
     name = name or info.name
     path = out or (run if run.is_dir() else run.parent) / f"{name}.onnx"
+    check_written_file(path, ".onnx", [])
     data = _opened(calibrate, info.input.size)
     return export_model(run, path, data=data, int8=int8, name=name)
 
@@ -106,7 +108,7 @@ def _to_onnx(
 def _to_weights(run: str, out: Path | None, calibrate: Path | None, name: str) -> None:
     from mien.exporting.export import export_weights
     from mien.modelfile import list_models
-    from mien.models.weights import load_network
+    from mien.models.weights import load_network, weights_file
 
     if run in list_models() or Path(run).suffix == ".onnx":
         _restored(run, out, calibrate, name)
@@ -116,7 +118,8 @@ def _to_weights(run: str, out: Path | None, calibrate: Path | None, name: str) -
     folder = Path(run)
     _, info = load_network(folder)
     named = f"{name or info.name}.safetensors"
-    path = _weights_path(out or (folder if folder.is_dir() else folder.parent) / named)
+    path = out or (folder if folder.is_dir() else folder.parent) / named
+    check_written_file(path, ".safetensors", [weights_file(folder)])
     export_weights(folder, path, name=name)
     _say_weights(path)
 
@@ -132,19 +135,14 @@ def _restored(model_name: str, out: Path | None, calibrate: Path | None, name: s
             "A model file does not say what its BN saw: give --calibrate PATH of the data it was trained on."
         )
     model = load_model(model_name)
-    path = _weights_path(out or Path(f"{name or model.info.name}.safetensors"))
+    path = out or Path(f"{name or model.info.name}.safetensors")
+    check_written_file(path, ".safetensors", [])
     data = open_dataset(calibrate, size=model.info.input.size)
     _, same = restore_weights(model, path, training_faces(data, model.info.input), name=name)
     _say_weights(path)
     typer.echo(
         f"  same answer as {model.path.name} on {same:.1%} of the faces that it was calibrated with"
     )
-
-
-def _weights_path(path: Path) -> Path:
-    if path.suffix != ".safetensors":
-        raise ConfigError(f"--out is {path}; expected a name that ends in .safetensors.")
-    return path
 
 
 def _say_weights(path: Path) -> None:
@@ -156,6 +154,11 @@ def _to_hub(
     run: str, folder: Path, calibrate: Path | None, *, int8: bool, name: str, results: Path | None
 ) -> Model:
     from mien.exporting.hub import input_size, write_hub_folder
+
+    if results is not None and not results.is_dir():
+        raise ConfigError(
+            f"There is no folder {results}; expected one with rows from mien evaluate --json."
+        )
 
     data = None if calibrate is None else _opened(calibrate, input_size(run))
     return write_hub_folder(run, folder, data=data, int8=int8, name=name, results=results)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ __all__ = [
     "Prior",
     "PriorOption",
     "check_device",
+    "check_written_file",
 ]
 
 
@@ -84,3 +86,23 @@ def check_device(device: str, model: str) -> None:
     """Refuse a GPU for a model file."""
     if device not in ("auto", "cpu"):
         raise InputError(f"--device is for trained weights; {model} is a model file. Leave it out.")
+
+
+def check_written_file(out: Path, suffix: str, sources: Iterable[Path], what: str = "") -> None:
+    """Refuse to write a file of another kind, or in the place of what it is made from.
+
+    Args:
+        out: The file to write.
+        suffix: What its name must end in.
+        sources: Files that it is made from.
+        what: Of what, as in "for trained weights "; for the message.
+
+    Raises:
+        InputError: If it is either.
+    """
+    if out.suffix != suffix or out.is_dir():
+        raise InputError(f"--out is {out}; {what}expected a file name that ends in {suffix}.")
+    if any(out.exists() and one.exists() and out.samefile(one) for one in sources):
+        raise InputError(
+            f"--out {out} is what it would be made from, and would be lost. Name another file."
+        )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import DeviceOption, check_device
+from mien.cli.options import DeviceOption, check_device, check_written_file
 from mien.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -57,14 +57,13 @@ def refit(  # noqa: PLR0913 - one an option
     from mien.data.dataset import SPLITS
     from mien.exporting.refit import RefitOptions, refit_model, refit_weights
     from mien.modelfile import list_models, load_model
-    from mien.models.weights import load_network
+    from mien.models.weights import load_network, weights_file
     from mien.runtime import choose_device
 
     is_known = model in list_models() or not Path(model).exists()  # what is not there is said there
     is_file = is_known or Path(model).suffix == ".onnx"
     kind, wanted = ("a model file", ".onnx") if is_file else ("trained weights", ".safetensors")
-    if out.suffix != wanted or out.is_dir():
-        raise InputError(f"--out is {out}; for {kind} expected a file name that ends in {wanted}.")
+    check_written_file(out, wanted, [weights_file(Path(model))], f"for {kind} ")
     if is_file and half:
         raise InputError(f"--half is for trained weights; {model} is a model file. Leave it out.")
     if is_file:

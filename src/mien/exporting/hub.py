@@ -17,11 +17,12 @@ from mien.download import sha256_of
 from mien.errors import DataError, ModelFileError
 from mien.exporting.card import card_sections
 from mien.exporting.card_facts import CardFacts, card_facts
-from mien.exporting.export import export_model
+from mien.exporting.export import export_model, training_faces
 from mien.exporting.onnx import write_model
+from mien.exporting.restore import restore_weights
 from mien.labels import FERPLUS
 from mien.modelfile import HUB_CONFIG, Model, ModelInfo, list_models, load_model
-from mien.models.weights import WEIGHTS_NAME, load_network
+from mien.models.weights import load_network, weights_file
 from mien.paths import weights_dir
 
 __all__ = ["input_size", "write_hub_folder"]
@@ -47,10 +48,10 @@ def write_hub_folder(
     model card). Nothing in it is pickled.
 
     Args:
-        source: A run folder or a safetensors file, from which all is made; or a model that ships, or an ``.onnx`` file
-            with its ``.safetensors`` beside it, which is taken as it is.
+        source: A run folder or a safetensors file, from which all is made; or a model that ships, or an ``.onnx`` file,
+            which is taken as it is, with the ``.safetensors`` beside it or else with what `restore_weights` makes of it.
         folder: Where to write; it appears whole or not at all.
-        data: What to calibrate on; without, the fp32 file has the calibration of the int8 one, if any.
+        data: What to calibrate on; without, the fp32 file has the calibration of the int8 one, if any. Restoring needs it.
         int8: Make an int8 file too; needs data. A model that ships brings its own.
         name: What the model is called; as in its record by default.
         results: The folder of result rows for the card; None takes the record's scores.
@@ -59,19 +60,29 @@ def write_hub_folder(
         The model that `load_model` opens in this folder: int8 where there is one.
 
     Raises:
-        ModelFileError: If weights are missing or damaged, a parity gate does not pass, or the folder holds something.
-        DataError: If int8 is asked for without data.
+        ModelFileError: If weights are missing, damaged or another network's, a parity gate does not pass, or the folder
+            holds something.
+        DataError: If int8 is asked for without data, or weights are to be restored without.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ModelFileError(f"{folder} holds something already. Name a new folder, or empty it.")
     weights, ready = _sources(source)
     if int8 and data is None and ready is None:
         raise DataError("int8 needs faces to take its ranges from: --calibrate PATH of a data set.")
+    if ready is not None and weights is None and data is None:
+        raise DataError(
+            f"{source} has no trainable weights beside it, and a Hub folder holds them. Give the run folder that it came from, "
+            "or --calibrate PATH of the data it was trained on, and they are taken out of the file."
+        )
     partial = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
     try:
         (partial / "onnx").mkdir(parents=True)
-        shutil.copyfile(weights, partial / _WEIGHTS)
-        main = _write_onnx(weights, ready, partial, data=data, int8=int8, name=name)
+        if weights is not None:
+            shutil.copyfile(weights, partial / _WEIGHTS)
+        elif ready is not None and data is not None:
+            model = load_model(ready)
+            restore_weights(model, partial / _WEIGHTS, training_faces(data, model.info.input))
+        main = _write_onnx(partial / _WEIGHTS, ready, partial, data=data, int8=int8, name=name)
         facts = card_facts(main, results)
         _write_json(partial / HUB_CONFIG, _config(main, partial))
         _write_json(partial / "preprocessor_config.json", _preprocessing(main.info))
@@ -94,27 +105,41 @@ def input_size(source: str) -> int:
     Raises:
         ModelFileError: If weights are missing or damaged.
     """
-    weights, _ = _sources(source)
-    return load_network(weights)[1].input.size
+    weights, ready = _sources(source)
+    info = load_network(weights)[1] if weights else load_model(ready or source).info
+    return info.input.size
 
 
-def _sources(source: str) -> tuple[Path, Path | None]:
-    """Return the trainable weights, and the ONNX file that goes with them if there is one already."""
+def _sources(source: str) -> tuple[Path | None, Path | None]:
+    """Return the trainable weights and the ONNX file that goes with them; None for what is not there, never both."""
     path = weights_dir() / f"{source}.onnx" if source in list_models() else Path(source)
     if path.suffix == ".onnx":
         weights = path.with_suffix(".safetensors")
         if not weights.is_file():
-            raise ModelFileError(
-                f"{source} has no trainable weights beside it ({weights.name}), and a Hub folder holds them. "
-                "Give the run folder that it came from."
-            )
+            return None, path
+        _check_same_network(load_network(weights)[1], load_model(path).info, weights)
         return weights, path
-    file = path / WEIGHTS_NAME if path.is_dir() else path
+    file = weights_file(path)
     if not file.is_file():
         raise ModelFileError(
             f"There are no weights at {file}. Expected a run folder, a .safetensors file, or a model of: mien models"
         )
     return file, None
+
+
+def _check_same_network(weights: ModelInfo, ready: ModelInfo, file: Path) -> None:
+    """Refuse weights that are not those of the file beside them, as far as their records tell."""
+    for what in ("architecture", "options", "input"):
+        ours, theirs = getattr(weights, what), getattr(ready, what)
+        if ours != theirs:
+            raise ModelFileError(
+                f"{file} is another network than the ONNX file beside it: {what} is {ours}, there {theirs}. Put the weights "
+                "there that it came from, or none."
+            )
+    if [head.labels for head in weights.heads] != [head.labels for head in ready.heads]:
+        raise ModelFileError(
+            f"{file} has other labels than the ONNX file beside it. Put the weights there that it came from, or none."
+        )
 
 
 def _write_onnx(

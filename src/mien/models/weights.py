@@ -17,7 +17,14 @@ from mien.models.shapes import shapes_only
 from mien.models.zoo import build_network
 from mien.paths import weights_dir
 
-__all__ = ["WEIGHTS_NAME", "build_recorded", "find_weights", "load_network", "save_network"]
+__all__ = [
+    "WEIGHTS_NAME",
+    "build_recorded",
+    "find_weights",
+    "load_network",
+    "save_network",
+    "weights_file",
+]
 
 WEIGHTS_NAME = "weights.safetensors"
 """What the file is called inside a run folder."""
@@ -31,7 +38,7 @@ def find_weights(name_or_path: str) -> Path:
     """
     shipped = weights_dir() / f"{name_or_path}.safetensors"
     path = shipped if shipped.is_file() else Path(name_or_path)
-    file = path / WEIGHTS_NAME if path.is_dir() else path
+    file = weights_file(path)
     if not file.is_file() or file.suffix != ".safetensors":
         known = ", ".join(sorted(path.stem for path in weights_dir().glob("*.safetensors")))
         raise ModelFileError(
@@ -39,6 +46,11 @@ def find_weights(name_or_path: str) -> Path:
             f"train wrote, or a model that ships with weights: {known or 'none does'}."
         )
     return file
+
+
+def weights_file(path: Path) -> Path:
+    """Return the file with the weights of a run folder; any other path as it is."""
+    return path / WEIGHTS_NAME if path.is_dir() else path
 
 
 def save_network(path: Path, network: nn.Module, info: ModelInfo, *, half: bool = False) -> None:
@@ -83,7 +95,7 @@ def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
     Raises:
         ModelFileError: If the file is missing, damaged, not ours, or does not fit its record.
     """
-    file = path / WEIGHTS_NAME if path.is_dir() else path
+    file = weights_file(path)
     if not file.is_file():
         raise ModelFileError(
             f"There are no weights at {file}. Expected a run folder or a .safetensors file that mien train wrote."
@@ -94,9 +106,10 @@ def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
             # Copied out of the memory map, so that the file may be replaced while the network lives.
             tensors = {name: _restored(opened.get_tensor(name)) for name in opened.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise ModelFileError(
-            f"{file} is no whole safetensors file: {error}. It may have been cut short; copy it again."
-        ) from None
+        advice = "It may have been cut short; copy it again."
+        if file.suffix != ".safetensors":
+            advice = "Expected a run folder or a .safetensors file that mien train wrote."
+        raise ModelFileError(f"{file} is no whole safetensors file: {error}. {advice}") from None
     if record is None:
         raise ModelFileError(
             f"{file} holds weights without mien's record ('{METADATA_KEY}' metadata), so nobody knows which network "
@@ -131,8 +144,8 @@ def _network(info: ModelInfo, tensors: dict[str, Tensor], file: Path) -> nn.Modu
     """Build the network without drawing weights, then give it those of the file."""
     with shapes_only():
         network = build_recorded(info, file)
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    expected = {name: _kind(tensor) for name, tensor in network.state_dict().items()}
+    found = {name: _kind(tensor) for name, tensor in tensors.items()}
     for name in [*expected, *found]:
         if expected.get(name) != found.get(name):
             raise ModelFileError(
@@ -140,8 +153,19 @@ def _network(info: ModelInfo, tensors: dict[str, Tensor], file: Path) -> nn.Modu
                 f"{found.get(name, 'missing')}, expected {expected.get(name, 'no such tensor')}. "
                 "Was the network changed since? Train it again, or use the mien that wrote the file."
             )
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ModelFileError(
+                f"{file}: '{name}' holds values that are no finite numbers, so nothing can be answered or learnt with it. "
+                "The run had diverged, or its numbers were too large for half precision. Train it again."
+            )
     network.load_state_dict(tensors, strict=True, assign=True)
     return network.eval()
+
+
+def _kind(tensor: Tensor) -> str:
+    shape, dtype = str(tuple(tensor.shape)), str(tensor.dtype).removeprefix("torch.")
+    return shape if dtype == "float32" else f"{shape} of {dtype}"
 
 
 def _stored(tensor: Tensor, *, half: bool) -> Tensor:
