@@ -150,6 +150,7 @@ def test_what_a_user_can_mend_is_one_line(data, tmp_path):
             "There is no model file runs/missing.onnx",
         ),
         (("runs/a", "--data", data, "--json", tmp_path), InputError, "--json names a folder"),
+        (("runs/no", "--data", data, "--json", f"{data}/a.json"), InputError, "cannot be written"),
         (("runs/a", "--data", data, "--report", data), InputError, "--report names a file"),
         (("runs/a", "--data", tmp_path / "no"), DataError, "no"),
     ]

@@ -42,3 +42,7 @@ def test_a_folder_for_json_is_refused_before_any_work(tiny_model_path, tmp_path)
     result = invoke(tiny_model_path, "--data", "synthetic:200", "--json", tmp_path)
     assert isinstance(result.exception, InputError)
     assert "--json names a folder" in str(result.exception)
+    (tmp_path / "file").write_text("in the way")
+    out = tmp_path / "file" / "rows.json"
+    result = invoke("missing.onnx", "--data", "synthetic:200", "--json", out)
+    assert "rows.json cannot be written: " in str(result.exception)

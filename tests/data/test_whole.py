@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from mien.data.whole import whole_file, whole_folder
+from mien.data.whole import check_writable, whole_file, whole_folder
 from mien.errors import InputError
 
 
@@ -70,6 +70,18 @@ def test_nothing_is_overwritten(tmp_path):
     with pytest.raises(InputError, match="full is a folder; expected the name of a file"):
         whole_file(tmp_path / "full").__enter__()
     assert (tmp_path / "full" / "a").read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written_is_said_beforehand_too(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for place, message in (
+        (tmp_path / "file" / "x.json", r"file/x\.json cannot be written: "),
+        (tmp_path, "is a folder; expected the name of a file"),
+    ):
+        with pytest.raises(InputError, match=message):
+            check_writable(place)
+    check_writable(tmp_path / "new" / "x.json")
+    assert [path.name for path in tmp_path.rglob("*")] == ["file", "new"]
 
 
 @pytest.mark.parametrize("way", [whole_file, whole_folder])

@@ -15,7 +15,7 @@ from mien.exporting.export import export_model
 from mien.exporting.hub import write_hub_folder
 from mien.modelfile import load_model
 from mien.models.predict import network_predictor
-from mien.models.weights import load_network, save_network
+from mien.models.weights import find_weights, load_network, save_network
 
 OPTIONS = {"widths": (8,), "depths": (1,)}
 
@@ -98,6 +98,11 @@ def test_a_file_with_its_weights_beside_it_is_taken_as_it_is(folder, weights, tm
     assert exact.heads == model.info.heads
     assert dict(exact.scores) == {}  # they were measured on the int8 file
     assert exact.provenance["export"] == {"precision": "fp32"}
+
+
+def test_its_weights_are_found_by_the_folder_s_name(folder):
+    assert find_weights(str(folder)) == folder / "model.safetensors"
+    assert load_network(folder)[1].options == load_model(folder).info.options
 
 
 @pytest.mark.slow

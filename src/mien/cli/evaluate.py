@@ -149,6 +149,8 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
 
 def _check_targets(json: Path | None, predictions: Path | None, report: Path | None) -> None:
     """Refuse what could not be written before minutes are spent on it."""
+    from mien.data.whole import check_writable
+
     for option, file, example in (
         ("--json", json, "row.json"),
         ("--predictions", predictions, "predictions.npz"),
@@ -157,6 +159,8 @@ def _check_targets(json: Path | None, predictions: Path | None, report: Path | N
             raise InputError(
                 f"{option} names a folder: {file}. Give a file, such as {file / example}."
             )
+        if file is not None:
+            check_writable(file)
     if predictions is not None and predictions.suffix not in _SUFFIXES:
         raise InputError(f"--predictions {predictions}: expected a name that ends in .npz or .csv.")
     if report is not None and report.exists() and not report.is_dir():

@@ -50,6 +50,7 @@ def robustness(
 
     from mien.cli.given_results import open_data
     from mien.cli.progress import faces_progress
+    from mien.data.whole import check_writable
     from mien.evaluation.evaluate import sample
     from mien.evaluation.robustness import NUM_PASSES, robustness_row
     from mien.evaluation.robustness import robustness as measure
@@ -60,6 +61,8 @@ def robustness(
         raise InputError(
             f"--json names a folder: {json}. Give a file, such as {json / 'robustness.json'}."
         )
+    if json is not None:
+        check_writable(json)
     opened = open_scored_model(model)
     dataset = open_data(data, opened.info.input.size)
     if limit is not None:

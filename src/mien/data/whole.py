@@ -12,7 +12,7 @@ from pathlib import Path
 from mien.errors import InputError
 from mien.replacing import replacing
 
-__all__ = ["check_new_folder", "whole_file", "whole_folder"]
+__all__ = ["check_new_folder", "check_writable", "whole_file", "whole_folder"]
 
 
 @contextmanager
@@ -32,6 +32,22 @@ def whole_file(file: Path) -> Iterator[Path]:
             yield partial
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror or error}.") from None
+
+
+def check_writable(file: Path) -> None:
+    """Make the folders on the way to a file that is to be written later, before time is spent on what goes into it.
+
+    Raises:
+        InputError: If ``file`` is a folder, or nothing can be written there.
+    """
+    if file.is_dir():
+        raise InputError(f"{file} is a folder; expected the name of a file to write.")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{file} cannot be written: {error.strerror or error}.") from None
+    if not os.access(file.parent, os.W_OK):
+        raise InputError(f"{file} cannot be written: {file.parent} is read-only for this user.")
 
 
 @contextmanager

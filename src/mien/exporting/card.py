@@ -241,7 +241,11 @@ def _figures(facts: CardFacts) -> Iterator[str]:
         yield from ("", "**Calibration**, before and after temperature scaling:", "")
         yield from tables.calibration_table(facts.rows)
     if facts.info.scores:
-        yield from ("", "**Unsure**: answers below a confidence that was chosen on PublicTest:", "")
+        yield from (
+            "",
+            "**Unsure**: answers below a confidence that was chosen on PublicTest; from the file's record of when it was chosen:",
+            "",
+        )
         yield from tables.unsure_table(facts.info.scores)
     for protocol in facts.protocols:
         if (row := facts.plain(protocol)) is not None:

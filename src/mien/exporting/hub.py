@@ -22,12 +22,11 @@ from mien.exporting.onnx import write_model
 from mien.exporting.restore import restore_weights
 from mien.labels import FERPLUS
 from mien.modelfile import HUB_CONFIG, Model, ModelInfo, list_models, load_model
-from mien.models.weights import load_network, weights_file
+from mien.models.weights import HUB_WEIGHTS, load_network, weights_file
 from mien.paths import weights_dir
 
 __all__ = ["input_size", "write_hub_folder"]
 
-_WEIGHTS = "model.safetensors"
 _FP32, _INT8 = "onnx/model.onnx", "onnx/model_int8.onnx"
 """Where other tools look for ONNX files on the Hub."""
 
@@ -78,11 +77,11 @@ def write_hub_folder(
     try:
         (partial / "onnx").mkdir(parents=True)
         if weights is not None:
-            shutil.copyfile(weights, partial / _WEIGHTS)
+            shutil.copyfile(weights, partial / HUB_WEIGHTS)
         elif ready is not None and data is not None:
             model = load_model(ready)
-            restore_weights(model, partial / _WEIGHTS, training_faces(data, model.info.input))
-        main = _write_onnx(partial / _WEIGHTS, ready, partial, data=data, int8=int8, name=name)
+            restore_weights(model, partial / HUB_WEIGHTS, training_faces(data, model.info.input))
+        main = _write_onnx(partial / HUB_WEIGHTS, ready, partial, data=data, int8=int8, name=name)
         facts = card_facts(main, results)
         _write_json(partial / HUB_CONFIG, _config(main, partial))
         _write_json(partial / "preprocessor_config.json", _preprocessing(main.info))
@@ -190,7 +189,7 @@ def _config(main: Model, folder: Path) -> dict[str, Any]:
                 "sha256": sha256_of(path),
                 "bytes": path.stat().st_size,
             }
-            for path in sorted((folder / _WEIGHTS, *folder.glob("onnx/*.onnx")))
+            for path in sorted((folder / HUB_WEIGHTS, *folder.glob("onnx/*.onnx")))
         },
     }
 

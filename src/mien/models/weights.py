@@ -18,6 +18,7 @@ from mien.models.zoo import build_network
 from mien.paths import weights_dir
 
 __all__ = [
+    "HUB_WEIGHTS",
     "WEIGHTS_NAME",
     "build_recorded",
     "find_weights",
@@ -28,6 +29,9 @@ __all__ = [
 
 WEIGHTS_NAME = "weights.safetensors"
 """What the file is called inside a run folder."""
+
+HUB_WEIGHTS = "model.safetensors"
+"""What it is called inside a folder for the Hub."""
 
 
 def find_weights(name_or_path: str) -> Path:
@@ -49,8 +53,11 @@ def find_weights(name_or_path: str) -> Path:
 
 
 def weights_file(path: Path) -> Path:
-    """Return the file with the weights of a run folder; any other path as it is."""
-    return path / WEIGHTS_NAME if path.is_dir() else path
+    """Return the file with the weights of a run folder, or of a folder for the Hub; any other path as it is."""
+    if not path.is_dir():
+        return path
+    run, hub = path / WEIGHTS_NAME, path / HUB_WEIGHTS
+    return hub if hub.is_file() and not run.is_file() else run
 
 
 def save_network(path: Path, network: nn.Module, info: ModelInfo, *, half: bool = False) -> None:
