@@ -286,6 +286,13 @@ def _corruptions(facts: CardFacts) -> Iterator[str]:
         "**Worse pictures** of the same faces (`mien robustness`); accuracy in %, drop in points:",
         "",
     )
+    if facts.before:
+        file = facts.before[0]["model"]
+        yield (
+            f"*Model before* is an earlier file under this name (SHA-256 `{file['sha256'][:12]}…`, {file['parameters']:,} "
+            "parameters); docs/lab_notebook.md has what was changed since, pictures made worse in training among it."
+        )
+        yield ""
     for place, row in enumerate(facts.robustness):
         before = (old for old in facts.before if old["protocol"] == row["protocol"])
         yield from (*([""] if place else []), *tables.corruption_table(row, next(before, None)))
