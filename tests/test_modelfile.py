@@ -307,3 +307,21 @@ def test_a_folder_of_another_library_is_named(hub_folder):
         ModelFileError, match=r"config.json is not of a folder that mien can read.*--to hub DIR"
     ):
         load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("input", {"std": float("nan")}, "expected finite numbers"),
+        ("input", {"mean": "x"}, "cannot be read"),
+        ("heads", {"labels": "abcdefg"}, "expected a list of names"),
+        ("heads", {"labels": [0, 1, 2, 3, 4, 5, 6]}, "expected a list of names"),
+    ],
+)
+def test_fields_of_another_kind_are_refused(rewritten, record, field, value, words):
+    if field == "input":
+        record["input"] |= value
+    else:
+        record["heads"][0] |= value
+    with pytest.raises(ModelFileError, match=words):
+        load_model(rewritten(record))

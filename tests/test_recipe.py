@@ -87,6 +87,8 @@ def test_an_unknown_choice_lists_the_choices(recipe_file):
         ("model.channels=2", "model.channels is 2; expected 1 or 3"),
         ("schedule.factor=1.5", "schedule.factor is 1.5; expected 0 to 1"),
         ("seed=-1", "seed is -1; expected 0 to"),
+        ("schedule.warmup_epochs=inf", "schedule.warmup_epochs is inf; expected a finite number"),
+        ("schedule.min_lr=nan", "schedule.min_lr is nan; expected a finite number"),
     ],
 )
 def test_impossible_values_are_named_with_what_was_expected(recipe_file, option, words):
@@ -145,3 +147,9 @@ def test_every_setting_has_a_default_but_the_name():
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     ]
     assert without == ["name"]
+
+
+def test_a_byte_order_mark_is_no_setting(recipe_file):
+    text = recipe_file.read_text(encoding="utf-8")
+    recipe_file.write_text(text, encoding="utf-8-sig")
+    assert load_recipe(recipe_file).name

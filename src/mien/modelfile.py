@@ -174,7 +174,10 @@ class ModelInfo:
 
 
 def _head_from(fields: Mapping[str, Any]) -> Head:
-    labels, prior, below = tuple(fields["labels"]), fields.get("prior"), fields.get("unsure_below")
+    labels, prior, below = fields["labels"], fields.get("prior"), fields.get("unsure_below")
+    if not isinstance(labels, (list, tuple)) or not all(isinstance(one, str) for one in labels):
+        raise ValueError(f"labels are {labels!r}, expected a list of names")
+    labels = tuple(labels)
     if isinstance(below, (int, float)):  # one for all labels, as in files of before
         below = [below] * len(labels)
     given = {

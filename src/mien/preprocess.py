@@ -6,6 +6,7 @@ is their `InputSpec`, which travels inside the model file.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -42,6 +43,10 @@ class InputSpec:
         if self.channels not in (1, 3):
             raise InputError(
                 f"The input has {self.channels} channels; expected 1 (grey) or 3 (RGB)."
+            )
+        if not all(math.isfinite(figure) for figure in (self.mean, self.std)):
+            raise InputError(
+                f"The input's mean and std are {self.mean} and {self.std}; expected finite numbers."
             )
         if self.std <= 0:
             raise InputError(f"The input's std is {self.std}; expected a positive number.")

@@ -85,6 +85,26 @@ def test_both_protocols_are_printed_with_intervals_and_n(data):
 
 
 @pytest.mark.usefixtures("run_folder")
+@pytest.mark.parametrize(
+    ("option", "place"),
+    [
+        ("--json", "faces.parquet"),
+        ("--json", "runs/a/weights.safetensors"),
+        ("--predictions", "set/fer2013.csv"),
+    ],
+)
+def test_what_is_read_is_not_written_over(data, tmp_path, option, place):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "fer2013.csv").write_text("emotion,pixels,Usage\n")
+    before = (tmp_path / place).read_bytes()
+    given = "set" if place.startswith("set") else data
+    result = invoke("runs/a", "--data", given, option, tmp_path / place)
+    assert isinstance(result.exception, InputError)
+    assert "is a file that is read. Name another one" in str(result.exception)
+    assert (tmp_path / place).read_bytes() == before
+
+
+@pytest.mark.usefixtures("run_folder")
 def test_rows_are_written(data, tmp_path):
     row_file = tmp_path / "new" / "row.json"
     result = invoke("runs/a", "--data", data, "--json", row_file, "--batch-size", 5)

@@ -141,3 +141,9 @@ def test_the_hub_needs_a_folder_and_a_file_none(run):
     assert "Name the folder to write: mien export RUN --to hub DIR" in str(result.exception)
     result = CliRunner().invoke(app, ["export", str(run), str(run / "hub")])
     assert "A folder is for --to hub only; name a file with: --out" in str(result.exception)
+
+
+def test_a_name_is_no_path(run):
+    result = CliRunner().invoke(app, ["export", str(run), "--name", "../../elsewhere"])
+    assert isinstance(result.exception, ConfigError)
+    assert "is a path; expected a name" in str(result.exception)

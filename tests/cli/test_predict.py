@@ -489,3 +489,14 @@ def test_yunet_s_file_can_be_named(run, yunet_file):
     code, out, _ = run("white.png", "--detector-file", yunet_file, detector="auto")
     assert code == 0
     assert out.splitlines()[-1] == "Faces were looked for by yunet."
+
+
+def test_a_link_to_itself_is_one_failed_picture(run, pictures, tmp_path):
+    (pictures / "loop.jpg").symlink_to("loop.jpg")
+    out = tmp_path / "o.jsonl"
+    code, _, error = run("loop.jpg", "white.png", "--format", "jsonl", "--output", out)
+    assert code == 1
+    assert "loop.jpg" in error
+    failed, read = map(json.loads, out.read_text().splitlines())
+    assert failed["error"]
+    assert read["error"] is None

@@ -101,6 +101,25 @@ def test_resuming_with_other_settings_names_them(recipe):
         fails(recipe, "--resume", "-o", "train.epochs=5")
 
 
+def test_resuming_with_other_data_is_refused(recipe):
+    invoke(recipe)
+    with pytest.raises(
+        ConfigError, match=r"was begun on other data \(hash .*Give --data as it was"
+    ):
+        fails(recipe, "--resume", "--data", "synthetic:220")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("run.json", "{"), ("run.json", None), ("metrics.jsonl", "x}\n")]
+)
+def test_a_damaged_run_is_named(recipe, name, text):
+    invoke(recipe)
+    path = Path("runs/tiny") / name
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(TrainingError, match=rf"{name} is missing or damaged"):
+        fails(recipe, "--resume")
+
+
 def test_without_data_it_says_how_to_name_some(recipe):
     with pytest.raises(ConfigError, match=r"Which data.* --data PATH"):
         fails(recipe, "-o", "data.source=")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mien.data import cache, open_dataset
+from mien.errors import DataError
 from mien.paths import cache_dir
 
 
@@ -154,3 +155,9 @@ def test_several_writers_leave_one_sound_entry(drawn, caplog):
     assert caplog.text == ""
     assert entries() == ["aaaa-bbbb"]
     assert cache.load("aaaa-bbbb").content_hash == drawn.content_hash
+
+
+def test_a_link_to_nothing_is_named(tmp_path):
+    (tmp_path / "x.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(DataError, match=r"x\.png cannot be read: .*a link to a file that is gone"):
+        cache.entry_name(tmp_path, "folders", 48, [tmp_path / "x.png"])

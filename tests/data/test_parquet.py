@@ -81,6 +81,9 @@ def replaced(values, row, value):
         ("png", b"", r"row 5: is empty \(0 bytes\)"),
         ("png", b"no picture", "row 5: is not a picture that can be read"),
         ("png", None, "row 5: the picture's bytes are missing"),
+        ("anger", -1, "row 5: -1 votes for anger; expected a whole number from 0 to 255"),
+        ("anger", 300, "row 5: 300 votes for anger"),
+        ("anger", None, "row 5: nan votes for anger"),
     ],
 )
 def test_a_bad_row_is_named(tmp_path, write_parquet, column, value, words):
@@ -132,3 +135,40 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, write_parquet, monkeypatch
         MissingExtraError, match=r"Reading parquet needs an extra: pip install 'mien\[train\]'"
     ):
         parquet.read(file, 48)
+
+
+def test_votes_that_are_no_numbers_are_refused(tmp_path, write_parquet, drawn):
+    file = write_parquet(tmp_path / "train.parquet", 0, anger=["two"] * num_rows(drawn))
+    with pytest.raises(DataError, match="column anger is string; expected votes as whole numbers"):
+        parquet.read(file, 48)
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [(10**9, r"row 3: label 1000000000 of classes that have no names"), (2**63, "cannot be read")],
+)
+def test_labels_that_are_no_classes_are_refused(tmp_path, label, words):
+    labels = pa.array([0, 1, label], pa.uint64())
+    images = drawn_pictures(3)
+    pa.parquet.write_table(pa.table({"image": images, "label": labels}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=words):
+        parquet.read(tmp_path / "a.parquet", 48)
+
+
+def test_a_file_without_rows_is_refused(tmp_path, write_parquet):
+    table = pa.parquet.read_table(write_parquet(tmp_path / "train.parquet", 0))
+    pa.parquet.write_table(table.slice(0, 0), tmp_path / "train.parquet")
+    with pytest.raises(DataError, match=r"train\.parquet holds no rows"):
+        parquet.read(tmp_path, 48)
+
+
+def test_endings_may_be_large(tmp_path, write_parquet):
+    write_parquet(tmp_path / "TRAIN.PARQUET", 0)
+    assert parquet.find_files(tmp_path) == (tmp_path / "TRAIN.PARQUET",)
+    assert parquet.find_files(tmp_path / "TRAIN.PARQUET") == (tmp_path / "TRAIN.PARQUET",)
+
+
+def drawn_pictures(count):
+    import cv2
+
+    return [cv2.imencode(".png", np.zeros((48, 48), np.uint8))[1].tobytes()] * count

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.given_results import SplitName, ViewsName
-from mien.cli.options import DeviceOption, Prior, PriorOption, check_device
+from mien.cli.options import DeviceOption, Prior, PriorOption, check_device, check_not_read
 from mien.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -98,6 +98,9 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
 
     console = Console(highlight=False)
     _check_targets(json, predictions, report)
+    for option, file in (("--json", json), ("--predictions", predictions)):
+        if file is not None:
+            check_not_read(file, option, model, data)
     opened = open_scored_model(model, device)
     if opened.device is None:
         check_device(device, model)

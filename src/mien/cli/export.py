@@ -66,6 +66,10 @@ def export(  # noqa: PLR0913 - each option of the command is an argument
     """
     if find_spec("torch") is None or find_spec("onnxscript") is None:
         raise MissingExtraError("train", "Exporting")
+    if Path(name).name != name:
+        raise ConfigError(
+            f"--name {name} is a path; expected a name. Say where to write with --out."
+        )
     if to is _Target.hub and (folder is None or out is not None):
         raise ConfigError("Name the folder to write: mien export RUN --to hub DIR")
     if to is not _Target.hub and folder is not None:

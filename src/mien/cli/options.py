@@ -21,6 +21,7 @@ __all__ = [
     "Prior",
     "PriorOption",
     "check_device",
+    "check_not_read",
     "check_written_file",
 ]
 
@@ -106,3 +107,20 @@ def check_written_file(out: Path, suffix: str, sources: Iterable[Path], what: st
         raise InputError(
             f"--out {out} is what it would be made from, and would be lost. Name another file."
         )
+
+
+def check_not_read(out: Path, option: str, model: str, data: Path) -> None:
+    """Refuse to write in the place of the model, or of a file of the data, that a command reads.
+
+    Raises:
+        InputError: If it is either.
+    """
+    if not out.exists():
+        return
+    place, source = out.resolve(), data.resolve()
+    given = Path(model)
+    of_model = [given, *given.glob("*.safetensors")] if given.exists() else []
+    # Earlier results may lie among the data; what else lies there is the data.
+    of_data = place == source or (source in place.parents and place.suffix not in (".json", ".npz"))
+    if of_data or place in [one.resolve() for one in of_model]:
+        raise InputError(f"{option} {out} is a file that is read. Name another one.")

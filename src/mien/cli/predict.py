@@ -172,7 +172,7 @@ def _check_places(pictures: Sequence[str], output: Path | None, annotate: Path |
             raise ConfigError(
                 f"--output {output}: there is no folder {output.parent}. Make it first."
             )
-        if output.resolve() in {Path(picture).resolve() for picture in pictures}:
+        if os.path.realpath(output) in {os.path.realpath(picture) for picture in pictures}:
             raise ConfigError(f"--output {output} is one of the pictures. Name another file.")
     if annotate is not None and annotate.exists() and not annotate.is_dir():
         raise ConfigError(f"--annotate {annotate} is a file. Name a folder.")
@@ -190,7 +190,7 @@ class _Copies:
         self._folder = folder
         self._lang = lang
         # Compared without case, as some file systems do. A copy must not replace a picture that lies there.
-        self._taken = {str(Path(picture).resolve()).casefold() for picture in pictures}
+        self._taken = {os.path.realpath(picture).casefold() for picture in pictures}
 
     def write(self, picture: str, faces: Sequence[Face]) -> None:
         """Write ``name.png`` or ``name.jpg``, with a number if the name is taken.
@@ -204,10 +204,10 @@ class _Copies:
         suffix = ".jpg" if source.suffix.lower() in (".jpg", ".jpeg") else ".png"
         number = 1
         target = self._folder / f"{source.stem}{suffix}"
-        while str(target.resolve()).casefold() in self._taken:
+        while os.path.realpath(target).casefold() in self._taken:
             number += 1
             target = self._folder / f"{source.stem}-{number}{suffix}"
-        self._taken.add(str(target.resolve()).casefold())
+        self._taken.add(os.path.realpath(target).casefold())
         images.write(target, annotate(images.read(source), faces, self._lang))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.given_results import ViewsName
+from mien.cli.options import check_not_read
 from mien.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def robustness(
         )
     if json is not None:
         check_writable(json)
+        check_not_read(json, "--json", model, data)
     opened = open_scored_model(model)
     dataset = open_data(data, opened.info.input.size)
     if limit is not None:

@@ -215,4 +215,5 @@ class _Bar:
             f"valid {row['valid_loss']:.3f} {row['valid_accuracy']:.2%}{others}  "
             f"macro-F1 {row['valid_macro_f1']:.3f}  lr {row['lr']:.4f}  {row['seconds']:.0f} s{warning}",
             highlight=False,
+            soft_wrap=True,  # one line an epoch, in a log too
         )

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset
-from mien.errors import InputError
+from mien.errors import DataError, InputError
 from mien.paths import cache_dir
 
 __all__ = ["entry_name", "load", "store"]
@@ -46,11 +46,19 @@ def entry_name(path: Path, layout: str, size: int, files: Iterable[Path]) -> str
         layout: The reader's name.
         size: Height and width of the images, px.
         files: Every file that the reader would read.
+
+    Raises:
+        DataError: If one is not there, or cannot be read.
     """
     source = hashlib.sha256(repr((str(path.resolve()), layout, size)).encode())
     state = hashlib.sha256(repr((_VERSION, np.lib.format.MAGIC_PREFIX)).encode())
     for file in files:
-        stat = file.stat()
+        try:
+            stat = file.stat()
+        except OSError as error:
+            raise DataError(
+                f"{file} cannot be read: {error.strerror}. Is it a link to a file that is gone?"
+            ) from None
         state.update(
             f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode(errors="surrogateescape")
         )

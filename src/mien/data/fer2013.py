@@ -38,7 +38,9 @@ _SPACE, _ZERO = ord(" "), ord("0")
 def find_files(path: Path) -> tuple[Path, ...]:
     """Return the CSV at ``path`` and the FER+ votes beside it; none if there is no CSV of faces."""
     if path.is_file():
-        found = path if path.suffix == ".csv" and path.name != ferplus_votes.FILE_NAME else None
+        found = (
+            path if path.suffix.lower() == ".csv" and path.name != ferplus_votes.FILE_NAME else None
+        )
     else:
         found = next((path / name for name in FILE_NAMES if (path / name).is_file()), None)
     if found is None:

@@ -23,15 +23,22 @@ if TYPE_CHECKING:
 __all__ = ["find_files", "read"]
 
 _IMAGE_COLUMNS = ("png", "image", "img", "img_bytes")
+MOST_UNNAMED = 1_000
+"""Classes that a file may have without naming them."""
+
 _LABEL_COLUMNS = ("emotion", "label", "labels")
 
 
 def find_files(path: Path) -> tuple[Path, ...]:
     """Return the parquet files of a data set: ``path`` itself, or those in it or in its ``data/``; train first."""
     if path.is_file():
-        return (path,) if path.suffix == ".parquet" else ()
-    files = sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
+        return (path,) if path.suffix.lower() == ".parquet" else ()
+    files = _inside(path) or _inside(path / "data")
     return tuple(sorted(files, key=lambda file: (_split_of_file(file) or 0, file.name)))
+
+
+def _inside(folder: Path) -> list[Path]:
+    return [file for file in folder.glob("*") if file.suffix.lower() == ".parquet"]
 
 
 def read(path: Path, size: int) -> Dataset:
@@ -69,6 +76,8 @@ def read(path: Path, size: int) -> Dataset:
 
 def _read_file(file: Path, size: int) -> Dataset:
     table = _read_table(file)
+    if not len(table):
+        raise DataError(f"{file} holds no rows.")
     images = _column(table, file, _IMAGE_COLUMNS, "pictures")
     labels = _column(table, file, _LABEL_COLUMNS, "labels")
     label_names, codes, notes = _labels(table, labels, file)
@@ -129,12 +138,20 @@ def _labels(
 
     if not pa.types.is_integer(table[column].type):
         raise DataError(f"{file}: column {column} is {table[column].type}; expected whole numbers.")
-    values = pyarrow.compute.fill_null(table[column].cast(pa.int64()), -1)
+    try:
+        values = pyarrow.compute.fill_null(table[column].cast(pa.int64()), -1)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{file}: column {column} cannot be read: {_first_line(error)}.") from None
     codes: NDArray[np.int64] = np.asarray(values.to_numpy(), np.int64)
     notes: tuple[str, ...] = ()
     names = _class_names(table, column)
     if names is None and column == "emotion":
         names = FER2013.labels
+    if names is None and codes.max() >= MOST_UNNAMED:
+        row = int(codes.argmax())
+        raise DataError(
+            f"{file}, row {row + 1}: label {codes[row]} of classes that have no names; expected numbers below {MOST_UNNAMED:,}."
+        )
     if names is None:
         names = tuple(str(code) for code in range(int(codes.max(initial=0)) + 1))
         notes = (f"{file.name} does not name its classes; they are called by their numbers.",)
@@ -184,7 +201,24 @@ def _votes(table: pa.Table, file: Path) -> NDArray[np.uint8] | None:
     if len(present) < len(FERPLUS_VOTES):
         missing = [name for name in FERPLUS_VOTES.labels if name not in present]
         raise DataError(f"{file} lacks FER+ vote columns: {', '.join(missing)}.")
-    return np.stack([table[name].to_numpy().astype(np.uint8) for name in present], axis=1)
+    return np.stack([_counts(table, name, file) for name in present], axis=1)
+
+
+def _counts(table: pa.Table, name: str, file: Path) -> NDArray[np.uint8]:
+    """A column of votes; a missing one is NaN to pyarrow, and no count."""
+    try:
+        values = np.asarray(table[name].to_numpy(), np.float64)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"{file}: column {name} is {table[name].type}; expected votes as whole numbers."
+        ) from None
+    wrong = np.flatnonzero(~((values >= 0) & (values <= 255) & (values == np.floor(values))))
+    if len(wrong):
+        row = int(wrong[0])
+        raise DataError(
+            f"{file}, row {row + 1}: {values[row]:g} votes for {name}; expected a whole number from 0 to 255."
+        )
+    return values.astype(np.uint8)
 
 
 def _row_names(table: pa.Table) -> NDArray[np.str_]:

@@ -101,6 +101,10 @@ class MienNet(nn.Module):
             InputError: If widths and depths differ in number or are not positive, or an option is out of range.
         """
         super().__init__()
+        if any(type(one) is not int for one in (*widths, *depths)):
+            raise InputError(
+                f"mien_net takes whole numbers as widths and depths; got {widths} and {depths}."
+            )
         if len(widths) != len(depths) or not widths or min(*widths, *depths) < 1:
             raise InputError(
                 f"mien_net takes as many widths as depths, all positive; got {widths} and {depths}."

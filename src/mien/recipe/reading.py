@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 import types
 import typing
@@ -27,7 +28,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         ConfigError: If the file is missing or no TOML, or holds an unknown key or an impossible value.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(f"There is no recipe {path}.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -120,4 +121,6 @@ def _convert(hint: Any, value: Any, key: str) -> Any:  # noqa: C901 - one line a
     if not isinstance(value, expected) or (isinstance(value, bool) and hint is not bool):
         names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
         raise ConfigError(f"{key} is {value!r}; expected {names.get(hint, 'a table')}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{key} is {value}; expected a finite number.")
     return value

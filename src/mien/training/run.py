@@ -121,6 +121,7 @@ def train(
     facts["teacher_sha256"] = teacher and teacher.sha256
     if state is not None:
         _check_teacher(folder, teacher)
+        _check_data(folder, data)
         trainer.restore(state)
         folder.forget_after(trainer.progress.epoch)
     else:
@@ -329,6 +330,15 @@ def _check_teacher(folder: RunFolder, teacher: Teacher | None) -> None:
         raise ConfigError(
             f"{folder.path} learned from a teacher with other weights (SHA-256 {str(begun)[:12]}…). Put that file back, "
             "or begin anew in another --out."
+        )
+
+
+def _check_data(folder: RunFolder, data: Dataset) -> None:
+    begun = folder.facts().get("data_hash")
+    if begun != data.content_hash:
+        raise ConfigError(
+            f"{folder.path} was begun on other data (hash {str(begun)[:12]}…, this has {data.content_hash[:12]}…). Give --data "
+            "as it was, or begin anew in another --out."
         )
 
 

@@ -77,16 +77,30 @@ class RunFolder:
         return recipe_from_dict(tables, str(self._recipe))
 
     def facts(self) -> dict[str, Any]:
-        """Return what was written down at the start: commit, machine, data hash, command."""
-        facts: dict[str, Any] = json.loads(self._facts.read_text(encoding="utf-8"))
+        """Return what was written down at the start: commit, machine, data hash, command.
+
+        Raises:
+            TrainingError: If that is missing or damaged.
+        """
+        try:
+            facts: dict[str, Any] = json.loads(self._facts.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise _damaged(self._facts, error) from None
         return facts
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the figures of the complete epochs, in order."""
+        """Return the figures of the complete epochs, in order.
+
+        Raises:
+            TrainingError: If the file is damaged other than in its last line, which a sudden end may have cut.
+        """
         if not self.metrics.exists():
             return []
-        lines = self.metrics.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        try:
+            lines = self.metrics.read_text(encoding="utf-8").splitlines()
+            return [json.loads(line) for line in lines if line.endswith("}")]
+        except (OSError, ValueError) as error:
+            raise _damaged(self.metrics, error) from None
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add an epoch's figures."""
@@ -99,6 +113,12 @@ class RunFolder:
         replace_text(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
         if not kept:
             shutil.rmtree(self.tensorboard, ignore_errors=True)
+
+
+def _damaged(path: Path, error: Exception) -> TrainingError:
+    return TrainingError(
+        f"{path} is missing or damaged ({error}). Put a copy of it back, or begin anew in another folder."
+    )
 
 
 def replace_text(path: Path, text: str) -> None:
