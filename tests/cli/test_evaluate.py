@@ -105,6 +105,18 @@ def test_what_is_read_is_not_written_over(data, tmp_path, option, place):
 
 
 @pytest.mark.usefixtures("run_folder")
+def test_rows_are_printed_alone(data, tmp_path):
+    result = invoke("runs/a", "--data", data, "--json", "-")
+    assert result.exit_code == 0, result.output
+    assert [row["protocol"] for row in json.loads(result.stdout)] == [
+        "labels-valid",
+        "ferplus-majority-valid",
+    ]
+    assert "untrained on labels-valid" in result.stderr
+    assert not (tmp_path / "-").exists()
+
+
+@pytest.mark.usefixtures("run_folder")
 def test_rows_are_written(data, tmp_path):
     row_file = tmp_path / "new" / "row.json"
     result = invoke("runs/a", "--data", data, "--json", row_file, "--batch-size", 5)

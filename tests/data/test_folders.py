@@ -101,3 +101,35 @@ def test_folders_without_pictures_are_no_data_set(tmp_path):
     (tmp_path / "train" / "happy").mkdir(parents=True)
     assert folders.find_files(tmp_path) == ()
     assert folders.find_files(tmp_path / "missing") == ()
+
+
+def test_folders_of_one_meaning_are_one_label_and_that_is_said(tmp_path):
+    for row, label in enumerate(("train/HAPPY", "test/happy", "train/happiness", "train/Bored")):
+        (tmp_path / label).mkdir(parents=True)
+        PIL.Image.new("L", (48, 48), row).save(tmp_path / label / "0.png")
+    dataset = folders.read(tmp_path, 48)
+    assert dataset.label_names == ("Bored", "happy")
+    assert {
+        name: dataset.label_names[code]
+        for name, code in zip(dataset.names, dataset.labels, strict=True)
+    } == {
+        "train/Bored/0.png": "Bored",
+        "train/HAPPY/0.png": "happy",
+        "train/happiness/0.png": "happy",
+        "test/happy/0.png": "happy",
+    }
+    assert dataset.notes == (
+        "Folders of one meaning are one label: HAPPY is happy, happiness is happy.",
+    )
+
+
+def test_pictures_further_below_are_left_out_and_that_is_said(tmp_path, write_folders):
+    write_folders(tmp_path)
+    (tmp_path / "train/happy/person0").mkdir()
+    for number in range(2):
+        PIL.Image.new("L", (48, 48)).save(tmp_path / "train/happy/person0" / f"{number}.png")
+    (note,) = folders.read(tmp_path, 48).notes
+    assert note == (
+        "2 pictures lie in folders below those of labels and are left out: train/happy/person0 (2). "
+        "Move them up to be read."
+    )

@@ -40,7 +40,9 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
         ViewsName, typer.Option(help="Test-time views whose answers are averaged.")
     ] = ViewsName.none,
     prior: PriorOption = Prior.TRAINING,
-    json: Annotated[Path | None, typer.Option(help="Write the result rows to this file.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the result rows to this file; - prints them instead.")
+    ] = None,
     predictions: Annotated[
         Path | None,
         typer.Option(
@@ -93,11 +95,12 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
     from mien.evaluation.evaluate import evaluate as evaluate_model
     from mien.evaluation.predictions import keep_predictions
     from mien.evaluation.priors import under_prior
-    from mien.evaluation.row import count_test_run, result_row, write_rows
+    from mien.evaluation.row import count_test_run, result_row, rows_text, write_rows
     from mien.evaluation.scored_model import open_scored_model
 
-    console = Console(highlight=False)
-    _check_targets(json, predictions, report)
+    is_printed = json == Path("-")
+    console = Console(highlight=False, stderr=is_printed)
+    _check_targets(None if is_printed else json, predictions, report)
     for option, file in (("--json", json), ("--predictions", predictions)):
         if file is not None:
             check_not_read(file, option, model, data)
@@ -135,7 +138,9 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
         show_result(console, result, name, runs, slices=slices or columns is not None)
         if columns is not None:
             _say_what_is_left_out(result, own, min_group)
-    if json is not None:
+    if is_printed:
+        typer.echo(rows_text(rows), nl=False)
+    elif json is not None:
         write_rows(rows, json)
         typer.echo(f"rows: {json}", err=True)
     if predictions is not None:

@@ -10,11 +10,13 @@ from mien.data.classes import class_order, split_of_name
 from mien.data.dataset import SPLITS, Dataset
 from mien.data.pictures import list_pictures, read_pictures
 from mien.errors import DataError
+from mien.labels import canonical
 
 __all__ = ["find_files", "read"]
 
 _TRAIN = SPLITS.index("train")
 _LEAST_LABELS = 2
+_SHOWN = 3
 _UNSPLIT = (
     "There are no folders train/, valid/ or test/: all pictures are for training. Hold a part out with "
     "-o data.valid_fraction=0.2, or move one person's pictures at a time into test/<label>/."
@@ -61,7 +63,8 @@ def read(path: Path, size: int) -> Dataset:
         if split_folders
         else [file.parent for file in files]
     )
-    found = sorted({folder.name for folder in labels})
+    one_of = _same_labels({folder.name for folder in labels})
+    found = sorted(set(one_of.values()))
     label_names, places = class_order(found)
     split_codes = {folder.name: _split(folder) for folder in split_folders}
     if len(set(split_codes.values())) < len(split_codes):
@@ -72,13 +75,45 @@ def read(path: Path, size: int) -> Dataset:
     splits = [split_codes[file.parent.parent.name] if split_codes else _TRAIN for file in files]
     return Dataset(
         images=read_pictures(files, size),
-        labels=np.array([places[found.index(file.parent.name)] for file in files], np.int64),
+        labels=np.array(
+            [places[found.index(one_of[file.parent.name])] for file in files], np.int64
+        ),
         label_names=label_names,
         split=np.array(splits, np.uint8),
         names=np.array([file.relative_to(path).as_posix() for file in files], str),
         layout="folders",
-        notes=() if split_folders else (_UNSPLIT,),
+        notes=(*(() if split_folders else (_UNSPLIT,)), *_notes(one_of, set(labels), path)),
     )
+
+
+def _same_labels(names: set[str]) -> dict[str, str]:
+    """Return for each folder's name the one that stands for all of its meaning: happy for Happy and happiness."""
+    first: dict[str, str] = {}
+    # Small letters before large ones, short names before long ones.
+    for name in sorted(names, key=lambda one: (len(one), one.swapcase())):
+        first.setdefault(canonical(name) or name.casefold(), name)
+    return {name: first[canonical(name) or name.casefold()] for name in names}
+
+
+def _notes(one_of: dict[str, str], labels: set[Path], path: Path) -> list[str]:
+    """Say what a look at the folders would not let one expect."""
+    notes = []
+    others = sorted(f"{name} is {one}" for name, one in one_of.items() if name != one)
+    if others:
+        notes.append(f"Folders of one meaning are one label: {', '.join(others)}.")
+    below = {
+        folder.relative_to(path).as_posix(): len(pictures)
+        for label in sorted(labels)
+        for folder in _subfolders(label)
+        if (pictures := list_pictures(folder))
+    }
+    if below:
+        shown = ", ".join(f"{name} ({count})" for name, count in list(below.items())[:_SHOWN])
+        notes.append(
+            f"{sum(below.values()):,} pictures lie in folders below those of labels and are left out: {shown}"
+            f"{', …' if len(below) > _SHOWN else ''}. Move them up to be read."
+        )
+    return notes
 
 
 def _split_folders(path: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from mien.runtime import commit, machine
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["count_test_run", "model_facts", "result_row", "write_rows"]
+__all__ = ["count_test_run", "model_facts", "result_row", "rows_text", "write_rows"]
 
 
 def model_facts(
@@ -91,13 +91,18 @@ def result_row(
     }
 
 
+def rows_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a JSON list, with a line end."""
+    return json.dumps(list(rows), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Write rows as a JSON list; an older file stays whole until the new one is.
 
     Raises:
         InputError: If the file cannot be written.
     """
-    text = json.dumps(list(rows), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = rows_text(rows)
     try:
         with replacing(path, flush=True) as partial:
             partial.write_text(text, encoding="utf-8")
