@@ -3,6 +3,7 @@ import io
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -500,3 +501,24 @@ def test_a_link_to_itself_is_one_failed_picture(run, pictures, tmp_path):
     failed, read = map(json.loads, out.read_text().splitlines())
     assert failed["error"]
     assert read["error"] is None
+
+
+def test_a_command_that_is_ended_leaves_nothing_half_written(pictures, tiny_model_path, tmp_path):
+    """As `kill` does, in the middle of writing."""
+    program = (
+        "import os, signal\n"
+        "import mien.cli.predict as command\n"
+        "from mien.cli import main\n"
+        "command._write = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "main()\n"
+    )
+    (tmp_path / "out").mkdir()
+    words = ["predict", "white.png", "--model", str(tiny_model_path), "--detector", "none"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words, "--output", str(tmp_path / "out" / "o.json")],
+        capture_output=True,
+        text=True,
+        cwd=pictures,
+    )
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+    assert not list((tmp_path / "out").iterdir())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,13 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="Look at data sets, audit and write them.", no_args_is_help=True)
-
-
-@app.callback()
-def _data(context: typer.Context) -> None:
-    # What is half-written is removed when a command ends; by itself, Python would not end it, but drop it.
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    context.call_on_close(lambda: signal.signal(signal.SIGTERM, before))
 
 
 app.command("audit")(data_audit.audit)

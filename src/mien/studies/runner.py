@@ -92,7 +92,7 @@ def where_trained(folder: Path, runs: Sequence[Run]) -> dict[str, Any]:
     trained = [run for run in runs if run.result and not run.result.get("taken_from")]
     notes = []
     for run in trained:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(TrainingError, KeyError, TypeError):
             facts = RunFolder(folder / "runs" / run.name).facts()
             notes.append({"commit": facts["commit"], "machine": facts["machine"]})
     if not notes:
