@@ -289,8 +289,8 @@ def _corruptions(facts: CardFacts) -> Iterator[str]:
     if facts.before:
         file = facts.before[0]["model"]
         yield (
-            f"*Model before* is an earlier file under this name (SHA-256 `{file['sha256'][:12]}…`, {file['parameters']:,} "
-            "parameters); docs/lab_notebook.md has what was changed since, pictures made worse in training among it."
+            f"*Model before* is an earlier file under this name (SHA-256 `{file['sha256'][:12]}…`, {file['bytes'] / 1e6:.1f} MB); "
+            "docs/lab_notebook.md has what was changed since, pictures made worse in training among it."
         )
         yield ""
     for place, row in enumerate(facts.robustness):
