@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 from typing import Annotated
 
@@ -46,8 +45,6 @@ def _options(
 
 def main() -> None:
     """Run the command line; errors that a user can mend become one line and exit code 2."""
-    # What is half-written is removed when a command ends; by itself, Python would not end it, but drop it.
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
     except MienError as error:
@@ -66,8 +63,6 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         sys.stderr.close()
         sys.exit(1)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _says_no_memory(error: Exception) -> bool:

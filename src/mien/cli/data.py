@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli import data_audit, data_convert, data_preview
+from mien.cli.ending import removing_what_is_half_written
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="Look at data sets, audit and write them.", no_args_is_help=True)
+
+
+@app.callback()
+def _data(context: typer.Context) -> None:
+    context.with_resource(removing_what_is_half_written())
 
 
 app.command("audit")(data_audit.audit)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from mien.cli.ending import removing_what_is_half_written
 from mien.cli.options import (
     DetectorFileOption,
     DetectorOption,
@@ -114,7 +115,7 @@ def predict(  # noqa: PLR0913 - one argument an option
     failures: list[str] = []
     found = recognizer.predict_many(pictures, batch_size, jobs)
     results = _reported(_with_progress(found, len(pictures)), copies, failures)
-    with _destination(output, chosen) as stream:
+    with removing_what_is_half_written(), _destination(output, chosen) as stream:
         _write(results, stream, chosen, recognizer.labels, lang)
         if chosen is Format.TABLE and detector == "auto":
             stream.write(f"\nFaces were looked for by {finder.name}.\n")
