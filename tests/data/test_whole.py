@@ -1,6 +1,8 @@
 """Files and folders that appear whole or not at all."""
 
+import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +84,13 @@ def test_a_place_that_cannot_be_written_is_said_beforehand_too(tmp_path):
             check_writable(place)
     check_writable(tmp_path / "new" / "x.json")
     assert [path.name for path in tmp_path.rglob("*")] == ["file", "new"]
+
+
+def test_a_folder_that_is_read_only_is_said_beforehand(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(InputError, match="is read-only for this user"):
+        check_writable(tmp_path / "x.json")
+    check_writable(Path(os.devnull))
 
 
 @pytest.mark.parametrize("way", [whole_file, whole_folder])

@@ -46,7 +46,8 @@ def check_writable(file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror or error}.") from None
-    if not os.access(file.parent, os.W_OK):
+    is_device = file.exists() and not file.is_file()  # written to where it is, not replaced
+    if not is_device and not os.access(file.parent, os.W_OK):
         raise InputError(f"{file} cannot be written: {file.parent} is read-only for this user.")
 
 
