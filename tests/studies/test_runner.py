@@ -88,6 +88,16 @@ def test_a_checkpoint_of_another_recipe_is_not_gone_on_with(write_study_file, fa
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["run.json", "metrics.jsonl"])
+def test_a_run_whose_record_is_damaged_begins_anew(write_study_file, faces, tmp_path, name):
+    path = write_study_file()
+    with pytest.raises(StopRequested):
+        run_study(path, faces, tmp_path / "cut", Silent(20))
+    (tmp_path / "cut/runs/0000-seed0" / name).write_text("x}")
+    assert run_study(path, faces, tmp_path / "cut") == run_study(path, faces, tmp_path / "whole")
+
+
+@pytest.mark.slow
 def test_a_run_whose_checkpoints_are_all_damaged_begins_anew(
     write_study_file, faces, tmp_path, caplog
 ):

@@ -138,7 +138,11 @@ def work(  # noqa: PLR0913 - the study, its faces, and what of it is to be done
         try:
             result = (known or {}).get(run_key(_recipe(run, design), data.content_hash))
             if result is None:
-                watcher.begin(run if _goes_on(run, design, folder) else replace(run, epochs=0))
+                watcher.begin(
+                    run
+                    if _goes_on(run, design, folder, data.content_hash)
+                    else replace(run, epochs=0)
+                )
                 reporter = _Reporter(run, ledger, design, watcher)
                 result = execute(run, design, data, folder, reporter, device)
         except BaseException:
@@ -164,7 +168,7 @@ def execute(
     """
     recipe = _recipe(run, design)
     kept = RunFolder(folder / "runs" / run.name)
-    resume = _goes_on(run, design, folder)
+    resume = _goes_on(run, design, folder, data.content_hash)
     if not resume:  # cut off before there was anything to go on from, or another study's
         shutil.rmtree(kept.path, ignore_errors=True)
     result: dict[str, Any] = {"state": "finished", "detail": "", "scores": None}
@@ -172,9 +176,8 @@ def execute(
         _refuse_what_kills(run)
         try:
             outcome = train(recipe, data, kept, reporter, resume=resume, device=device)
-        except (
-            CheckpointError
-        ):  # all damaged: what is gone is gone, the other runs are not to wait for it
+        except CheckpointError:
+            # All are damaged. What is gone is gone; the other runs are not to wait for it.
             logger.warning("%s has nothing left to go on from and begins anew", run.name)
             shutil.rmtree(kept.path)
             outcome = train(recipe, data, kept, reporter, device=device)
@@ -203,11 +206,14 @@ def execute(
     return result
 
 
-def _goes_on(run: Run, design: Design, folder: Path) -> bool:
-    """Whether a run's folder, which another machine may have, holds its state; another recipe's would be passed off as it."""
+def _goes_on(run: Run, design: Design, folder: Path, data_hash: str) -> bool:
+    """Whether a run's folder, which another machine may have, holds its state; that of another recipe or data would pass for it."""
     kept = RunFolder(folder / "runs" / run.name)
     try:
-        return any(kept.path.glob("checkpoint*.pt")) and kept.recipe() == _recipe(run, design)
+        if not any(kept.path.glob("checkpoint*.pt")) or kept.recipe() != _recipe(run, design):
+            return False
+        kept.rows()
+        return bool(kept.facts().get("data_hash") == data_hash)
     except MienError:  # damaged, or from a mien that knew other settings
         return False
 
