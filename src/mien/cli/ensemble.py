@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import check_written_file
+from mien.cli.outputs import check_written_file
 from mien.errors import InputError, MissingExtraError
 from mien.modelfile import ModelInfo
 
@@ -29,7 +29,7 @@ def ensemble(
     from mien.models.ensemble import Ensemble, ensemble_info
     from mien.models.weights import load_network, save_network, weights_file
 
-    files = [weights_file(run) for run in runs]
+    files = [weights_file(run).resolve() for run in runs]
     check_written_file(out, ".safetensors", files)
     for place, file in enumerate(files):
         if file in files[:place]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.given_results import SplitName, ViewsName
-from mien.cli.options import DeviceOption, Prior, PriorOption, check_device, check_not_read
+from mien.cli.options import DeviceOption, Prior, PriorOption, check_device
+from mien.cli.outputs import check_not_read
 from mien.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:

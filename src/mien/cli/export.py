@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import check_written_file
+from mien.cli.outputs import check_written_file
 from mien.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:

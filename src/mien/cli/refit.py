@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import DeviceOption, check_device, check_written_file
+from mien.cli.options import DeviceOption, check_device
+from mien.cli.outputs import check_written_file
 from mien.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.given_results import ViewsName
-from mien.cli.options import check_not_read
+from mien.cli.outputs import check_not_read
 from mien.errors import InputError
 
 if TYPE_CHECKING:

@@ -91,8 +91,12 @@ def _same_labels(names: set[str]) -> dict[str, str]:
     first: dict[str, str] = {}
     # Small letters before large ones, short names before long ones.
     for name in sorted(names, key=lambda one: (len(one), one.swapcase())):
-        first.setdefault(canonical(name) or name.casefold(), name)
-    return {name: first[canonical(name) or name.casefold()] for name in names}
+        first.setdefault(_meaning(name), name)
+    return {name: first[_meaning(name)] for name in names}
+
+
+def _meaning(name: str) -> str:
+    return canonical(name) or name.casefold()
 
 
 def _notes(one_of: dict[str, str], labels: set[Path], path: Path) -> list[str]:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["find_files", "read"]
 
 _IMAGE_COLUMNS = ("png", "image", "img", "img_bytes")
-MOST_UNNAMED = 1_000
-"""Classes that a file may have without naming them."""
-
 _LABEL_COLUMNS = ("emotion", "label", "labels")
+
+_MOST_UNNAMED = 1_000
+"""Classes that a file may have without naming them."""
 
 
 def find_files(path: Path) -> tuple[Path, ...]:
@@ -147,10 +147,10 @@ def _labels(
     names = _class_names(table, column)
     if names is None and column == "emotion":
         names = FER2013.labels
-    if names is None and codes.max() >= MOST_UNNAMED:
+    if names is None and codes.max() >= _MOST_UNNAMED:
         row = int(codes.argmax())
         raise DataError(
-            f"{file}, row {row + 1}: label {codes[row]} of classes that have no names; expected numbers below {MOST_UNNAMED:,}."
+            f"{file}, row {row + 1}: label {codes[row]} of classes that have no names; expected numbers below {_MOST_UNNAMED:,}."
         )
     if names is None:
         names = tuple(str(code) for code in range(int(codes.max(initial=0)) + 1))

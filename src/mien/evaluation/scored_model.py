@@ -71,13 +71,13 @@ _LEDGER = "test_runs.jsonl"
 def _open_network(path: Path, device: str | torch.device) -> ScoredModel:
     from mien.models.macs import count_macs, count_parameters
     from mien.models.predict import network_predictor
-    from mien.models.weights import WEIGHTS_NAME, load_network
+    from mien.models.weights import load_network, weights_file
     from mien.runtime import choose_device
 
     chosen = choose_device(str(device))
     network, info = load_network(path)
     num_macs = count_macs(network, info.input.size, info.input.channels)
-    file = path / WEIGHTS_NAME if path.is_dir() else path
+    file = weights_file(path)
     return ScoredModel(
         predict=network_predictor(network, info, chosen),
         info=info,
