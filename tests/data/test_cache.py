@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +43,19 @@ def test_the_reader_runs_once(source, caplog):
     open_dataset(source)
     open_dataset(source)
     assert [record.message for record in caplog.records] == [f"Reading {source} (csv)"]
+
+
+def test_one_entry_serves_however_the_data_is_named(source, tmp_path, caplog, monkeypatch):
+    (tmp_path / "link").symlink_to(source)
+    monkeypatch.chdir(tmp_path)
+    open_dataset(source)
+    caplog.set_level(logging.INFO)
+    for name in ("set", "./set/", "../" + tmp_path.name + "/set", "link"):
+        assert len(open_dataset(Path(name))) == len(open_dataset(source))
+    monkeypatch.chdir(source)
+    open_dataset(Path())
+    assert caplog.records == []
+    assert len(entries()) == 1
 
 
 def test_without_the_cache_nothing_is_written(source):
