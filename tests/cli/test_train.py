@@ -125,6 +125,19 @@ def test_without_data_it_says_how_to_name_some(recipe):
         fails(recipe, "-o", "data.source=")
 
 
+def test_what_is_to_be_known_of_the_data_is_said_before_training(recipe, tmp_path):
+    from mien.data.synthetic import draw_faces
+    from mien.images import write
+
+    faces = draw_faces(40, seed=1, size=24)
+    for row, label in enumerate(faces.labels):
+        split = "valid" if row % 4 == 0 else "train"
+        write(tmp_path / "own" / split / faces.label_names[label] / f"{row}.png", faces.images[row])
+    (tmp_path / "own/valid/happiness").mkdir()  # another word for happy, so no eighth label
+    result = invoke(recipe, "--data", tmp_path / "own")
+    assert "note: Folders without pictures: valid/happiness." in result.stderr.splitlines()
+
+
 def test_data_that_is_not_there_is_named(recipe, tmp_path):
     with pytest.raises(DataError, match=r"nowhere"):
         fails(recipe, "--data", tmp_path / "nowhere")

@@ -108,6 +108,13 @@ def test_an_unknown_layout_says_so(tmp_path):
         open_dataset(tmp_path / "readme.txt")
 
 
+@pytest.mark.parametrize("name", ["archive.zip", "fer2013.tar.gz", "fer2013.csv.XZ"])
+def test_a_packed_file_is_to_be_unpacked_first(tmp_path, name):
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(DataError, match=r" is packed\. Unpack it, and give the file or folder"):
+        open_dataset(tmp_path / name)
+
+
 def test_the_folder_above_a_data_set_names_it(tmp_path, write_csv):
     write_csv(tmp_path / "fer2013" / "fer2013.csv")
     with pytest.raises(DataError, match=r"is no data set, but .*fer2013 is; give that path"):

@@ -88,6 +88,7 @@ def test_folders_of_labels_alone_are_for_training_and_that_is_said(tmp_path, wri
     row = flat.names.tolist().index(f"{FER2013.labels[drawn.labels[3]]}/003.png")
     np.testing.assert_array_equal(flat.images[row], drawn.images[3])
     assert "all pictures are for training" in flat.notes[0]
+    assert flat.notes[1:] == ("Folders without pictures: notes.",)
 
 
 def test_an_album_and_ferplus_without_its_votes_are_no_folders_of_labels(tmp_path):
@@ -133,3 +134,12 @@ def test_pictures_further_below_are_left_out_and_that_is_said(tmp_path, write_fo
         "2 pictures lie in folders below those of labels and are left out: train/happy/person0 (2). "
         "Move them up to be read."
     )
+
+
+def test_a_label_without_pictures_in_a_split_is_said(tmp_path, write_folders):
+    write_folders(tmp_path)
+    for file in (tmp_path / "test/fear").iterdir():
+        file.unlink()
+    dataset = folders.read(tmp_path, 48)
+    assert dataset.label_names == FER2013.labels
+    assert dataset.notes == ("Folders without pictures: test/fear.",)

@@ -63,7 +63,8 @@ def errors(  # noqa: PLR0913 - each option of the command is an argument
     """
     from rich.console import Console
 
-    from mien.cli.given_results import open_data, read_or_score
+    from mien.cli.given_data import open_data
+    from mien.cli.given_results import read_or_score
     from mien.evaluation.mistakes import find_mistakes
     from mien.evaluation.predictions import find_protocol
 

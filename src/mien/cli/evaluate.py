@@ -90,7 +90,7 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
     """
     from rich.console import Console
 
-    from mien.cli.given_results import open_data
+    from mien.cli.given_data import open_data
     from mien.cli.progress import faces_progress
     from mien.cli.result_tables import show_result
     from mien.evaluation.evaluate import evaluate as evaluate_model

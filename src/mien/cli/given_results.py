@@ -6,15 +6,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from mien.errors import InputError
 
 if TYPE_CHECKING:
-    from mien.data.dataset import Dataset
     from mien.evaluation.predictions import Predictions
 
-__all__ = ["SplitName", "ViewsName", "open_data", "read_or_score"]
+__all__ = ["SplitName", "ViewsName", "read_or_score"]
 
 
 class SplitName(StrEnum):
@@ -77,19 +74,10 @@ def read_or_score(
     return _score(name, data, split or SplitName.valid, views or ViewsName.none, batch_size, quiet)
 
 
-def open_data(path: Path, size: int, *, quiet: bool = False) -> Dataset:
-    """Open a data set, and print its notes on the error stream unless that was done before."""
-    from mien.data.catalog import open_dataset
-
-    dataset = open_dataset(path, size=size)
-    for note in () if quiet else dataset.notes:
-        typer.echo(f"note: {note}", err=True)
-    return dataset
-
-
 def _score(
     name: str, data: Path, split: str, views: str, batch_size: int, quiet: bool
 ) -> tuple[Predictions, ...]:
+    from mien.cli.given_data import open_data
     from mien.cli.progress import faces_progress
     from mien.evaluation.evaluate import evaluate
     from mien.evaluation.predictions import keep_predictions

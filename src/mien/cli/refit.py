@@ -53,7 +53,7 @@ def refit(  # noqa: PLR0913 - one an option
     """
     if find_spec("torch") is None or find_spec("onnx") is None:
         raise MissingExtraError("train", "Fitting again")
-    from mien.cli.given_results import open_data
+    from mien.cli.given_data import open_data
     from mien.cli.progress import faces_progress
     from mien.data.dataset import SPLITS
     from mien.exporting.refit import RefitOptions, refit_model, refit_weights

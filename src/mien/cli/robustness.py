@@ -49,7 +49,7 @@ def robustness(
     import numpy as np
     from rich.console import Console
 
-    from mien.cli.given_results import open_data
+    from mien.cli.given_data import open_data
     from mien.cli.progress import faces_progress
     from mien.data.whole import check_writable
     from mien.evaluation.evaluate import sample

@@ -17,7 +17,6 @@ from mien.errors import ConfigError, MissingExtraError
 from mien.processors import usable_cores
 
 if TYPE_CHECKING:
-    from mien.data.dataset import Dataset
     from mien.studies.design import Design
     from mien.studies.ledger import Ledger, Run
 
@@ -113,6 +112,7 @@ def _study(  # noqa: PLR0913 - what the options say
     device: str,
     is_helper: bool,
 ) -> None:
+    from mien.cli.given_data import open_training_data
     from mien.runtime import keep_freed_memory
     from mien.studies.ledger import open_ledger
     from mien.studies.runner import check_networks, work
@@ -123,7 +123,7 @@ def _study(  # noqa: PLR0913 - what the options say
     known = {key: result for place in reuse for key, result in known_results(place).items()}
     check_networks(design)
     keep_freed_memory()
-    dataset = _open_data(design, data)
+    dataset = open_training_data(data, design.base, quiet=is_helper)
     ledger = open_ledger(design, dataset.content_hash, folder, storage)
     try:
         with SignalStop() as stop, StudyTable(design, ledger, stop, is_helper) as live:
@@ -202,17 +202,6 @@ class _Helpers:
             if kind is not None:
                 process.terminate()  # it saves the state of its run and ends
             process.wait()
-
-
-def _open_data(design: Design, data: str) -> Dataset:
-    from mien.data import open_dataset
-
-    source = data or design.base.data.source
-    if not source:
-        raise ConfigError(
-            "Which data? Name its folder with --data PATH, or try --data synthetic:2000."
-        )
-    return open_dataset(Path(source), size=design.base.data.size)
 
 
 def _chosen(design: Design, only: list[str]) -> Callable[[Run], bool]:

@@ -89,7 +89,7 @@ def _command(recipe: Path, options: list[str]) -> str:
 def _train(
     recipe: Recipe, data: str, folder_path: Path, *, resume: bool, device: str, command: str
 ) -> Outcome:
-    from mien.data import open_dataset
+    from mien.cli.given_data import open_training_data
     from mien.runtime import keep_freed_memory
     from mien.training.run import train as run
     from mien.training.run_folder import RunFolder
@@ -101,13 +101,8 @@ def _train(
     if resume:
         _refuse_changes(recipe, folder)
         recipe = folder.recipe()
-    source = data or recipe.data.source
-    if not source:
-        raise ConfigError(
-            "Which data? Name its folder with --data PATH, or try --data synthetic:2000."
-        )
     keep_freed_memory()
-    dataset = open_dataset(Path(source), size=recipe.data.size)
+    dataset = open_training_data(data, recipe)
     with SignalStop() as stop, _Bar(recipe, stop) as reporter:
         return run(recipe, dataset, folder, reporter, resume=resume, device=device, command=command)
 

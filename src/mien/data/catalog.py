@@ -64,6 +64,7 @@ LAYOUTS = Registry(
 
 _SYNTHETIC = re.compile(r"synthetic(?::(\d{1,7}))?")
 _NUM_DRAWN = 2000
+_PACKED = (".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".tar", ".7z", ".rar")
 _LEAST_PX, _MOST_PX = 8, 1024
 
 
@@ -123,6 +124,8 @@ def find_layout(path: Path) -> tuple[Layout, tuple[Path, ...]]:
         )
     if inside:
         raise DataError(f"{path} is no data set, but {inside[0]} is; give that path.")
+    if path.name.lower().endswith(_PACKED):
+        raise DataError(f"{path} is packed. Unpack it, and give the file or folder that comes out.")
     empty = path.is_dir() and not any(path.iterdir())
     raise DataError(
         f"{path} {'is empty' if empty else 'has no layout that can be read'}. {_known()}"

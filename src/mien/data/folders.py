@@ -58,11 +58,8 @@ def read(path: Path, size: int) -> Dataset:
     """
     split_folders = _split_folders(path)
     files = find_files(path)
-    labels = (
-        [folder for split in split_folders for folder in _subfolders(split)]
-        if split_folders
-        else [file.parent for file in files]
-    )
+    folders = [folder for above in split_folders or [path] for folder in _subfolders(above)]
+    labels = folders if split_folders else [file.parent for file in files]
     one_of = _same_labels({folder.name for folder in labels})
     found = sorted(set(one_of.values()))
     label_names, places = class_order(found)
@@ -82,7 +79,7 @@ def read(path: Path, size: int) -> Dataset:
         split=np.array(splits, np.uint8),
         names=np.array([file.relative_to(path).as_posix() for file in files], str),
         layout="folders",
-        notes=(*(() if split_folders else (_UNSPLIT,)), *_notes(one_of, set(labels), path)),
+        notes=(*(() if split_folders else (_UNSPLIT,)), *_notes(one_of, folders, path)),
     )
 
 
@@ -99,15 +96,18 @@ def _meaning(name: str) -> str:
     return canonical(name) or name.casefold()
 
 
-def _notes(one_of: dict[str, str], labels: set[Path], path: Path) -> list[str]:
+def _notes(one_of: dict[str, str], folders: list[Path], path: Path) -> list[str]:
     """Say what a look at the folders would not let one expect."""
     notes = []
     others = sorted(f"{name} is {one}" for name, one in one_of.items() if name != one)
     if others:
         notes.append(f"Folders of one meaning are one label: {', '.join(others)}.")
+    bare = [one.relative_to(path).as_posix() for one in folders if not list_pictures(one)]
+    if bare:
+        notes.append(f"Folders without pictures: {', '.join(bare)}.")
     below = {
         folder.relative_to(path).as_posix(): len(pictures)
-        for label in sorted(labels)
+        for label in folders
         for folder in _subfolders(label)
         if (pictures := list_pictures(folder))
     }

@@ -52,7 +52,10 @@ def read(path: Path, size: int) -> Dataset:
         MissingExtraError: If pyarrow is not installed.
         DataError: If a file is damaged, lacks the columns, or holds a row that cannot be used.
     """
-    parts = [_read_file(file, size) for file in find_files(path)]
+    tables = [(file, _read_table(file)) for file in find_files(path)]
+    parts = [_read_rows(table, file, size) for file, table in tables if len(table)]
+    if not parts:
+        raise DataError(f"{path} holds no rows.")
     names = parts[0].label_names
     for part in parts:
         if part.label_names != names:
@@ -74,10 +77,7 @@ def read(path: Path, size: int) -> Dataset:
     )
 
 
-def _read_file(file: Path, size: int) -> Dataset:
-    table = _read_table(file)
-    if not len(table):
-        raise DataError(f"{file} holds no rows.")
+def _read_rows(table: pa.Table, file: Path, size: int) -> Dataset:
     images = _column(table, file, _IMAGE_COLUMNS, "pictures")
     labels = _column(table, file, _LABEL_COLUMNS, "labels")
     label_names, codes, notes = _labels(table, labels, file)

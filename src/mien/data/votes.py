@@ -183,5 +183,7 @@ def _split(usage: str, where: str) -> int:
 
 def _count(field: str, where: str) -> int:
     if not field.strip().isdecimal() or int(field) > _MOST_VOTES:
-        raise DataError(f"{where}: a vote count is '{field}'; expected a whole number.")
+        raise DataError(
+            f"{where}: a vote count is '{field}'; expected a whole number from 0 to {_MOST_VOTES}."
+        )
     return int(field)
