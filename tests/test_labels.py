@@ -150,6 +150,14 @@ def test_hsemotion_and_ferplus_are_the_same_eight_in_another_order():
     np.testing.assert_allclose(converted, np.array([5, 8, 6, 7, 2, 1, 4, 3]) / 36)
 
 
+def test_counts_of_votes_become_shares():
+    # neutral happiness surprise sadness anger disgust fear contempt
+    votes = np.array([[1, 6, 0, 0, 0, 0, 1, 2]])
+    converted = convert_probs(votes, FERPLUS.labels, FER2013.labels)
+    # angry disgust fear happy sad surprise neutral
+    np.testing.assert_allclose(converted, np.array([[0, 0, 1, 6, 0, 0, 1]]) / 8)
+
+
 def test_conversion_works_on_any_leading_shape():
     probs = np.full((2, 3, 8), 1 / 8, dtype=np.float32)
     converted = convert_probs(probs, FERPLUS.labels, FER2013.labels)

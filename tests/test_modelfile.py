@@ -84,6 +84,8 @@ def test_a_missing_head_names_the_others(tiny_model_path):
 def test_an_unknown_model_is_named():
     with pytest.raises(UnknownNameError, match="No model is called 'mien-xxl'"):
         load_model("mien-xxl")
+    with pytest.raises(UnknownNameError, match="No model is called ''"):
+        load_model("")  # and not what lies in this folder
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -166,14 +166,14 @@ def expression_indices(source: Sequence[str], target: Sequence[str]) -> NDArray[
 
 
 def convert_probs(
-    probs: NDArray[np.floating], source: Sequence[str], target: Sequence[str]
+    probs: NDArray[np.floating | np.integer], source: Sequence[str], target: Sequence[str]
 ) -> NDArray[np.floating]:
     """Reorder probabilities from one label order to another.
 
     What ``target`` does not have is left out and the rest is scaled to sum to 1 again.
 
     Args:
-        probs: (..., len(source)) probabilities.
+        probs: (..., len(source)) probabilities, or counts of votes.
         source: Labels of the last axis.
         target: Labels wanted, each with a counterpart in ``source``.
 
@@ -183,6 +183,7 @@ def convert_probs(
     Raises:
         InputError: If the last axis is not as long as ``source``, or a target has no counterpart.
     """
+    probs = np.asarray(probs, np.result_type(probs, np.float32))  # counts become numbers to divide
     if probs.shape[-1] != len(source):
         raise InputError(f"{probs.shape[-1]} probabilities were given for {len(source)} labels.")
     chosen = probs[..., expression_indices(source, target)]

@@ -302,6 +302,8 @@ def load_model(name_or_path: str | Path, threads: int = 1) -> Model:
 
 def _find(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
+    if not str(name_or_path):  # to Path, this folder
+        raise UnknownNameError("model", "", list_models(), "mien models")
     if str(name_or_path) in list_models():
         return weights_dir() / f"{name_or_path}.onnx"
     if (path / HUB_CONFIG).is_file():

@@ -393,6 +393,22 @@ def test_annotated_copies_never_replace_a_picture(run, pictures):
     assert (pictures / "white-2.png").is_file()
 
 
+@pytest.mark.usefixtures("pictures")
+def test_an_empty_path_is_not_this_folder(run):
+    code, out, err = run("white.png", "")
+    assert (code, out) == (2, "")
+    assert err == "mien: One of the paths is empty. Give a picture, a folder or a pattern.\n"
+
+
+def test_a_copy_that_cannot_be_written_is_named_and_the_rest_is_done(run, pictures):
+    (pictures / "copies" / "black.jpg").mkdir(parents=True)
+    code, out, err = run("black.jpg", "white.png", "--annotate", "copies", "--format", "json")
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith("mien: copies/black.jpg cannot be written: ")
+    assert [one["error"] for one in json.loads(out)] == [None, None]
+    assert (pictures / "copies" / "white.png").is_file()
+
+
 def test_faces_are_framed_on_the_copy(run, tmp_path):
     scene, _ = draw_scene(["happiness"], seed=3, width_px=160, height_px=160)
     images.write(tmp_path / "scene.png", scene)

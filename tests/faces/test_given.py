@@ -32,6 +32,15 @@ def test_an_empty_box_is_refused():
         GivenBoxes([(1, 1, 5, 0)])
 
 
+def test_a_box_far_larger_than_the_picture_is_refused():
+    picture = np.zeros((50, 80, 3), np.uint8)
+    assert len(GivenBoxes([(-40, -60, 160, 160)]).detect(picture)) == 1
+    with pytest.raises(
+        InputError, match=r"Box 0 .* is far larger than the picture, which is 80 × 50 px\."
+    ):
+        GivenBoxes([(0, 0, 161, 20)]).detect(picture)
+
+
 @pytest.mark.parametrize("box", [(80, 0, 5, 5), (0, 50, 5, 5), (-5, 0, 5, 5), (0, -9, 9, 9)])
 def test_a_box_outside_the_picture_is_refused(box):
     with pytest.raises(

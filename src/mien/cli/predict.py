@@ -24,7 +24,7 @@ from mien.cli.options import (
     Prior,
     PriorOption,
 )
-from mien.errors import ConfigError
+from mien.errors import ConfigError, ImageError
 from mien.replacing import replacing
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def predict(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Find the faces in pictures and name their expressions.
 
-    Exit code 0: all done; 1: some pictures could not be read, each named, the rest done; 2: nothing could be done.
+    Exit code 0: all done; 1: some pictures or copies failed, each named, the rest done; 2: nothing could be done.
     """
     pictures = _collect(paths, leave_out=annotate)
     _check_places(pictures, output, annotate)
@@ -127,6 +127,8 @@ def _collect(paths: Sequence[str], leave_out: Path | None) -> list[str]:
     """Return the pictures, each once: as given, of folders in the order of their names."""
     pictures: dict[str, None] = {}
     for path in paths:
+        if not path:  # to Path, this folder
+            raise ConfigError("One of the paths is empty. Give a picture, a folder or a pattern.")
         if Path(path).is_dir():
             found = list(_search(path, leave_out))
             if not found:
@@ -215,13 +217,17 @@ class _Copies:
 def _reported(
     results: Iterable[PictureResult], copies: _Copies | None, failures: list[str]
 ) -> Iterator[PictureResult]:
-    """Pass the results on; name pictures that could not be read on stderr and in ``failures``."""
+    """Pass the results on; name what could not be read or copied on stderr, and its picture in ``failures``."""
     for result in results:
-        if result.error is not None:
+        error: str | None = result.error
+        if error is None and copies:
+            try:
+                copies.write(result.path, result.faces)
+            except ImageError as refused:  # the picture's own result stands, and the others go on
+                error = str(refused)
+        if error is not None:
             failures.append(result.path)
-            typer.echo(_one_line(f"mien: {result.error}"), err=True)
-        elif copies:
-            copies.write(result.path, result.faces)
+            typer.echo(_one_line(f"mien: {error}"), err=True)
         yield result
 
 

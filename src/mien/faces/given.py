@@ -10,6 +10,9 @@ from mien.types import Box, Detection, Image
 
 __all__ = ["GivenBoxes"]
 
+_MOST_PICTURES = 2
+"""How many times the picture's longer side a box may have: what lies outside the picture is filled, pixel by pixel."""
+
 
 class GivenBoxes:
     """A detector that sees what it was told."""
@@ -35,13 +38,18 @@ class GivenBoxes:
         """Return the boxes in their order, each with score 1.
 
         Raises:
-            InputError: If one lies outside the picture.
+            InputError: If one lies outside the picture, or is more than twice as large.
         """
         height, width = image.shape[:2]
         for number, box in enumerate(self._boxes):
             if box.x >= width or box.y >= height or box.x + box.w <= 0 or box.y + box.h <= 0:
                 raise InputError(
                     f"Box {number} {box.as_list()} lies outside the picture, which is {width} × {height} px. "
+                    "Boxes are x, y, width, height."
+                )
+            if max(box.w, box.h) > _MOST_PICTURES * max(height, width):
+                raise InputError(
+                    f"Box {number} {box.as_list()} is far larger than the picture, which is {width} × {height} px. "
                     "Boxes are x, y, width, height."
                 )
         return [Detection(box, 1.0) for box in self._boxes]
