@@ -40,6 +40,14 @@ def test_an_absent_gpu_says_what_to_choose():
         runtime.choose_device("cuda")
 
 
+def test_a_gpu_beyond_those_there_are_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert runtime.choose_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(ConfigError, match=r"There is no device 'cuda:2'; .* cuda:0 to cuda:1"):
+        runtime.choose_device("cuda:2")
+
+
 def test_bf16_agrees_with_fp32_here():
     assert runtime.bf16_agrees(CPU)
 
@@ -111,6 +119,16 @@ def test_the_commit_tells_whether_something_was_changed(tmp_path):
     assert len(clean) == 12
     (tmp_path / "file").write_text("two")
     assert runtime.commit(tmp_path) == clean + "+"
+
+
+def test_an_installed_mien_does_not_take_the_commit_of_what_it_lies_in(tmp_path):
+    who = ("-c", "user.name=a", "-c", "user.email=a@b")
+    for words in (["init"], [*who, "commit", "--allow-empty", "-m", "theirs"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True)
+    package = tmp_path / ".venv" / "mien"
+    package.mkdir(parents=True)
+    (package / "runtime.py").write_text("")
+    assert runtime.commit(package) == "unknown"
 
 
 _FAULTS = """

@@ -53,10 +53,18 @@ def choose_device(name: str = "auto") -> torch.device:
         device = None
     if device is None or device.type not in ("cpu", "cuda"):
         raise ConfigError(f"There is no device '{name}'; expected auto, cpu or cuda.")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            "This machine has no CUDA device that torch can use; choose --device cpu."
-        )
+    if device.type == "cuda":
+        num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if not num_gpus:
+            raise ConfigError(
+                "This machine has no CUDA device that torch can use; choose --device cpu."
+            )
+        if (device.index or 0) >= num_gpus:
+            raise ConfigError(
+                f"There is no device '{name}'; this machine has cuda:0 to cuda:{num_gpus - 1}."
+                if num_gpus > 1
+                else f"There is no device '{name}'; this machine has cuda:0 alone."
+            )
     return device
 
 
@@ -182,9 +190,13 @@ def machine_text(facts: Mapping[str, Any]) -> str:
 
 
 def commit(folder: Path | None = None) -> str:
-    """Return the git commit of ``folder`` (mien's own source by default), ``+`` if changed, else ``"unknown"``."""
+    """Return the git commit of ``folder`` (mien's own source by default), ``+`` if changed.
+
+    ``"unknown"`` where git tracks nothing of it: an installed mien often lies inside somebody else's repository.
+    """
     place = str(folder or Path(__file__).parent)
     try:
+        _git(place, "ls-files", "--error-unmatch", ".")
         head = _git(place, "rev-parse", "--short=12", "HEAD")
         return head + ("+" if _git(place, "status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
