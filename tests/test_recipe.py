@@ -153,3 +153,29 @@ def test_a_byte_order_mark_is_no_setting(recipe_file):
     text = recipe_file.read_text(encoding="utf-8")
     recipe_file.write_text(text, encoding="utf-8-sig")
     assert load_recipe(recipe_file).name
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        ({"heads": [{"labels": "fer2013", "min_votes": 3}]}, "min_votes counts FER\\+ votes"),
+        (
+            {"heads": [{"labels": "ferplus", "mode": "multi_target", "label_smoothing": 0.1}]},
+            "label_smoothing spreads one right answer",
+        ),
+        (
+            {
+                "heads": [{"labels": "ferplus", "mode": "multi_target"}],
+                "augment": {"mixup": 0.2},
+            },
+            "mixup mixes two targets in parts",
+        ),
+        (
+            {"data": {"size": 24}, "train": {"sizes": [16, 20]}},
+            r"train\.sizes are \[16, 20\]; the last must be data\.size, 24",
+        ),
+    ],
+)
+def test_settings_that_would_have_no_effect_or_another_are_refused(tables, words):
+    with pytest.raises(ConfigError, match=words):
+        recipe_from_dict({"name": "new", **tables}, "new")

@@ -105,7 +105,7 @@ class HeadOptions:
     """What becomes of FER+ votes: a mode of its authors, ``argmax`` as many projects take it, or ``shares``,
     all votes for an expression as its probability."""
     min_votes: int = 0
-    """Rows with fewer votes for an expression do not count for this head."""
+    """Rows with fewer FER+ votes for an expression do not count for this head."""
 
     def __post_init__(self) -> None:
         _check(self.weight > 0, f"heads.weight is {self.weight}; expected more than 0.")
@@ -118,6 +118,19 @@ class HeadOptions:
             self.labels != "ferplus-votes" or self.mode == "argmax",
             'heads: ferplus-votes goes with mode = "argmax" only.',
         )
+        _check(
+            not self.min_votes or self.labels.startswith("ferplus"),
+            f"heads.min_votes counts FER+ votes, from which the head '{self.labels}' does not learn. Leave it out there.",
+        )
+        _check(
+            not self.label_smoothing or not self.takes_any_of,
+            'heads.label_smoothing spreads one right answer, and mode = "multi_target" knows several. Leave one out.',
+        )
+
+    @property
+    def takes_any_of(self) -> bool:
+        """Whether any one of several right answers will do (FER+'s ``multi_target``)."""
+        return self.labels == "ferplus" and self.mode == "multi_target"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -330,6 +343,15 @@ class Recipe:
         _check(
             not (self.augment.mixup and self.distill.teacher and self.distill.sees == "original"),
             'augment.mixup mixes faces that the teacher answered one by one. Set distill.sees = "same", or mixup to 0.',
+        )
+        _check(
+            not (self.augment.mixup and any(head.takes_any_of for head in self.heads)),
+            'augment.mixup mixes two targets in parts, and mode = "multi_target" takes any one of them as right. Leave one out.',
+        )
+        sizes = self.train.sizes
+        _check(
+            not sizes or sizes[-1] == self.data.size,
+            f"train.sizes are {list(sizes)}; the last must be data.size, {self.data.size}, which the model will be given.",
         )
         _check(0 <= self.seed < 2**32, f"seed is {self.seed}; expected 0 to 2^32 - 1.")
 
