@@ -142,6 +142,20 @@ def test_a_teacher_of_originals_answers_each_face_and_its_mirror_once(
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_a_teacher_of_colours_is_asked_about_grey_faces(faces, tmp_path):
+    told = recipe(
+        model={**recipe().as_dict()["model"], "channels": 3}, train={"epochs": 1, "batch_size": 32}
+    )
+    train(told, faces, RunFolder(tmp_path / "colours"), Silent())
+    network, info = load_network(tmp_path / "colours")
+    how = DistillOptions(teacher=str(tmp_path / "colours"), sees="original")
+    asked = Teacher.load(how, [head.labels for head in info.heads], info.input, faces)
+    seen = torch.from_numpy(to_inputs(faces.images[:2, :, :, None].repeat(3, axis=3), info.input))
+    with torch.no_grad():
+        expected = (network.eval()(seen) + network(seen.flip(3))) / 2
+    torch.testing.assert_close(asked(seen, torch.arange(2)), expected, rtol=1e-4, atol=1e-4)
+
+
 def recorded(teacher, faces, hear=lambda _answered, _of: None):
     _, info = load_network(teacher)
     how = DistillOptions(teacher=str(teacher), sees="original")

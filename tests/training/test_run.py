@@ -16,6 +16,7 @@ from mien.errors import CheckpointError, DataError, TrainingError
 from mien.models.weights import load_network
 from mien.recipe import recipe_from_dict
 from mien.training.checkpoint import NAME, PREVIOUS, load_checkpoint, save_checkpoint
+from mien.training.replay import Replayed
 from mien.training.run import prepare, train
 from mien.training.run_folder import RunFolder
 from mien.training.stop import StopRequested
@@ -362,6 +363,53 @@ def test_blank_and_not_face_rows_leave_training_but_never_validation(faces):
     assert len(validation) == len(valid)
 
 
+@pytest.mark.parametrize(
+    ("left_out", "words"),
+    [
+        ({"drop_blank": True}, r"Of \d+ training faces none is left"),
+        ({}, r"None of \d+ training faces has an answer that the head 'ferplus' could learn"),
+    ],
+)
+def test_a_run_without_anything_to_learn_is_refused_before_it_begins(
+    faces, tmp_path, left_out, words
+):
+    empty = dataclasses.replace(
+        faces,
+        images=np.zeros_like(faces.images),
+        votes=np.where((faces.split == 0)[:, None], 0, faces.votes),
+    )
+    recipe = tiny(data={"valid_fraction": 0.0, **left_out})
+    with pytest.raises(DataError, match=words):
+        train(recipe, empty, RunFolder(tmp_path / "run"), Silent())
+    assert not (tmp_path / "run").exists()
+
+
+def test_faces_without_a_target_do_not_count_in_the_training_accuracy(faces, tmp_path):
+    labels = faces.labels.copy()
+    labels[(faces.split == 0) & (np.arange(len(faces)) % 3 > 0)] = -1
+    some = dataclasses.replace(faces, labels=labels)
+    options = {
+        "data": {"valid_fraction": 0.0},
+        "augment": {"mixup": 0.0, "flip": False, "rotate_deg": 0.0, "erase": 0.0},
+        "train": {"epochs": 60, "ema": 0.0, "batch_size": 180},
+        "optimizer": {"lr": 0.1},
+    }
+    outcome = train(tiny(**options), some, RunFolder(tmp_path / "run"), Silent())
+    assert outcome.last["train_accuracy"] > 0.5  # of a third, which is all that could be learnt
+
+
+def test_a_run_goes_on_without_the_weights_that_it_began_with(faces, finished, tmp_path):
+    begun = RunFolder(tmp_path / "begun")
+    start = tmp_path / "start.safetensors"
+    start.write_bytes(finished[0].weights.read_bytes())
+    recipe = dataclasses.replace(tiny(), init=str(start))
+    with pytest.raises(StopRequested):
+        train(recipe, faces, begun, Silent(stop_after=3))
+    start.unlink()
+    outcome = train(recipe, faces, begun, Silent(), resume=True)
+    assert outcome.last["epoch"] == 3
+
+
 def test_a_shortened_run_trains_and_validates_on_so_many_faces_and_no_others(faces, tmp_path):
     folder = RunFolder(tmp_path / "run")
     recipe = tiny(data={"valid_fraction": 0.0, "limit": 40, "valid_limit": 9}, train={"epochs": 1})
@@ -409,6 +457,16 @@ def test_a_network_of_fixed_size_is_built_for_the_faces_it_gets(faces, tmp_path)
     assert info.options["input_size"] == info.input.size == 24
 
 
-def test_small_sizes_come_first_and_the_models_own_last(faces, tmp_path):
+def test_small_sizes_come_first_and_the_models_own_last(faces, tmp_path, monkeypatch):
+    seen = []
+
+    class Noted(Replayed):
+        def __call__(self, inputs):
+            seen.append(inputs.shape[-1])
+            return super().__call__(inputs)
+
+    monkeypatch.setattr("mien.training.loop.Replayed", Noted)
     recipe = tiny(train={"sizes": [16, 20, 24]})
     train(recipe, faces, RunFolder(tmp_path / "run"), Silent())
+    steps = len(seen) // 3
+    assert seen == [16] * steps + [20] * steps + [24] * steps

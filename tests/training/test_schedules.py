@@ -45,6 +45,13 @@ def test_one_cycle_peaks_after_its_start():
     assert seen[0] == pytest.approx(1 / 25)
 
 
+def test_one_cycle_falls_at_once_where_it_has_one_step_to_rise():
+    seen = rates(ScheduleOptions(name="one_cycle", pct_start=0.1), epochs=2, steps=5)
+    assert seen[0] == pytest.approx(1 / 25)
+    assert seen[1] == pytest.approx(1, abs=0.05)
+    assert seen[1:] == sorted(seen[1:], reverse=True)
+
+
 def test_plateau_divides_after_its_patience():
     options = ScheduleOptions(name="plateau", patience=1, factor=0.1, min_lr=0.05)
     seen = rates(options, epochs=7, steps=1, accuracies=[0.5, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6])

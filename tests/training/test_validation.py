@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from mien.data.dataset import Dataset
+from mien.errors import DataError
 from mien.labels import FER2013, FERPLUS
 from mien.preprocess import InputSpec
 from mien.recipe import HeadOptions
@@ -58,6 +59,13 @@ def test_loss_is_the_cross_entropy_without_smoothing():
 
 def test_one_answer_to_all_is_named_as_a_collapse():
     assert score(data([3] * 10, [3, 0] * 5), HeadOptions())["collapsed"] == "happy"
+
+
+def test_faces_that_the_first_head_cannot_be_scored_by_are_refused():
+    with pytest.raises(
+        DataError, match=r"None of 2 validation faces .* 'ferplus' can be scored by"
+    ):
+        score(data([0, 3], [0, 3], np.zeros((2, 10))), HeadOptions(labels="ferplus"))
 
 
 @pytest.mark.parametrize(

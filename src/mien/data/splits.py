@@ -10,7 +10,26 @@ from numpy.typing import NDArray
 from mien.data.dataset import SPLITS, Dataset
 from mien.errors import DataError, InputError
 
-__all__ = ["hold_out"]
+__all__ = ["hold_out", "with_validation"]
+
+
+def with_validation(dataset: Dataset, fraction: float, seed: int) -> Dataset:
+    """Return the data with the validation faces that a run of this seed holds out of training.
+
+    The data's own validation faces are then untouched by the run, and become test faces.
+
+    Args:
+        dataset: Data with a train split.
+        fraction: Of the training images, in (0, 1).
+        seed: Of the run.
+
+    Raises:
+        InputError, DataError: As `hold_out` does.
+    """
+    own = dataset.split == SPLITS.index("valid")
+    split = np.where(own, SPLITS.index("test"), dataset.split).astype(np.uint8)
+    generator = np.random.default_rng([seed, 5])
+    return hold_out(replace(dataset, split=split), fraction, generator)
 
 
 def hold_out(dataset: Dataset, fraction: float, generator: np.random.Generator) -> Dataset:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mien.data.augment import Augmentation, augment, draw, mixing
 from mien.data.batches import epoch_batches, num_batches
 from mien.data.dataset import Dataset
-from mien.errors import TrainingError
+from mien.errors import DataError, TrainingError
 from mien.preprocess import InputSpec, normalise
 from mien.recipe import Recipe
 from mien.training.distillation import Teacher, distance
@@ -41,6 +41,7 @@ class Progress:
     loss_sum: float = 0.0
     num_right: float = 0.0
     num_seen: float = 0.0
+    """Faces that the first head had something to learn from."""
     lr: float = 0.0
     """Learning rate of the last batch that was done."""
     seconds: float = 0.0
@@ -99,6 +100,11 @@ class Trainer:
         # A memory-mapped cache is read-only; torch wants to own what it computes with.
         self._images = torch.from_numpy(np.array(data.images)).to(device)
         self._fixed = [make_targets(h, data, np.zeros(len(data))) for h in recipe.heads]
+        for head, targets in zip(recipe.heads, self._fixed, strict=True):
+            if not targets.counts.any():
+                raise DataError(
+                    f"None of {len(data):,} training faces has an answer that the head '{head.labels}' could learn."
+                )
 
     @property
     def trained(self) -> nn.Module:
@@ -112,7 +118,8 @@ class Trainer:
             after_batch: Called between batches; whatever it raises leaves a state that can be saved.
 
         Returns:
-            The epoch's ``train_loss``, ``train_accuracy`` (first head, on augmented faces), ``lr``, ``seconds``.
+            The epoch's ``train_loss``, ``train_accuracy`` (first head, on augmented faces that it learns from), ``lr``,
+            ``seconds``.
 
         Raises:
             TrainingError: If the loss is no longer a finite number.
@@ -270,6 +277,7 @@ class Trainer:
                 f"has diverged. Lower optimizer.lr (it is {self.recipe.optimizer.lr}) or set train.clip_norm."
             )
         right = logits[:, : self.head_sizes[0]].argmax(dim=1) == probs.argmax(dim=1)
-        self.progress.loss_sum += loss * len(logits)
-        self.progress.num_right += float((right * counts).sum())
-        self.progress.num_seen += len(logits)
+        num_right, num_seen = torch.stack([(right * counts).sum(), counts.sum()]).tolist()
+        self.progress.loss_sum += loss * num_seen
+        self.progress.num_right += num_right
+        self.progress.num_seen += num_seen

@@ -18,7 +18,7 @@ import torch
 
 from mien.data.dataset import SPLITS, Dataset
 from mien.data.offline import merge
-from mien.data.splits import hold_out
+from mien.data.splits import with_validation
 from mien.errors import ConfigError, DataError
 from mien.evaluation.plots import curves
 from mien.modelfile import Head, ModelInfo
@@ -106,11 +106,14 @@ def train(
     recipe = with_model_of_init(recipe)
     spec = input_spec(recipe)
     labels = [head_labels(head, training) for head in recipe.heads]
-    network = start_network(recipe, labels)
     # Before a teacher is asked, which may take minutes: whether there is anything to do at all.
     if not resume:
         folder.check_free()
     state = load_checkpoint(folder.path) if resume else None
+    if state is not None:
+        _check_data(folder, data)
+    # A run that goes on has its weights in the checkpoint; those that it began with may be gone by now.
+    network = start_network(recipe if state is None else replace(recipe, init=""), labels)
     how = recipe.distill
     teacher = (
         Teacher.load(how, labels, spec, training, reporter.teacher, chosen) if how.teacher else None
@@ -121,7 +124,6 @@ def train(
     facts["teacher_sha256"] = teacher and teacher.sha256
     if state is not None:
         _check_teacher(folder, teacher)
-        _check_data(folder, data)
         trainer.restore(state)
         folder.forget_after(trainer.progress.epoch)
     else:
@@ -133,12 +135,12 @@ def prepare(options: DataOptions, seed: int, data: Dataset) -> tuple[Dataset, Da
     """Return the training and the validation faces of a run.
 
     What a recipe leaves out is left out of training only: a score is over all of its split.
+
+    Raises:
+        DataError: If one of the two would be empty.
     """
     if options.valid_fraction:
-        # The data's own validation faces are then untouched by the run, and can serve as its test.
-        own = data.split == SPLITS.index("valid")
-        data = replace(data, split=np.where(own, SPLITS.index("test"), data.split).astype(np.uint8))
-        data = hold_out(data, options.valid_fraction, np.random.default_rng([seed, 5]))
+        data = with_validation(data, options.valid_fraction, seed)
     if not (data.split == SPLITS.index("valid")).any():
         raise DataError(
             "This data has no validation split, and choosing anything on test would spoil it. "
@@ -151,6 +153,10 @@ def prepare(options: DataOptions, seed: int, data: Dataset) -> tuple[Dataset, Da
     if options.drop_blank:
         flat = training.images.reshape(len(training), -1)
         kept &= flat.min(axis=1) != flat.max(axis=1)
+    if not kept.any():
+        raise DataError(
+            f"Of {len(training):,} training faces none is left: data.drop_not_face and data.drop_blank leave them all out."
+        )
     training = _some(training.take(np.flatnonzero(kept)), options.limit, [seed, 4])
     if options.merge_flip or options.merge_rotate_deg:
         # Last, so that no copy of a held-out face is trained on and a limit counts faces.

@@ -82,12 +82,14 @@ def build_schedule(
         )
         return Schedule(None, plateau)
     if options.name == "one_cycle":
+        # torch divides by the steps after the first in which the rate rises; there are none in the shortest runs.
+        is_one_step = options.pct_start * total_steps == 1
         peaks = [float(group["lr"]) for group in optimizer.param_groups]
         cycle = OneCycleLR(
             optimizer,
             max_lr=peaks,
             total_steps=total_steps,
-            pct_start=options.pct_start,
+            pct_start=options.pct_start * (1 + 1e-9 * is_one_step),
             cycle_momentum=options.cycle_momentum,
         )
         return Schedule(cycle, None)

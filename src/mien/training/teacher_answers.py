@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -16,8 +15,8 @@ from torch import Tensor
 from mien.data.dataset import Dataset
 from mien.data.whole import whole_file
 from mien.errors import InputError
+from mien.evaluation.evaluate import predict_logits
 from mien.evaluation.scored_model import ScoredModel
-from mien.evaluation.views import averaged
 from mien.paths import cache_dir
 
 __all__ = ["answers_on"]
@@ -55,14 +54,24 @@ def answers_on(
 
 
 def _ask(model: ScoredModel, faces: Dataset, hear: Callable[[int, int], None]) -> Tensor:
-    parts: list[NDArray[np.float32]] = []
-    for start in range(0, len(faces), _BATCH):
-        hear(start, len(faces))
-        images = np.ascontiguousarray(faces.images[start : start + _BATCH])
-        answers = averaged(model.predict, images, "flip")
-        parts.append(np.concatenate([answers[head.name] for head in model.info.heads], axis=1))
-    hear(len(faces), len(faces))
-    return torch.from_numpy(np.concatenate(parts)).float()
+    num_answered = 0
+    hear(num_answered, len(faces))
+
+    def count(num: int) -> None:
+        nonlocal num_answered
+        num_answered += num
+        hear(num_answered, len(faces))
+
+    answers = predict_logits(
+        model.predict,
+        faces.images,
+        model.info.input,
+        views="flip",
+        batch_size=_BATCH,
+        on_batch=count,
+    )
+    beside = np.concatenate([answers[head.name] for head in model.info.heads], axis=1)
+    return torch.from_numpy(beside).float()
 
 
 def _load(path: Path, key: dict[str, str], num_faces: int) -> Tensor | None:

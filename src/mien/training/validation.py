@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.data.dataset import Dataset
+from mien.errors import DataError
 from mien.evaluation.metrics import accuracy, collapsed_class, confusion_matrix, macro_f1
 from mien.preprocess import InputSpec, to_inputs
 from mien.recipe import HeadOptions
@@ -44,6 +45,9 @@ class Validator:
             spec: The network's input.
             device: Where the network is.
             bf16: Whether to compute as in training, in bf16.
+
+        Raises:
+            DataError: If none of the faces can be scored by the first head.
         """
         self._heads, self._device, self._bf16 = heads, device, bf16
         faces = data.images if spec.channels == 1 else np.repeat(data.images[..., None], 3, axis=3)
@@ -53,6 +57,11 @@ class Validator:
         self._targets = [make_targets(head, data, luck) for head in heads]
         # However a FER+ head is trained, its accuracy is that of the protocol: on strict majorities.
         self._truths = [make_targets(_as_scored(head), data, luck) for head in heads]
+        if not self._truths[0].counts.any():
+            raise DataError(
+                f"None of {len(data):,} validation faces has an answer that the head '{heads[0].labels}' can be scored by. Give "
+                "data with labels or votes there, or put another head first."
+            )
 
     def score(self, network: nn.Module) -> dict[str, float | str]:
         """Score a network.
