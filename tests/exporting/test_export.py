@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import onnx
 import pytest
 
 from mien import session
+from mien.data.splits import with_validation
 from mien.data.synthetic import draw_faces
 from mien.errors import DataError, ModelFileError
 from mien.evaluation.evaluate import predict_logits
@@ -169,6 +171,43 @@ def test_int8_that_answers_differently_is_refused_and_not_written(
 def test_int8_without_faces_says_what_to_give(weights, tmp_path):
     with pytest.raises(DataError, match=r"int8 needs faces .* --calibrate PATH"):
         export_model(weights, tmp_path / "int8.onnx", int8=True)
+
+
+@pytest.fixture
+def folder_without_valid(faces):
+    """Faces for training and testing, and a run's record that says a fifth of training was held out."""
+    train_and_test = replace(faces, split=np.where(faces.split == 1, 2, faces.split))
+    heads = [{"labels": "fer2013"}, {"labels": "ferplus"}]
+    recipe = {"name": "tiny", "data": {"valid_fraction": 0.2}, "heads": heads}
+    return train_and_test, {
+        "seed": 3,
+        "recipe": recipe,
+        "data_hash": train_and_test.content_hash,
+    }
+
+
+def test_confidences_are_fitted_on_the_faces_that_the_run_held_out(
+    folder_without_valid, save_tiny, tmp_path
+):
+    data, provenance = folder_without_valid
+    weights = save_tiny(tmp_path, {"widths": (8, 16), "depths": (1, 1)}, provenance)
+    model = export_model(weights, tmp_path / "tiny.onnx", data=data)
+    assert all(head.temperature != 1 for head in model.info.heads)
+    held_out = with_validation(data, 0.2, seed=3)
+    assert model.info.scores["labels-valid"]["n"] == len(held_out.rows("valid"))
+
+
+def test_held_out_faces_that_cannot_be_told_are_not_guessed(
+    folder_without_valid, save_tiny, tmp_path
+):
+    data, provenance = folder_without_valid
+    options = {"widths": (8, 16), "depths": (1, 1)}
+    weights = save_tiny(tmp_path, options, {**provenance, "data_hash": "0" * 64})
+    with pytest.raises(DataError, match="those that tiny held out cannot be told"):
+        export_model(weights, tmp_path / "tiny.onnx", data=data)
+    weights = save_tiny(tmp_path, options, {})
+    with pytest.raises(DataError, match=r"no validation faces.* into valid/"):
+        export_model(weights, tmp_path / "tiny.onnx", data=data)
 
 
 def test_an_export_that_differs_from_its_network_is_refused(weights, tmp_path, monkeypatch):

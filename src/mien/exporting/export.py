@@ -12,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from mien.data.dataset import SPLITS, Dataset
+from mien.data.splits import with_validation
 from mien.errors import DataError
 from mien.evaluation.calibration import fit_temperature
 from mien.evaluation.evaluate import Result, evaluate
@@ -47,31 +48,51 @@ def export_model(
     Args:
         weights: A run folder or a safetensors file.
         path: The ``.onnx`` file to write.
-        data: Labelled faces with training and validation splits; without, temperatures stay 1.
+        data: Labelled faces with training and validation splits, or those of which the run itself held validation faces
+            out; without, temperatures stay 1.
         int8: Quantise; needs data.
         name: What the model is called; the run's name by default.
 
     Raises:
         ModelFileError: If the weights cannot be read, or a parity gate does not pass.
-        DataError: If int8 is asked for without data.
+        DataError: If int8 is asked for without data, or the data has no validation faces.
     """
     network, info = load_network(weights)
     info = dataclasses.replace(info, name=name or info.name)
     if int8 and data is None:
         raise DataError("int8 needs faces to take its ranges from: --calibrate PATH of a data set.")
+    divided = None if data is None else _divided(data, info)
     with tempfile.TemporaryDirectory() as folder:
         model = export_onnx(network, info, Path(folder) / "fp32.onnx")
         notes: dict[str, Any] = {"precision": "fp32"}
-        if int8 and data is not None:
-            calibration = training_faces(data, info.input)
-            check = _fitted(data, data.rows("valid"), info.input)
+        if int8 and divided is not None:
+            calibration = training_faces(divided, info.input)
+            check = _fitted(divided, divided.rows("valid"), info.input)
             model, parity = quantise(model, Path(folder) / "int8.onnx", calibration, check)
             notes = {"precision": "int8", **_parity_note(parity)}
         info = dataclasses.replace(info, provenance={**info.provenance, "export": notes})
-        if data is not None:
-            info = calibrated(model, with_priors(info, data), data)
+        if data is not None and divided is not None:
+            info = calibrated(model, with_priors(info, data), divided)
         write_model(onnx.load(model.path), info, path)
     return load_model(path)
+
+
+def _divided(data: Dataset, info: ModelInfo) -> Dataset:
+    """Return the data with validation faces: its own, or else those that the run held out of this very data."""
+    if (data.split == SPLITS.index("valid")).any():
+        return data
+    fraction = info.provenance.get("recipe", {}).get("data", {}).get("valid_fraction")
+    if not fraction:
+        raise DataError(
+            "This data has no validation faces, on which confidences are fitted. Put some of each label into valid/, apart "
+            "from those that were trained on."
+        )
+    if info.provenance.get("data_hash") != data.content_hash:
+        raise DataError(
+            f"This data has no validation faces of its own, and those that {info.name} held out cannot be told: it was "
+            "trained on other data, or on this before something of it was changed."
+        )
+    return with_validation(data, fraction, info.provenance["seed"])
 
 
 def export_weights(weights: Path, path: Path, *, name: str = "") -> ModelInfo:
