@@ -6,7 +6,7 @@ import pytest
 from mien.data import open_dataset
 from mien.data.dataset import Dataset
 from mien.errors import DataError
-from mien.evaluation.protocols import copies_of_training, protocols
+from mien.evaluation.protocols import copies_of_training, is_chosen_on, protocols
 from mien.labels import FER2013, FER2013_FOLDERS, FERPLUS, FERPLUS_VOTES
 from mien.modelfile import Head
 
@@ -147,3 +147,19 @@ def test_copies_of_training_pictures_are_found():
     )
     assert copies_of_training(data, data.rows("valid")).tolist() == [False, True, False]
     assert copies_of_training(data.take(np.arange(3, 6)), np.arange(3)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("fer2013-privatetest", False),
+        ("fer2013-privatetest-by-ferplus", False),
+        ("ferplus-majority-privatetest-clean", False),
+        ("labels-test", False),
+        ("fer2013-publictest", True),
+        ("fer2013-bothtests", True),
+        ("labels-valid", True),
+    ],
+)
+def test_whether_we_choose_on_it_is_known_by_all_of_a_protocols_names(name, expected):
+    assert is_chosen_on(name) is expected

@@ -12,6 +12,7 @@ from typing import Any
 
 from mien.errors import UnknownNameError
 from mien.evaluation.intervals import wilson
+from mien.evaluation.protocols import is_chosen_on
 from mien.evaluation.published import Published, Seed
 from mien.modelfile import ENSEMBLE
 
@@ -136,8 +137,8 @@ def entry_of_row(row: Mapping[str, Any], *, with_seed: bool = False) -> Entry:
         year=int(row["date"][:4]) if "date" in row else None,
         views=row["views"],
         parameters=model.get("parameters"),
-        # Everything of ours is chosen on PublicTest, so that its scores are slightly too good, and says so.
-        chosen_on_split="publictest" in row["protocol"],
+        # We choose on PublicTest, so that its scores are slightly too good, and say so.
+        chosen_on_split=is_chosen_on(row["protocol"]),
         external_data=model.get("external_data", False),
         ensemble=model.get("architecture") == ENSEMBLE,
         source=row.get("command"),

@@ -17,7 +17,9 @@ from mien.errors import DataError
 from mien.labels import FER2013, FERPLUS, FERPLUS_VOTES, canonical, expression_indices
 from mien.modelfile import Head
 
-__all__ = ["Protocol", "copies_of_training", "protocols"]
+__all__ = ["Protocol", "copies_of_training", "is_chosen_on", "protocols"]
+
+_LAST_TESTS = ("privatetest", "test")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -86,6 +88,14 @@ def protocols(heads: Sequence[Head], dataset: Dataset, split: str) -> tuple[Prot
             "Use data whose labels the model knows."
         )
     return scored
+
+
+def is_chosen_on(name: str) -> bool:
+    """Tell of a protocol's name whether among its faces are some that networks and settings are chosen by.
+
+    All but the last test's are; PublicTest's whatever the split is called that holds it, alone or beside PrivateTest.
+    """
+    return not any(word in _LAST_TESTS for word in name.split("-"))
 
 
 def copies_of_training(dataset: Dataset, rows: NDArray[np.intp]) -> NDArray[np.bool_] | None:

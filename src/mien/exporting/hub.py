@@ -15,6 +15,7 @@ import onnx
 from mien.data.dataset import Dataset
 from mien.download import sha256_of
 from mien.errors import DataError, ModelFileError
+from mien.evaluation.protocols import is_chosen_on
 from mien.exporting.card import card_sections
 from mien.exporting.card_facts import CardFacts, card_facts
 from mien.exporting.export import export_model, training_faces
@@ -265,7 +266,7 @@ def _entry(protocol: str, views: str, n: int, figures: dict[str, Any]) -> dict[s
         "dataset": {
             "type": protocol.partition("-")[0],
             "name": protocol,
-            "split": _split(protocol),
+            "split": "validation" if is_chosen_on(protocol) else "test",
         },
         "metrics": [
             {"type": kind, "name": f"{title} ({told})", "value": round(100 * figures[key], 2)}
@@ -276,10 +277,6 @@ def _entry(protocol: str, views: str, n: int, figures: dict[str, Any]) -> dict[s
             )
         ],
     }
-
-
-def _split(protocol: str) -> str:
-    return "test" if protocol.endswith(("privatetest", "-test")) else "validation"
 
 
 def _write_json(path: Path, fields: dict[str, Any]) -> None:
