@@ -108,6 +108,15 @@ def test_an_unknown_layout_says_so(tmp_path):
         open_dataset(tmp_path / "readme.txt")
 
 
+def test_what_is_laid_beside_cached_data_is_said(tmp_path, write_csv, write_folders):
+    write_csv(tmp_path / "fer2013.csv")
+    assert not any("Also here" in note for note in open_dataset(tmp_path).notes)
+    write_folders(tmp_path)
+    assert (
+        open_dataset(tmp_path).notes[-1].startswith("Also here and not read: train/<label>/*.jpg")
+    )
+
+
 @pytest.mark.parametrize("name", ["archive.zip", "fer2013.tar.gz", "fer2013.csv.XZ"])
 def test_a_packed_file_is_to_be_unpacked_first(tmp_path, name):
     (tmp_path / name).write_bytes(b"PK")

@@ -116,6 +116,16 @@ def test_a_file_that_ends_in_the_middle_of_a_row_is_refused(tmp_path, write_csv)
         fer2013.read(file, 48)
 
 
+def test_a_short_row_under_more_columns_is_refused(tmp_path, write_csv):
+    file = write_csv(tmp_path / "fer2013.csv")
+    lines = [f"{number},{line}" for number, line in enumerate(file.read_text().splitlines())]
+    lines[0] = "id,emotion,pixels,Usage"
+    lines[2] = lines[2].rsplit(",", 1)[0]
+    file.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"line 3 \(row 2\): 3 fields; expected 4, with emotion"):
+        fer2013.read(file, 48)
+
+
 @pytest.mark.parametrize(
     ("header", "words"),
     [

@@ -7,7 +7,7 @@ import pytest
 
 from mien.data import parquet
 from mien.errors import DataError, MissingExtraError
-from mien.labels import FER2013
+from mien.labels import FER2013, FERPLUS_VOTES
 
 pa = pytest.importorskip("pyarrow")
 
@@ -167,6 +167,38 @@ def test_an_empty_shard_among_others_is_passed_by(tmp_path, write_parquet):
     table = pa.parquet.read_table(tmp_path / "train.parquet")
     pa.parquet.write_table(table.slice(0, 0), tmp_path / "train-00001-of-00002.parquet")
     assert parquet.read(tmp_path, 48).content_hash == whole.content_hash
+
+
+def test_rows_of_files_without_votes_have_none_and_that_is_said(tmp_path, write_parquet, drawn):
+    write_parquet(tmp_path / "train.parquet", 0)
+    table = pa.parquet.read_table(write_parquet(tmp_path / "test.parquet", 1))
+    pa.parquet.write_table(
+        table.drop_columns(list(FERPLUS_VOTES.labels)), tmp_path / "test.parquet"
+    )
+    dataset = parquet.read(tmp_path, 48)
+    first = int((drawn.split == 0).sum())
+    np.testing.assert_array_equal(dataset.votes[:first], drawn.votes[drawn.split == 0])
+    assert not dataset.votes[first:].any()
+    assert dataset.notes == (
+        f"{len(dataset) - first:,} rows are of files without columns of FER+ votes, and have none.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "is_said"),
+    [
+        ("fer2013_test.parquet", 2, False),
+        ("PrivateTest.parquet", 2, False),
+        ("publictest-00000-of-00001.parquet", 1, False),
+        ("faces.parquet", 0, True),
+    ],
+)
+def test_a_split_is_a_word_of_the_files_name_or_it_is_said_that_there_is_none(
+    tmp_path, write_hub_parquet, name, split, is_said
+):
+    dataset = parquet.read(write_hub_parquet(tmp_path / name, 0), 48)
+    assert np.unique(dataset.split).tolist() == [split]
+    assert any("faces.parquet says no split" in note for note in dataset.notes) is is_said
 
 
 def test_endings_may_be_large(tmp_path, write_parquet):

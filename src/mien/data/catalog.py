@@ -95,11 +95,13 @@ def open_dataset(path: Path, *, size: int = 48, use_cache: bool = True) -> Datas
     entry = cache.entry_name(path, layout.name, size, files)
     dataset = cache.load(entry) if use_cache else None
     if dataset is None:
-        dataset = _read(layout, path, size)
+        logger.info("Reading %s (%s)", path, layout.name)
+        dataset = layout.read(path, size)
         if use_cache:
             cache.store(entry, dataset)
-    # Not from the cache: what counts as published may be put right in a later version.
-    return replace(dataset, notes=published.check(dataset) + dataset.notes)
+    # Not from the cache: what counts as published may be put right in a later version, and what lies beside may change.
+    notes = (*published.check(dataset), *dataset.notes, *_beside(layout, path))
+    return replace(dataset, notes=notes)
 
 
 def find_layout(path: Path) -> tuple[Layout, tuple[Path, ...]]:
@@ -136,16 +138,14 @@ def _has_layout(path: Path) -> bool:
     return any(layout.find_files(path) for layout in LAYOUTS)
 
 
-def _read(layout: Layout, path: Path, size: int) -> Dataset:
-    logger.info("Reading %s (%s)", path, layout.name)
-    dataset = layout.read(path, size)
+def _beside(layout: Layout, path: Path) -> tuple[str, ...]:
+    """Say what else lies at a path that could have been read."""
     others = [
         other.summary
         for other in LAYOUTS
         if path.is_dir() and other is not layout and other.find_files(path)
     ]
-    beside = (f"Also here and not read: {'; '.join(others)}.",) if others else ()
-    return replace(dataset, notes=dataset.notes + beside)
+    return (f"Also here and not read: {'; '.join(others)}.",) if others else ()
 
 
 def _known() -> str:

@@ -52,6 +52,7 @@ def split_of_name(name: str) -> int | None:
 
 
 def split_of_usage(usage: str) -> int | None:
-    """Return the index in `SPLITS` of FER2013's word for it; None if it is no such word."""
-    usage = usage.strip()
-    return USAGES.index(usage) if usage in USAGES else None
+    """Return the index in `SPLITS` of FER2013's word for it, in any case; None if it is no such word."""
+    words = [word.lower() for word in USAGES]
+    usage = usage.strip().lower()
+    return words.index(usage) if usage in words else None

@@ -79,8 +79,9 @@ def _read_faces(file: Path) -> Dataset:
     labels: list[int] = []
     splits: list[int] = []
     with file.open("rb", buffering=1 << 20) as lines:
-        emotion_at, pixels_at, usage_at = _places(lines.readline(), file)
-        for number, fields in _rows(lines, file):
+        places = _places(lines.readline(), file)
+        emotion_at, pixels_at, usage_at = places
+        for number, fields in _rows(lines, file, max(places) + 1):
             where = f"{file}, line {number} (row {number - 1})"
             labels.append(_label(fields[emotion_at], where))
             images.append(_parse_pixels(fields[pixels_at], where))
@@ -110,16 +111,16 @@ def _places(header: bytes, file: Path) -> list[int]:
     return [found.index(name) for name in _COLUMNS]
 
 
-def _rows(lines: Iterator[bytes], file: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """Line numbers, as an editor counts them, and fields; blank lines are skipped."""
+def _rows(lines: Iterator[bytes], file: Path, num_needed: int) -> Iterator[tuple[int, list[bytes]]]:
+    """Line numbers, as an editor counts them, and at least so many fields; blank lines are skipped."""
     for number, line in enumerate(lines, start=2):
         fields = [field.strip(b' \r\n"') for field in line.split(b",")]
-        if len(fields) >= len(_COLUMNS):
+        if len(fields) >= num_needed:
             yield number, fields
         elif fields != [b""]:
             raise DataError(
                 f"{file}, line {number} (row {number - 1}): {len(fields)} field"
-                f"{'s' if len(fields) > 1 else ''}; expected emotion, pixels and Usage. Is the file cut off?"
+                f"{'s' if len(fields) > 1 else ''}; expected {num_needed}, with emotion, pixels and Usage. Is the file cut off?"
             )
 
 

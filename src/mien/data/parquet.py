@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,32 +64,44 @@ def read(path: Path, size: int) -> Dataset:
                 f"The parquet files in {path} name their classes differently: {', '.join(names)} and "
                 f"{', '.join(part.label_names)}. Give one file, or files of one data set."
             )
-    votes = [part.votes for part in parts if part.votes is not None]
+    votes, without = _together(parts)
     rows = [part.names for part in parts if part.names is not None]
     return Dataset(
         images=np.concatenate([part.images for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
         label_names=names,
         split=np.concatenate([part.split for part in parts]),
-        votes=np.concatenate(votes) if len(votes) == len(parts) else None,
+        votes=votes,
         names=np.concatenate(rows),
         layout="parquet",
-        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        notes=tuple(dict.fromkeys([note for part in parts for note in part.notes] + without)),
     )
+
+
+def _together(parts: Sequence[Dataset]) -> tuple[NDArray[np.uint8] | None, list[str]]:
+    """Return the votes of all parts, none in rows of a part that has no columns of them, and a note of such rows."""
+    if all(part.votes is None for part in parts):
+        return None, []
+    none = np.zeros(len(FERPLUS_VOTES), np.uint8)
+    votes = [np.tile(none, (len(part), 1)) if part.votes is None else part.votes for part in parts]
+    num_without = sum(len(part) for part in parts if part.votes is None)
+    note = f"{num_without:,} rows are of files without columns of FER+ votes, and have none."
+    return np.concatenate(votes), [note] if num_without else []
 
 
 def _read_rows(table: pa.Table, file: Path, size: int) -> Dataset:
     images = _column(table, file, _IMAGE_COLUMNS, "pictures")
     labels = _column(table, file, _LABEL_COLUMNS, "labels")
     label_names, codes, notes = _labels(table, labels, file)
+    splits, unsplit = _splits(table, file)
     return Dataset(
         images=_decode_all(table[images], file, size),
         labels=codes,
         label_names=label_names,
-        split=_splits(table, file),
+        split=splits,
         votes=_votes(table, file),
         names=_row_names(table),
-        notes=notes,
+        notes=(*notes, *unsplit),
     )
 
 
@@ -176,9 +189,12 @@ def _class_names(table: pa.Table, column: str) -> tuple[str, ...] | None:
     return tuple(str(name) for name in names) if isinstance(names, list) else None
 
 
-def _splits(table: pa.Table, file: Path) -> NDArray[np.uint8]:
+def _splits(table: pa.Table, file: Path) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Return (N,) the split of each row, and what is to be known of it."""
     if "usage" not in table.column_names:
-        return np.full(len(table), _split_of_file(file) or 0, np.uint8)
+        split = _split_of_file(file)
+        unsplit = f"{file.name} says no split, neither by a column usage nor by its name: all of it is for training."
+        return np.full(len(table), split or 0, np.uint8), (unsplit,) if split is None else ()
     splits = np.empty(len(table), np.uint8)
     for row, usage in enumerate(table["usage"].to_pylist()):
         split = split_of_usage(str(usage))
@@ -187,11 +203,18 @@ def _splits(table: pa.Table, file: Path) -> NDArray[np.uint8]:
                 f"{file}, row {row + 1}: usage is '{usage}'; expected one of {', '.join(USAGES)}."
             )
         splits[row] = split
-    return splits
+    return splits, ()
 
 
 def _split_of_file(file: Path) -> int | None:
-    return split_of_name(re.split(r"[-_.]", file.stem)[0])
+    """Return the split that is a word of the file's name: of ``test-00000-of-00001`` or ``fer2013_PublicTest``."""
+    for word in re.split(r"[-_.]", file.stem):
+        split = split_of_name(word)
+        if split is None:
+            split = split_of_usage(word)
+        if split is not None:
+            return split
+    return None
 
 
 def _votes(table: pa.Table, file: Path) -> NDArray[np.uint8] | None:
