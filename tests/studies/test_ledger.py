@@ -304,6 +304,12 @@ def test_a_sampler_draws_so_many_points_each_for_every_seed(sampler, write_study
     assert drawn[0] == drawn[1]
 
 
+def test_a_date_may_be_the_seed_of_a_sampled_study(write_study_file, tmp_path):
+    text = SAMPLED.replace("seeds = [0, 1]", "seeds = [20261127]")
+    ledger = open_ledger(load_design(write_study_file(text)), "d" * 64, tmp_path / "one")
+    assert ledger.claim(lambda _: True).seed == 20261127
+
+
 def test_one_seed_of_a_sampled_study_is_drawn_to_its_end(write_study_file, tmp_path):
     sampled = load_design(write_study_file(SAMPLED))
     ledger = open_ledger(sampled, "d" * 64, tmp_path / "one")

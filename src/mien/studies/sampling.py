@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mien.studies.design import NOT_COMPARED, Design, Factor, Point
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ def draw_point(
     """
     import optuna
 
-    seed = design.seeds[0] * 100_003 + num_drawn
+    # 32 bits of both, as NumPy's old generator, which Optuna seeds, takes no more.
+    seed = int(np.random.SeedSequence([design.seeds[0], num_drawn]).generate_state(1)[0])
     sampler: optuna.samplers.BaseSampler = (
         optuna.samplers.RandomSampler(seed)
         if design.design == "random"
