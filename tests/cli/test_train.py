@@ -56,6 +56,12 @@ def test_a_run_lands_in_runs_under_its_name_and_says_how_it_did(recipe, tmp_path
     assert json.loads(rows[0])["epoch"] == 1
 
 
+def test_a_path_with_brackets_is_shown_as_it_is(recipe):
+    result = invoke(recipe, "--out", "runs/exp[lr=0.1][/b]")
+    assert result.exit_code == 0
+    assert "runs/exp[lr=0.1][/b]: " in result.stderr.replace("\n", "")
+
+
 def test_a_second_run_does_not_write_over_the_first(recipe):
     invoke(recipe)
     with pytest.raises(TrainingError, match=r"already holds a run. Go on with it by --resume"):

@@ -55,6 +55,7 @@ def test_many_numbers_become_thirds_and_few_stay_names():
         ("", "needs a first line with the name of each column"),
         ("a,a\n1,2\n", "all different"),
         ("a,b\n1\n", r"c\.csv, line 2: 1 cells under 2 column names"),
+        ("\na,b\n\n1\n", r"c\.csv, line 4: 1 cells under 2 column names"),
         (
             "a\n1\n",
             "has 1 lines for 3 scored pictures; expected one each, or a column 'row' or 'name'",

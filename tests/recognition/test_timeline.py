@@ -22,6 +22,13 @@ def test_equal_rows_become_one_stretch_and_the_last_frame_lasts_as_the_one_befor
     assert timeline.end_s == 1.5
 
 
+def test_a_stretch_goes_on_however_times_round():
+    times = (0, 0.113928, 0.464354)
+    assert times[1] + (times[2] - times[1]) != times[2]
+    timeline = Timeline(rows(*((time_s, {1: "happy"}) for time_s in (*times, 0.5))))
+    assert len(timeline.stretches()) == 1
+
+
 def test_tracks_that_come_and_go_are_kept_apart():
     timeline = Timeline(
         rows(

@@ -186,6 +186,7 @@ class _Bar:
         self._console.print(
             f"{run.path}: {len(trainer.data):,} faces, {num / 1e6:.2f} M parameters, {self._epochs} epochs",
             highlight=False,
+            markup=False,  # a path may hold [brackets]
         )
 
     def batch(self, progress: Progress) -> None:

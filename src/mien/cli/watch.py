@@ -269,6 +269,7 @@ def _with_progress(
         yield from frames
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     length_s = None if opened.num_frames is None else opened.num_frames / opened.fps
@@ -277,7 +278,7 @@ def _with_progress(
     begin_s = start or 0.0
     total = None if length_s is None else max(length_s - begin_s, 0.0)
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(opened.name, total=total)
+        task = bar.add_task(escape(opened.name), total=total)
         for frame in frames:
             bar.update(task, completed=frame.time_s - begin_s)
             yield frame

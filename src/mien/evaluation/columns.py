@@ -105,22 +105,23 @@ def face_sizes(
 def _read(file: Path) -> tuple[list[str], list[list[str]]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
-            header, *lines = [line for line in csv.reader(stream) if line] or [[]]
+            reader = csv.reader(stream)
+            numbered = [(reader.line_num, line) for line in reader if line] or [(1, [])]
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}.") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file} is no CSV in UTF-8: {error}.") from None
-    header = [name.strip() for name in header]
+    header = [name.strip() for name in numbered[0][1]]
     if not header or not all(header) or len(set(header)) < len(header):
         raise DataError(
             f"{file} needs a first line with the name of each column, all different; got {header}."
         )
-    for number, line in enumerate(lines, start=2):
+    for number, line in numbered[1:]:
         if len(line) != len(header):
             raise DataError(
                 f"{file}, line {number}: {len(line)} cells under {len(header)} column names."
             )
-    return header, lines
+    return header, [line for _, line in numbered[1:]]
 
 
 def _order(

@@ -84,7 +84,9 @@ class Timeline:
             self._time_s = time_s
             return
         self._step_s = min(time_s - self._time_s, _LONGEST_FRAME_S)
-        end_s = self._time_s + self._step_s
+        # Where nothing is cut off it is the very time, not a sum that is rounded: what follows is compared with it.
+        is_cut = self._step_s < time_s - self._time_s
+        end_s = self._time_s + self._step_s if is_cut else time_s
         still: dict[int, Stretch] = {}
         for track, expression in self._shown.items():
             before = self._open.pop(track, None)
