@@ -169,13 +169,18 @@ def test_entropy_lies_between_sure_and_clueless():
 
 
 def test_a_constant_predictor_has_collapsed():
+    labels = np.arange(300) % 4
     predictions = np.full(300, 3)
-    assert metrics.collapsed_class(predictions) == 3
+    assert metrics.collapsed_class(labels, predictions) == 3
     predictions[:3] = 1  # 99 % is still collapsed
-    assert metrics.collapsed_class(predictions) == 3
+    assert metrics.collapsed_class(labels, predictions) == 3
     predictions[3] = 1
-    assert metrics.collapsed_class(predictions) is None
-    assert metrics.collapsed_class(np.array([], int)) is None
+    assert metrics.collapsed_class(labels, predictions) is None
+    assert metrics.collapsed_class(np.array([], int), np.array([], int)) is None
+
+
+def test_who_is_asked_about_one_class_alone_may_answer_it_alone():
+    assert metrics.collapsed_class(np.full(9, 3), np.full(9, 3)) is None
 
 
 def test_arrays_that_do_not_fit_together_are_refused():

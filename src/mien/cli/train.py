@@ -182,7 +182,9 @@ class _Bar:
             step=f"epoch 1/{self._epochs}",
             figures="",
         )
-        num = sum(p.numel() for p in trainer.network.parameters())
+        from mien.models.macs import count_parameters
+
+        num = count_parameters(trainer.network)
         self._console.print(
             f"{run.path}: {len(trainer.data):,} faces, {num / 1e6:.2f} M parameters, {self._epochs} epochs",
             highlight=False,

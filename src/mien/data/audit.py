@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 from mien.data.clean import CleanLists
 from mien.data.dataset import SPLITS, Dataset
 from mien.data.duplicates import Duplicates, find_duplicates
-from mien.data.ferplus import majority
+from mien.data.ferplus import NOT_A_FACE_VOTES, majority, not_a_face
 from mien.data.published import class_counts
-from mien.labels import FERPLUS, FERPLUS_VOTES, canonical
+from mien.labels import FERPLUS, canonical
 
 __all__ = ["Audit", "Finding", "audit", "clean_lists", "label_agreement"]
 
-_NF = FERPLUS_VOTES.labels.index("NF")
-_NOT_A_FACE_VOTES = 5
 _SUSPICIOUS = 0.01
 """Part of the held-out pictures. FER2013, which nobody augmented, has a thousandth; a set that was augmented before it
 was split has most of them."""
@@ -99,7 +97,7 @@ def clean_lists(dataset: Dataset, found: Audit) -> CleanLists:
         "altered_copy": duplicates.altered.rows,
         "repeat": _repeats(dataset, duplicates),
         "conflict": np.sort(conflicts),
-        "blank": _blank_rows(dataset),
+        "blank": np.flatnonzero(dataset.is_blank),
         "not_a_face": _not_a_face_rows(dataset),
     }
     return CleanLists(content_hash=dataset.content_hash, num_rows=len(dataset), left_out=left_out)
@@ -221,7 +219,7 @@ def _conflicts(dataset: Dataset, duplicates: Duplicates) -> Iterator[Finding]:
 
 
 def _blank(dataset: Dataset) -> Finding:
-    rows = _blank_rows(dataset)
+    rows = np.flatnonzero(dataset.is_blank)
     return Finding(
         key="blank",
         title="blank pictures",
@@ -240,7 +238,7 @@ def _about_votes(dataset: Dataset) -> Iterator[Finding]:
         key="not_a_face",
         title="not a face",
         count=len(rows),
-        says=f"pictures have {_NOT_A_FACE_VOTES} or more votes for NF{_where(dataset, rows)}.",
+        says=f"pictures have {NOT_A_FACE_VOTES} or more votes for NF{_where(dataset, rows)}.",
         is_notable=bool(len(rows)),
         groups=_one_by_one(rows),
     )
@@ -327,15 +325,10 @@ def _repeats(dataset: Dataset, duplicates: Duplicates) -> NDArray[np.intp]:
     return np.flatnonzero(repeated)
 
 
-def _blank_rows(dataset: Dataset) -> NDArray[np.intp]:
-    flat = dataset.images.reshape(len(dataset), -1)
-    return np.flatnonzero(flat.min(axis=1) == flat.max(axis=1))
-
-
 def _not_a_face_rows(dataset: Dataset) -> NDArray[np.intp]:
     if dataset.votes is None:
         return np.zeros(0, np.intp)
-    return np.flatnonzero(dataset.votes[:, _NF] >= _NOT_A_FACE_VOTES)
+    return np.flatnonzero(not_a_face(dataset.votes))
 
 
 def _differ(values: NDArray[np.integer]) -> bool:

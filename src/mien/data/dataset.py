@@ -54,6 +54,13 @@ class Dataset:
         return len(self.images)
 
     @property
+    def is_blank(self) -> NDArray[np.bool_]:
+        """(N,) where all pixels of an image are the same."""
+        flat = self.images.reshape(len(self), -1)
+        blank: NDArray[np.bool_] = flat.min(axis=1) == flat.max(axis=1)
+        return blank
+
+    @property
     def content_hash(self) -> str:
         """SHA-256 over everything that training or a score depends on, as 64 hex digits."""
         digest = hashlib.sha256()

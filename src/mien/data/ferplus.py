@@ -20,9 +20,20 @@ from numpy.typing import NDArray
 from mien.errors import InputError
 from mien.labels import FERPLUS, FERPLUS_VOTES
 
-__all__ = ["MODES", "crossentropy", "majority", "multi_target", "probability"]
+__all__ = [
+    "MODES",
+    "NOT_A_FACE_VOTES",
+    "crossentropy",
+    "majority",
+    "multi_target",
+    "not_a_face",
+    "probability",
+]
 
 MODES = ("majority", "probability", "crossentropy", "multi_target")
+
+NOT_A_FACE_VOTES = 5
+"""From this many of ten votes for *NF* on, a picture is taken for no face."""
 
 _EXPRESSIONS = len(FERPLUS)
 _COLUMNS = len(FERPLUS_VOTES)
@@ -129,6 +140,19 @@ def multi_target(votes: NDArray[np.integer]) -> NDArray[np.float32]:
     usable = (2 * kept.sum(axis=1) > total) & (kept.argmax(axis=1) < _EXPRESSIONS)
     is_target = (kept[:, :_EXPRESSIONS] > 0) & usable[:, None]
     return np.asarray(is_target, np.float32)
+
+
+def not_a_face(votes: NDArray[np.integer], least: int = NOT_A_FACE_VOTES) -> NDArray[np.bool_]:
+    """Tell which rows have so many votes for *NF*.
+
+    Args:
+        votes: (N, 10) counts in the order of `labels.FERPLUS_VOTES`.
+        least: Votes that suffice.
+
+    Returns:
+        (N,)
+    """
+    return votes[:, FERPLUS_VOTES.labels.index("NF")] >= least
 
 
 def _without_single_votes(votes: NDArray[np.integer]) -> NDArray[np.int64]:

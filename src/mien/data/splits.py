@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import SPLITS, Dataset
+from mien.data.likeness import fingerprint
 from mien.errors import DataError, InputError
 
 __all__ = ["hold_out", "with_validation"]
@@ -79,7 +80,7 @@ def _choose(
     """Rows of one class: shuffled groups of copies, until the fraction is reached."""
     copies: dict[bytes, list[int]] = {}
     for row in rows.tolist():
-        copies.setdefault(dataset.images[row].tobytes(), []).append(row)
+        copies.setdefault(fingerprint(dataset.images[row]), []).append(row)
     groups = list(copies.values())
     num_wanted = round(fraction * len(rows))
     chosen: list[int] = []

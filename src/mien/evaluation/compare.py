@@ -73,13 +73,6 @@ class Comparison:
         }
 
 
-_RATES = {
-    "accuracy": metrics.accuracy,
-    "macro_f1": metrics.macro_f1,
-    "balanced_accuracy": metrics.balanced_accuracy,
-}
-
-
 def compare(a: Predictions, b: Predictions) -> Comparison:
     """Compare two sets of answers to the same questions.
 
@@ -97,7 +90,7 @@ def compare(a: Predictions, b: Predictions) -> Comparison:
             float(rate(tables[1])),
             paired_bootstrap(*answers, rate, np.random.default_rng(0)),
         )
-        for name, rate in _RATES.items()
+        for name, rate in metrics.RATES.items()
     }
     recalls: dict[str, tuple[int, float | None, float | None]] = {}
     for index, label in enumerate(a.labels):
@@ -178,9 +171,7 @@ def mcnemar(labels: Integers, a: Integers, b: Integers) -> McNemar:
 
 
 def _collapsed(answers: Predictions) -> str | None:
-    place = (
-        metrics.collapsed_class(answers.predicted) if len(np.unique(answers.targets)) > 1 else None
-    )
+    place = metrics.collapsed_class(answers.targets, answers.predicted)
     return None if place is None else answers.labels[place]
 
 

@@ -6,6 +6,7 @@ bootstrap scores thousands of resamples in one call.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from mien.errors import InputError
 __all__ = [
     "COLLAPSE_SHARE",
     "NUM_BINS",
+    "RATES",
     "ClassScores",
     "Reliability",
     "accuracy",
@@ -143,12 +145,25 @@ def _ratio(numerator: Integers, denominator: Integers) -> Floats:
     return quotient
 
 
-def collapsed_class(predictions: Integers) -> int | None:
+RATES: Mapping[str, Callable[[Integers], Any]] = {
+    "accuracy": accuracy,
+    "macro_f1": macro_f1,
+    "balanced_accuracy": balanced_accuracy,
+}
+"""The scores that a confusion matrix gives, by their names in results and studies."""
+
+
+def collapsed_class(labels: Integers, predictions: Integers) -> int | None:
     """Return the class that makes up nearly all predictions; None for a network that has not collapsed.
 
-    Such a network may still score a quarter on FER2013, whose largest class is that big.
+    Such a network may still score a quarter on FER2013, whose largest class is that big. Where all labels are one, so may
+    the answers be.
+
+    Args:
+        labels: (N,) true classes.
+        predictions: (N,) predicted classes.
     """
-    if not len(predictions):
+    if len(np.unique(labels)) < 2:
         return None
     counts = np.bincount(predictions)
     top = int(counts.argmax())

@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset
-from mien.data.ferplus import majority
+from mien.data.ferplus import majority, not_a_face
+from mien.data.likeness import fingerprint
 from mien.errors import InputError
 from mien.evaluation.predictions import Predictions
-from mien.labels import FERPLUS, canonical
+from mien.labels import FERPLUS, FERPLUS_VOTES, canonical
 
-__all__ = ["DOUBTS", "NF_VOTES", "Mistake", "Mistakes", "find_mistakes"]
-
-NF_VOTES = 5
-"""From this many of ten votes for "not a face" on, a picture is taken for none."""
+__all__ = ["DOUBTS", "Mistake", "Mistakes", "find_mistakes"]
 
 DOUBTS: Mapping[str, str] = {
     "votes": "FER+'s voters chose the model's answer over the label",
@@ -127,14 +125,14 @@ def _doubts(
         votes = dataset.votes[row].astype(int)
         if _is_voted(votes, answer, truth):
             doubts["votes"] = _as_text(votes)
-        if votes[-1] >= NF_VOTES:
+        if not_a_face(votes[None])[0]:
             doubts["not a face"] = f"NF {votes[-1]} of {votes.sum()}"
         label = int(dataset.labels[row])
         if label >= 0 and _same(dataset.label_names[label], answer):
             doubts["label"] = dataset.label_names[label]
     if any(_same(copy, answer) for copy in copies):
         doubts["copy"] = ", ".join(sorted(set(copies)))
-    if np.ptp(dataset.images[row]) == 0:
+    if dataset.take(np.array([row])).is_blank[0]:
         doubts["blank"] = f"grey {dataset.images[row].flat[0]}"
     return doubts
 
@@ -146,7 +144,7 @@ def _is_voted(votes: NDArray[np.int_], answer: str, truth: str) -> bool:
 
 
 def _as_text(votes: NDArray[np.int_]) -> str:
-    names = (*FERPLUS.labels, "unknown", "NF")
+    names = FERPLUS_VOTES.labels
     return ", ".join(
         f"{names[i]} {votes[i]}" for i in np.argsort(-votes, kind="stable") if votes[i]
     )
@@ -163,9 +161,7 @@ def _labels_of_copies(
     truths = _truths(predictions, dataset)
     places: dict[bytes, list[int]] = defaultdict(list)
     for place, image in enumerate(dataset.images):
-        places[hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()].append(
-            place
-        )
+        places[fingerprint(image)].append(place)
     same = {row: twins for twins in places.values() if len(twins) > 1 for row in twins}
     return {
         int(row): [truths[twin] for twin in same.get(int(row), []) if twin != row and truths[twin]]

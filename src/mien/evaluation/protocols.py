@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from mien.data.classes import USAGES
 from mien.data.dataset import SPLITS, Dataset
 from mien.data.ferplus import majority
+from mien.data.likeness import fingerprint
 from mien.data.published import CLASS_COUNTS, STRICT_MAJORITY
 from mien.errors import DataError
 from mien.labels import FER2013, FERPLUS, FERPLUS_VOTES, canonical, expression_indices
@@ -107,12 +107,8 @@ def copies_of_training(dataset: Dataset, rows: NDArray[np.intp]) -> NDArray[np.b
     training = np.flatnonzero(dataset.split == SPLITS.index("train"))
     if not len(training):
         return None
-    known = {_fingerprint(dataset.images[row]) for row in training}
-    return np.array([_fingerprint(dataset.images[row]) in known for row in rows], bool)
-
-
-def _fingerprint(image: NDArray[np.uint8]) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+    known = {fingerprint(dataset.images[row]) for row in training}
+    return np.array([fingerprint(dataset.images[row]) in known for row in rows], bool)
 
 
 def _has_all(labels: Sequence[str], wanted: Sequence[str]) -> bool:

@@ -17,12 +17,6 @@ __all__ = ["COVERAGES", "Certainty", "Scores", "VoteScores", "score"]
 COVERAGES = (0.5, 0.8, 0.9)
 """Shares of the pictures to answer, surest first, whose accuracy is reported."""
 
-_RATES = {
-    "accuracy": metrics.accuracy,
-    "macro_f1": metrics.macro_f1,
-    "balanced_accuracy": metrics.balanced_accuracy,
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Certainty:
@@ -135,7 +129,7 @@ def score(
     predictions = logits.argmax(axis=1)
     confusion = metrics.confusion_matrix(targets, predictions, len(labels))
     probs = softmax(logits, temperature)
-    collapsed = metrics.collapsed_class(predictions) if len(np.unique(targets)) > 1 else None
+    collapsed = metrics.collapsed_class(targets, predictions)
     clean = None
     if is_copy is not None and not is_copy.all():
         clean = metrics.confusion_matrix(targets[~is_copy], predictions[~is_copy], len(labels))
@@ -160,7 +154,8 @@ def score(
 def _rates(confusion: NDArray[np.int64]) -> dict[str, Estimate]:
     # The same draws every time: an interval is a function of the counts, not of the day.
     return {
-        name: bootstrap(confusion, rate, np.random.default_rng(0)) for name, rate in _RATES.items()
+        name: bootstrap(confusion, rate, np.random.default_rng(0))
+        for name, rate in metrics.RATES.items()
     }
 
 

@@ -18,18 +18,14 @@ from numpy.typing import NDArray
 from mien.data.dataset import SPLITS, Dataset
 from mien.errors import CheckpointError, ConfigError, MienError, TrainingError
 from mien.evaluation.evaluate import predict_logits
-from mien.evaluation.metrics import (
-    accuracy,
-    balanced_accuracy,
-    collapsed_class,
-    confusion_matrix,
-    macro_f1,
-)
+from mien.evaluation.metrics import RATES, collapsed_class, confusion_matrix
 from mien.evaluation.protocols import protocols
+from mien.labels import FER2013, FERPLUS, FERPLUS_VOTES
+from mien.models.macs import count_parameters
 from mien.models.predict import network_predictor
 from mien.models.shapes import shapes_only
 from mien.models.weights import load_network
-from mien.models.zoo import MODELS, build_network
+from mien.models.zoo import build_network
 from mien.recipe import Recipe
 from mien.runtime import choose_device, commit, is_out_of_memory, machine
 from mien.studies.design import Design
@@ -39,6 +35,7 @@ from mien.studies.taking_over import run_key
 from mien.training.loop import Progress, Trainer
 from mien.training.run import prepare, train
 from mien.training.run_folder import RunFolder
+from mien.training.start import network_options
 
 __all__ = ["Watcher", "check_networks", "execute", "where_trained", "work"]
 
@@ -50,11 +47,6 @@ MOST_MEMORY_DEATHS = 2
 POLL_S = 1.0
 """How often a process that has nothing to do looks whether another one has died."""
 
-_RATES = {
-    "accuracy": accuracy,
-    "macro_f1": macro_f1,
-    "balanced_accuracy": balanced_accuracy,
-}
 _CURVE = (
     *("epoch", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy"),
     *("valid_macro_f1", "lr", "collapsed"),
@@ -258,18 +250,15 @@ def check_networks(design: Design) -> None:
 
 def _num_parameters(recipe: Recipe) -> int:
     """Count without memory; a head of the data's own labels is taken for one of seven."""
-    sizes = {"fer2013": 7, "ferplus": 8, "ferplus-votes": 10, "own": 7}
-    options = dict(recipe.model.options)
-    if "input_size" in MODELS[recipe.model.name].options:
-        options.setdefault("input_size", recipe.data.size)
+    named = {known.name: len(known) for known in (FER2013, FERPLUS, FERPLUS_VOTES)}
     with shapes_only():
         network = build_network(
             recipe.model.name,
-            num_classes=sum(sizes[head.labels] for head in recipe.heads),
+            num_classes=sum(named.get(head.labels, len(FER2013)) for head in recipe.heads),
             in_channels=recipe.model.channels,
-            **options,
+            **network_options(recipe),
         )
-    return sum(parameter.numel() for parameter in network.parameters())
+    return count_parameters(network)
 
 
 def _score(kept: RunFolder, recipe: Recipe, data: Dataset, device: torch.device) -> dict[str, Any]:
@@ -288,7 +277,7 @@ def _score(kept: RunFolder, recipe: Recipe, data: Dataset, device: torch.device)
         raise TrainingError("The network gives NaN or infinity: its training has diverged.")
     (protocol, predictions), *others = zip(found, answers, strict=True)
     labels = info.head(protocol.head).labels
-    collapsed = collapsed_class(predictions)
+    collapsed = collapsed_class(protocol.targets, predictions)
     return {
         "scores": _rates(protocol.targets, predictions, len(labels)),
         "one_class": None if collapsed is None else labels[collapsed],
@@ -312,7 +301,7 @@ def _rates(
     targets: NDArray[np.int64], predictions: NDArray[np.int64], num_classes: int
 ) -> dict[str, float]:
     confusion = confusion_matrix(targets, predictions, num_classes)
-    return {name: float(rate(confusion)) for name, rate in _RATES.items()}
+    return {name: float(rate(confusion)) for name, rate in RATES.items()}
 
 
 def _failure(error: Exception) -> str | None:

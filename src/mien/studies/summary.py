@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.evaluation.metrics import accuracy, balanced_accuracy, macro_f1
+from mien.evaluation.metrics import RATES
 from mien.studies.design import SCORES, Design, Point
 from mien.studies.differences import Difference, difference, holm, picture_draws
 from mien.studies.ledger import Run
@@ -27,12 +27,6 @@ __all__ = [
 
 LEVEL_OF_PROOF = 0.05
 """A difference counts as found when its p-value, adjusted for all comparisons of the study, is below this."""
-
-_STATISTICS: dict[str, Callable[[NDArray[np.int64]], Any]] = {
-    "accuracy": accuracy,
-    "macro_f1": macro_f1,
-    "balanced_accuracy": balanced_accuracy,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,7 +292,7 @@ def _draws(run: Run, score: str) -> NDArray[np.float64] | None:
     if not result or result["scores"] is None:
         return None
     targets, predictions = unpack(result["targets"]), unpack(result["predictions"])
-    return picture_draws(targets, predictions, len(result["labels"]), _STATISTICS[score])
+    return picture_draws(targets, predictions, len(result["labels"]), RATES[score])
 
 
 def _compare(

@@ -17,12 +17,13 @@ import numpy as np
 import torch
 
 from mien.data.dataset import SPLITS, Dataset
+from mien.data.ferplus import not_a_face
 from mien.data.offline import merge
 from mien.data.splits import with_validation
 from mien.errors import ConfigError, DataError
 from mien.evaluation.plots import curves
 from mien.modelfile import Head, ModelInfo
-from mien.models.macs import count_macs
+from mien.models.macs import count_macs, count_parameters
 from mien.models.weights import save_network
 from mien.recipe import DataOptions, Recipe
 from mien.runtime import choose_device, choose_precision, commit, machine
@@ -149,10 +150,9 @@ def prepare(options: DataOptions, seed: int, data: Dataset) -> tuple[Dataset, Da
     training, validation = data.take(data.rows("train")), data.take(data.rows("valid"))
     kept = np.ones(len(training), bool)
     if options.drop_not_face and training.votes is not None:
-        kept &= training.votes[:, -1] < options.drop_not_face
+        kept &= ~not_a_face(training.votes, options.drop_not_face)
     if options.drop_blank:
-        flat = training.images.reshape(len(training), -1)
-        kept &= flat.min(axis=1) != flat.max(axis=1)
+        kept &= ~training.is_blank
     if not kept.any():
         raise DataError(
             f"Of {len(training):,} training faces none is left: data.drop_not_face and data.drop_blank leave them all out."
@@ -317,7 +317,7 @@ class _Run:
                 "valid_accuracy": kept["valid_accuracy"],
                 "collapsed": kept.get("collapsed"),
                 "train_seconds": round(sum(row["seconds"] for row in rows)),
-                "parameters": sum(p.numel() for p in trainer.network.parameters()),
+                "parameters": count_parameters(trainer.network),
                 "macs": count_macs(trainer.network, trainer.spec.size, trainer.spec.channels),
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
             },

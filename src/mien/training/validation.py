@@ -89,7 +89,7 @@ class Validator:
                 continue
             row["valid_accuracy"] = float(accuracy(confusion))
             row["valid_macro_f1"] = float(macro_f1(confusion))
-            collapsed = collapsed_class(predicted)
+            collapsed = collapsed_class(labels, predicted)
             if collapsed is not None:
                 row["collapsed"] = names[collapsed]
         return {"valid_loss": loss, **row}
