@@ -9,31 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
+from mien.softmax import log_softmax
 
-__all__ = ["TEMPERATURES", "fit_temperature", "log_softmax", "softmax"]
+__all__ = ["TEMPERATURES", "fit_temperature"]
 
 TEMPERATURES = (0.05, 20.0)
 """Between these a temperature is sought; a network that would need more is broken, not overconfident."""
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _TOLERANCE = 1e-6  # in log temperature
-
-
-def log_softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDArray[np.float64]:
-    """Return the logarithm of `softmax`, exact where a probability is too small for a float."""
-    scaled = logits.astype(np.float64) / temperature
-    scaled -= scaled.max(axis=-1, keepdims=True)
-    return np.asarray(scaled - np.log(np.exp(scaled).sum(axis=-1, keepdims=True)))
-
-
-def softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDArray[np.float64]:
-    """Turn (..., C) logits into probabilities, float64, that sum to 1.
-
-    Args:
-        logits: (..., C) outputs of a network.
-        temperature: Divides the logits; above 1 it makes the answers less sure.
-    """
-    return np.exp(log_softmax(logits, temperature))
 
 
 def fit_temperature(logits: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> float:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset
 from mien.errors import DataError, InputError, TrainingError
-from mien.evaluation.calibration import softmax
 from mien.evaluation.protocols import copies_of_training, protocols
 from mien.evaluation.scores import Scores, score
 from mien.evaluation.slices import MIN_GROUP, Slice, picture_groups, slice_scores, vote_groups
 from mien.evaluation.views import Predictor, averaged
 from mien.modelfile import Head, ModelInfo
 from mien.preprocess import InputSpec, fit
+from mien.softmax import softmax
 
 __all__ = ["Result", "evaluate", "predict_logits", "sample", "sample_rows"]
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import InputError
-from mien.evaluation.calibration import softmax
 from mien.evaluation.metrics import reliability, risk_coverage
 from mien.evaluation.plots_canvas import (
     BLUE,
@@ -32,6 +31,7 @@ from mien.evaluation.plots_canvas import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+from mien.softmax import softmax
 
 __all__ = [
     "confusion_picture",

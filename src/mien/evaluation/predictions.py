@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from mien.data.dataset import Dataset
 from mien.data.whole import whole_file
 from mien.errors import DataError, InputError
-from mien.evaluation.calibration import softmax
 from mien.evaluation.evaluate import Result
+from mien.softmax import softmax
 
 __all__ = [
     "PREDICTIONS_NAME",

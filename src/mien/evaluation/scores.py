@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.evaluation import metrics
-from mien.evaluation.calibration import softmax
 from mien.evaluation.intervals import Estimate, bootstrap, wilson
+from mien.softmax import softmax
 
 __all__ = ["COVERAGES", "Certainty", "Scores", "VoteScores", "score"]
 

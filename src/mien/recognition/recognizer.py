@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from mien.recognition.quality import measure_quality
 from mien.recognition.results import PictureResult
 from mien.recognition.source import open_source
 from mien.recognition.video import SEARCH_PX, watch_frames
+from mien.softmax import softmax
 from mien.types import Box, Detection, Face, Image, VideoRow, check_image
 
 __all__ = ["Recognizer"]
@@ -230,7 +230,7 @@ class Recognizer:
                     f"{self.model.path} gave answers that are no numbers. Export it again: mien export"
                 )
             weighed = adjusted(logits.astype(np.float64), self.head, self.prior)
-            yield from _softmax(weighed / self.head.temperature)
+            yield from softmax(weighed, self.head.temperature)
 
     def _face(self, found: FoundFace, probs: NDArray[np.float64]) -> Face:
         best = int(probs.argmax())
@@ -259,8 +259,3 @@ def _thresholds(head: Head, min_confidence: float | None) -> dict[str, float]:
     if not 0 <= min_confidence <= 1:
         raise InputError(f"min_confidence is {min_confidence}; expected 0 to 1.")
     return dict.fromkeys(head.labels, float(min_confidence))
-
-
-def _softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
