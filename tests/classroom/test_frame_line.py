@@ -30,6 +30,8 @@ class OneRecogniser:
         self.waiting.put_nowait(thread)
         if jpeg == b"no picture":
             raise FrameRefusedError("no")
+        if jpeg == b"surprise":
+            raise RuntimeError("nobody thought of this")
         seen = Observation(time_s=0, faces=0)
         return FrameReading(observation=seen, width_px=320, height_px=240, crop=None)
 
@@ -74,3 +76,24 @@ def test_but_never_much_later(fake_time):
     most = 500 + 1000 * MAX_SHIFT_S
     assert told[:4] == [("seen", 500), ("seen", most), ("seen", most), ("seen", most)]
     assert told[4] == ("late", 500)  # after 1.6 s
+
+
+def test_a_surprise_while_a_frame_is_looked_at_does_not_end_its_students_frames(fake_time):
+    async def scenario():
+        line = FrameLine(
+            OneRecogniser(fake_time, 0.03), Pace(500), Metrics(), clock=fake_time.clock
+        )
+        one = student("s", fake_time.now())
+        running = asyncio.create_task(line.run())
+        line.offer(NoLesson(), one, 1, b"surprise")
+        for _ in range(20):
+            await asyncio.sleep(0)
+        line.offer(NoLesson(), one, 2, b"2")
+        async with asyncio.timeout(60):
+            while not one.outbox._waiting:
+                await asyncio.sleep(0)
+        running.cancel()
+        return json.loads(one.outbox._waiting[0])
+
+    told = asyncio.run(scenario())
+    assert (told["sequence"], told["outcome"]) == (2, "seen")

@@ -116,3 +116,80 @@ def test_a_model_that_cannot_be_opened_is_an_error_at_the_start():
 
     with pytest.raises(ModelFileError, match="no model file x"):
         asyncio.run(Workers(broken, 1).start())
+
+
+def builder(*outcomes):
+    """What is built one after the other: a reader, or an error; the last one for ever."""
+    left = list(outcomes)
+
+    def build_next():
+        outcome = left.pop(0) if len(left) > 1 else left[0]
+        if outcome is not build:
+            raise outcome
+        return build()
+
+    return build_next
+
+
+def test_a_recogniser_that_cannot_be_built_again_is_tried_until_it_can(monkeypatch, caplog):
+    monkeypatch.setattr("mien.classroom.workers.REBUILD_AFTER_S", 0.01)
+    gone, full = ModelFileError("There is no model file x."), MemoryError("2 GiB")
+
+    async def scenario():
+        workers = Workers(builder(build, gone, full, build), 1)
+        await workers.start()
+        with pytest.raises(FrameRefusedError, match="could not be looked at"):
+            await ask(workers, b"poison")
+        async with asyncio.timeout(60):
+            answer = await ask(workers, b"b")
+        await workers.stop()
+        return answer, workers.replaced
+
+    assert asyncio.run(scenario()) == (1, 1)
+    assert "could not be built (ModelFileError: There is no model file x.)" in caplog.text
+    assert "could not be built (MemoryError: 2 GiB)" in caplog.text
+
+
+@pytest.mark.parametrize("after_s", [0.01, 60])
+def test_the_server_ends_while_a_recogniser_is_still_tried(monkeypatch, caplog, after_s):
+    monkeypatch.setattr("mien.classroom.workers.REBUILD_AFTER_S", after_s)
+    before = set(threading.enumerate())
+
+    async def scenario():
+        workers = Workers(builder(build, ModelFileError("There is no model file x.")), 1)
+        await workers.start()
+        with pytest.raises(FrameRefusedError):
+            await ask(workers, b"poison")
+        await asyncio.sleep(0.1)
+        await workers.stop()
+        await asyncio.sleep(0.1)  # what a thread still says is heard by nobody, and is no error
+
+    asyncio.run(scenario())
+    assert not any(t.name == "recognise" for t in set(threading.enumerate()) - before)
+    assert not [record for record in caplog.records if record.name == "asyncio"]
+
+
+def test_the_server_ends_with_a_recogniser_that_is_just_being_built(monkeypatch, caplog):
+    monkeypatch.setattr("mien.classroom.workers.STOP_S", 60)
+    started, go_on = threading.Event(), threading.Event()
+    before = set(threading.enumerate())
+
+    def build_slowly():
+        if started.is_set():  # the second
+            go_on.wait(60)
+        started.set()
+        return build()
+
+    async def scenario():
+        workers = Workers(build_slowly, 1)
+        await workers.start()
+        with pytest.raises(FrameRefusedError):
+            await ask(workers, b"poison")
+        await asyncio.sleep(0.1)
+        asyncio.get_running_loop().call_later(0.3, go_on.set)  # while the end waits for it
+        await workers.stop()
+        await asyncio.sleep(0.1)
+
+    asyncio.run(scenario())
+    assert not any(t.name == "recognise" for t in set(threading.enumerate()) - before)
+    assert not [record for record in caplog.records if record.name == "asyncio"]

@@ -96,10 +96,11 @@ class FrameLine:
             if student.id in lesson.students:  # otherwise withdrawn while it was looked at
                 lesson.observe(student, reading.observation)
             self.answer(student, frame.sequence, "seen", waited_s, **_seen(reading))
-        self._metrics.latency.observe(self._clock() - frame.received_s)
-        student.in_work = student.newest is not None
-        if student.in_work:
-            self._line.put_nowait((lesson, student))
+        finally:  # whatever happened to this frame, the student's next one is looked at
+            self._metrics.latency.observe(self._clock() - frame.received_s)
+            student.in_work = student.newest is not None
+            if student.in_work:
+                self._line.put_nowait((lesson, student))
 
 
 def _seen(reading: FrameReading) -> dict[str, object]:

@@ -22,6 +22,8 @@ STOP_S = 1.0
 while Python goes down aborts the whole program."""
 FRAME_TIMEOUT_S = 5.0
 """A picture that takes longer has stopped its thread; the slowest that we saw took a tenth of a second."""
+REBUILD_AFTER_S = 5.0
+"""After so long a recogniser that could not be built is tried again: files that are being exchanged, or memory, may be back."""
 
 Answer = TypeVar("Answer")
 
@@ -52,6 +54,7 @@ class Workers(Generic[Answer]):
         """Called when a thread was given up."""
         self._free: asyncio.Queue[_Thread[Answer]] = asyncio.Queue()
         self._threads: set[_Thread[Answer]] = set()
+        self._replacing: set[asyncio.Task[None]] = set()
         self._count = count
         self._busy_s = 0.0
         self.replaced = 0
@@ -67,6 +70,8 @@ class Workers(Generic[Answer]):
 
     async def stop(self) -> None:
         """Let threads end with what they look at; one that hangs is a daemon and ends with the program."""
+        for replacing in self._replacing:
+            replacing.cancel()
         threads = list(self._threads)  # one that is given up meanwhile is replaced
         for thread in threads:
             thread.end()
@@ -84,7 +89,7 @@ class Workers(Generic[Answer]):
         return self._count
 
     async def answer(self, thread: _Thread[Answer], data: bytes) -> Answer:
-        """Look at a picture with a thread from `free`; the thread is free again afterwards, or another in its place.
+        """Look at a picture with a thread from `free`; it is free again afterwards, or another as soon as that is built.
 
         Raises:
             FrameRefusedError: If there is no answer.
@@ -99,7 +104,7 @@ class Workers(Generic[Answer]):
         except Exception as error:  # noqa: BLE001 - native libraries raise anything
             kind = type(error).__name__  # never the message: it may quote the picture's bytes
             logger.warning("A frame stopped its worker (%s); it is replaced.", kind)
-            await self._replace(thread)
+            self._replace(thread)
             raise FrameRefusedError("The frame could not be looked at.") from None
         else:
             self._free.put_nowait(thread)
@@ -111,17 +116,39 @@ class Workers(Generic[Answer]):
         """Wait for a thread that has nothing to do."""
         return await self._free.get()
 
-    async def _replace(self, thread: _Thread[Answer]) -> None:
+    def _replace(self, thread: _Thread[Answer]) -> None:
         thread.end()
         self._threads.discard(thread)
         self.replaced += 1
         self.on_replaced()
-        self._free.put_nowait(await self._new_thread())
+        # Beside the answer: whoever sent the picture does not wait for a recogniser that is not for them.
+        replacing = asyncio.create_task(self._free_another())
+        self._replacing.add(replacing)
+        replacing.add_done_callback(self._replacing.discard)
+
+    async def _free_another(self) -> None:
+        """Build until it succeeds; if it were given up, there would be a recogniser less for the rest of the day."""
+        while True:
+            try:
+                self._free.put_nowait(await self._new_thread())
+                return
+            except Exception as error:  # noqa: BLE001 - native libraries raise anything
+                logger.warning(
+                    "A recogniser could not be built (%s: %s); it is tried again in %g s.",
+                    type(error).__name__,
+                    error,
+                    REBUILD_AFTER_S,
+                )
+            await asyncio.sleep(REBUILD_AFTER_S)
 
     async def _new_thread(self) -> _Thread[Answer]:
         thread = _Thread(self._build, asyncio.get_running_loop())
-        await thread.ready
-        self._threads.add(thread)
+        self._threads.add(thread)  # at once: `stop` waits for one that is being built too
+        try:
+            await thread.ready
+        except Exception:
+            self._threads.discard(thread)
+            raise
         return thread
 
 
@@ -156,9 +183,9 @@ class _Thread(Generic[Answer]):
         try:
             look = build()
         except BaseException as error:  # noqa: BLE001 - raised again where `ready` is awaited
-            self._tell(self.ready.set_exception, error)
+            self._tell(_unless_given_up(self.ready, self.ready.set_exception), error)
             return
-        self._tell(self.ready.set_result, None)
+        self._tell(_unless_given_up(self.ready, self.ready.set_result), None)
         while (job := self._asked.get()) is not None:
             data, answer = job
             try:
