@@ -25,6 +25,9 @@ class OneRecogniser:
     async def free(self):
         return await self.waiting.get()
 
+    def give_back(self, thread):
+        self.waiting.put_nowait(thread)
+
     async def answer(self, thread, jpeg):
         self.time.s += self.seconds
         self.waiting.put_nowait(thread)
@@ -97,3 +100,32 @@ def test_a_surprise_while_a_frame_is_looked_at_does_not_end_its_students_frames(
 
     told = asyncio.run(scenario())
     assert (told["sequence"], told["outcome"]) == (2, "seen")
+
+
+def test_an_error_while_a_frame_is_handed_on_costs_no_recogniser(fake_time, monkeypatch, caplog):
+    monkeypatch.setattr("mien.classroom.rounds.PAUSE_S", 0.0)
+
+    class BreaksOnce(FrameLine):
+        broken = False
+
+        async def _next(self):
+            if not self.broken:
+                self.broken = True
+                raise KeyError("s")
+            return await super()._next()
+
+    async def scenario():
+        line = BreaksOnce(
+            OneRecogniser(fake_time, 0.03), Pace(500), Metrics(), clock=fake_time.clock
+        )
+        one = student("s", fake_time.now())
+        running = asyncio.create_task(line.run())
+        line.offer(NoLesson(), one, 1, b"1")
+        async with asyncio.timeout(60):
+            while not one.outbox._waiting:
+                await asyncio.sleep(0)
+        running.cancel()
+        return json.loads(one.outbox._waiting[0])
+
+    assert asyncio.run(scenario())["outcome"] == "seen"
+    assert "Handing frames to recognisers went wrong" in caplog.text

@@ -165,7 +165,7 @@ def test_a_full_disk_stops_no_lesson_and_all_is_written_once_there_is_room(disk,
     for watching in (full.watching, later):  # nothing else was said in between
         assert live.receive(watching, "store", timeout=60)["away_since"] is None
     full.go_on(2)
-    assert program.request("GET", "/readyz").json() == {"store": "ok", "lessons": "ok"}
+    assert set(program.request("GET", "/readyz").json().values()) == {"ok"}
     report = program.ask("GET", f"/api/lessons/{lesson['id']}/report?format=json", full.teacher)
     (gap,) = report["gaps"]
     assert (gap["reason"], gap["lost_rows"]) == (disk.reason, 0)

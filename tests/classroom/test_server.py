@@ -16,6 +16,7 @@ import pytest
 
 from mien.classroom import tables
 from mien.classroom.protocol import Kind
+from mien.classroom.store import StoreError
 from mien.errors import ConfigError
 
 pytestmark = pytest.mark.slow
@@ -236,6 +237,43 @@ def test_what_would_pass_its_age_before_the_next_round_goes_in_this_one(live, mo
     asyncio.run(live.school.purge())
     (limits,) = asked
     assert limits == pytest.approx((24 - 1 / 6, 30 - 1 / 144, 90 - 1 / 144))
+
+
+def test_an_error_in_one_round_stops_no_lesson(live, monkeypatch, caplog):
+    _, lesson, _, _ = live.student_inside()
+    tick, broken = live.school.lessons[lesson["id"]].tick, []
+
+    def tick_but_once():
+        if not broken:
+            broken.append(True)
+            raise KeyError("nobody thought of this")
+        tick()
+
+    monkeypatch.setattr(live.school.lessons[lesson["id"]], "tick", tick_but_once)
+    live.until(lambda: broken)
+    failed_s = live.school.last_tick_s
+    live.until(lambda: live.school.last_tick_s > failed_s)
+    assert "Moving lessons on went wrong" in caplog.text
+    assert live.http.get("/readyz").json() == {"store": "ok", "lessons": "ok", "purge": "ok"}
+
+
+def test_whoever_looks_after_the_server_is_told_that_nothing_is_deleted(start, monkeypatch):
+    live = start(window_hours=1 / 3600)  # a round is a tenth of a second
+    monkeypatch.setattr("mien.classroom.routes.health._LATE_S", 0.5)
+    assert live.http.get("/readyz").json()["purge"] == "ok"
+    purge, is_away = live.school.store.purge, threading.Event()
+
+    def purge_or_not(*limits):
+        if is_away.is_set():
+            raise StoreError("The store is locked.", "locked")
+        return purge(*limits)
+
+    monkeypatch.setattr(live.school.store, "purge", purge_or_not)
+    is_away.set()
+    live.until(lambda: live.http.get("/readyz").json()["purge"] == "late")
+    assert live.http.get("/readyz").status_code == 503
+    is_away.clear()
+    live.until(lambda: live.http.get("/readyz").json()["purge"] == "ok")
 
 
 def test_a_locked_store_stops_no_lesson_and_the_gap_is_marked(live, tmp_path):

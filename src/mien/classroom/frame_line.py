@@ -10,6 +10,7 @@ from mien.classroom.frames import FrameReading
 from mien.classroom.lessons import Frame, LiveLesson, LiveStudent
 from mien.classroom.metrics import Metrics
 from mien.classroom.pace import Pace
+from mien.classroom.rounds import for_ever
 from mien.classroom.workers import FrameRefusedError, Workers
 
 __all__ = ["MAX_AGE_S", "MAX_SHIFT_S", "FrameLine"]
@@ -64,12 +65,18 @@ class FrameLine:
 
     async def run(self) -> None:
         """Go on for ever: a free recogniser takes the newest frame of whoever waits longest."""
-        while True:
-            thread = await self._workers.free()
+        await for_ever("Handing frames to recognisers", self._hand_on)
+
+    async def _hand_on(self) -> None:
+        thread = await self._workers.free()
+        try:
             lesson, student, frame = await self._next()
-            task = asyncio.create_task(self._look(thread, lesson, student, frame))
-            self._looking.add(task)
-            task.add_done_callback(self._looking.discard)
+        except BaseException:  # or it would be free for nobody
+            self._workers.give_back(thread)
+            raise
+        task = asyncio.create_task(self._look(thread, lesson, student, frame))
+        self._looking.add(task)
+        task.add_done_callback(self._looking.discard)
 
     async def _next(self) -> tuple[LiveLesson, LiveStudent, Frame]:
         while True:

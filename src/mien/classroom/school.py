@@ -20,6 +20,7 @@ from mien.classroom.lessons import LiveLesson, LiveStudent
 from mien.classroom.metrics import Metrics
 from mien.classroom.pace import LoadMeter, Pace
 from mien.classroom.policy import Decision
+from mien.classroom.rounds import for_ever
 from mien.classroom.settings import Settings
 from mien.classroom.signals import ClassSignals, SignalMapping
 from mien.classroom.store import Batch, LessonRecord, ParticipantRecord, Store, StoreError
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 LESSON_HOURS = 12.0
 """A lesson that nobody ended is ended then."""
+TICK_EVERY_S = 1.0
 PURGE_EVERY_S = 600.0
 _FLUSH_S = 3.0
 """How long the last rows are tried for when the server stops."""
@@ -97,6 +99,8 @@ class School:
         """Lessons that are over but whose end the store does not know yet."""
         self.frames = FrameLine(workers, self.pace, self.metrics)
         self.last_tick_s = time.monotonic()
+        self.last_purge_s = time.monotonic()
+        """When what was too old was last deleted; a round in which the store was away does not count."""
         self._workers = workers
         self._load = LoadMeter(workers.busy_s, workers.count)
         self._now = now
@@ -127,7 +131,11 @@ class School:
         for record in await self.ask(self.store.lessons, running=True):
             await self._restore(record)
         await self._end_and_purge()
-        beside = (self.frames.run(), self._tick_for_ever(), self._purge_for_ever())
+        beside = (
+            self.frames.run(),
+            for_ever("Moving lessons on", self.tick, TICK_EVERY_S),
+            for_ever("Deleting what is too old", self._end_and_purge, self.purge_every_s),
+        )
         self._endless = [asyncio.create_task(one) for one in beside]
 
     async def stop(self) -> None:
@@ -309,13 +317,7 @@ class School:
 
     # Once a second
 
-    async def _tick_for_ever(self) -> None:
-        while True:
-            began = time.monotonic()
-            self.tick()
-            await asyncio.sleep(max(0.05, 1 - (time.monotonic() - began)))
-
-    def tick(self) -> None:
+    async def tick(self) -> None:
         """Move all lessons on and hand their rows to the writer."""
         self.pace.adapt(load := self._load.read())
         self.metrics.load.set(load)
@@ -332,11 +334,6 @@ class School:
                 self._spawn(self._store_end(lesson_id))
         self.last_tick_s = time.monotonic()
 
-    async def _purge_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(self._purge_every_s())
-            await self._end_and_purge()
-
     async def _end_and_purge(self) -> None:
         for lesson in list(self._forgotten_lessons()):
             await self.end_lesson(lesson)
@@ -345,17 +342,20 @@ class School:
 
     async def purge(self) -> dict[str, Any]:
         """Delete what has reached its age, or would before the next round: the limits are kept, not passed by a little."""
-        limits, round_h = self.settings, self._purge_every_s() / 3600
+        limits, round_h = self.settings, self.purge_every_s / 3600
         counts = await self.ask(
             self.store.purge,
             limits.window_hours - round_h,
             limits.aggregate_days - round_h / 24,
             limits.audit_days - round_h / 24,
         )
+        self.last_purge_s = time.monotonic()
         logger.info("Purged: %s", counts)
         return counts
 
-    def _purge_every_s(self) -> float:
+    @property
+    def purge_every_s(self) -> float:
+        """From one purge to the next: a tenth of the shortest age at most."""
         limits = self.settings
         shortest_h = min(limits.window_hours, 24 * limits.aggregate_days, 24 * limits.audit_days)
         return min(PURGE_EVERY_S, shortest_h * 3600 / 10)

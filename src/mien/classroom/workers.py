@@ -116,6 +116,10 @@ class Workers(Generic[Answer]):
         """Wait for a thread that has nothing to do."""
         return await self._free.get()
 
+    def give_back(self, thread: _Thread[Answer]) -> None:
+        """Take back a thread from `free` that was given nothing to do."""
+        self._free.put_nowait(thread)
+
     def _replace(self, thread: _Thread[Answer]) -> None:
         thread.end()
         self._threads.discard(thread)

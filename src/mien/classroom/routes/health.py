@@ -17,6 +17,8 @@ router = APIRouter()
 
 _LATE_S = 5.0
 """The server moves lessons on once a second; after so long without it something blocks it."""
+_MISSED_ROUNDS = 2
+"""Each purge deletes what would pass its age before the next; after so many rounds without one, rows have passed it."""
 
 
 @router.get("/healthz")
@@ -27,17 +29,20 @@ async def is_alive() -> dict[str, str]:
 
 @router.get("/readyz")
 async def is_ready(request: Request, response: Response) -> dict[str, str]:
-    """Tell whether store and lessons work."""
+    """Tell whether store, lessons and the deleting of what is too old work."""
     school = school_of(request)
     try:
         await school.ask(school.store.check)
         store = school.writer.trouble() or "ok"
     except StoreError as error:
         store = error.reason
-    lessons = "ok" if time.monotonic() - school.last_tick_s < _LATE_S else "late"
-    if (store, lessons) != ("ok", "ok"):
+    now_s = time.monotonic()
+    lessons = "ok" if now_s - school.last_tick_s < _LATE_S else "late"
+    purge_late_s = _MISSED_ROUNDS * school.purge_every_s + _LATE_S
+    purge = "ok" if now_s - school.last_purge_s < purge_late_s else "late"
+    if (store, lessons, purge) != ("ok", "ok", "ok"):
         response.status_code = 503
-    return {"store": store, "lessons": lessons}
+    return {"store": store, "lessons": lessons, "purge": purge}
 
 
 @router.get("/metrics")
