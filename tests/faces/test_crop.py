@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mien.errors import InputError
-from mien.faces import CropFrame, crop_detection, crop_face
+from mien.faces import CropFrame, area_of, crop_detection, crop_face
 from mien.types import Box, Detection
 
 NUMBERED = np.arange(10 * 12, dtype=np.uint8).reshape(10, 12)
@@ -104,3 +104,27 @@ def test_a_leaning_crop_of_a_very_wide_picture_keeps_its_colours():
     wide = np.full((8, 40_000, 3), (10, 20, 30), np.uint8)
     crop = crop_face(wide, Box(39_990, 0, 8, 8), CropFrame(side=1), 30)
     np.testing.assert_array_equal(crop, np.full((8, 8, 3), (10, 20, 30)))
+
+
+def test_the_area_of_an_upright_crop_begins_at_a_whole_pixel():
+    found = Detection(Box(4, 3, 5, 2), 0.9)
+    area = area_of(found, CropFrame(side=1.2, right=0.1, down=-0.2))  # middle (7, 3), side 6
+    assert area.corners() == ((4, 0), (10, 0), (10, 6), (4, 6))
+    np.testing.assert_array_equal(
+        crop_detection(NUMBERED, found, CropFrame(side=1.2, right=0.1, down=-0.2)),
+        NUMBERED[0:6, 4:10],
+    )
+
+
+def test_the_area_of_a_leaning_crop_leans():
+    eyes = np.array([[20, 10], [20, 30], [15, 20], [10, 10], [10, 30]], np.float32)  # 90 degrees
+    area = area_of(Detection(Box(10, 10, 20, 16), 0.9, eyes), CropFrame(side=0.5, down=0.25))
+    # The middle (20, 18), and 5 px towards the chin, which is at the left; the crop's upper edge is at the right.
+    expected = ((20, 13), (20, 23), (10, 23), (10, 13))
+    np.testing.assert_allclose(area.corners(), expected, atol=1e-9)
+
+
+def test_a_box_that_is_the_crop_is_its_area_and_never_leans():
+    eyes = np.array([[20, 10], [20, 30], [15, 20], [10, 10], [10, 30]], np.float32)
+    area = area_of(Detection(Box(3, 4, 7, 10), 0.9, eyes), None)
+    assert area.corners() == ((3, 4), (10, 4), (10, 14), (3, 14))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import numpy as np
 from mien import images
 from mien.classroom.signals.observation import EXPRESSIONS, Observation
 from mien.errors import ImageError
-from mien.faces import CropFrame, Detector, crop, crop_detection, open_detector, roll_deg, yaw_deg
+from mien.faces import Corners, Detector, area_of, crop_detection, open_detector, yaw_deg
 from mien.labels import convert_probs
 from mien.recognition.recognizer import Recognizer
-from mien.types import Box, Detection, Image
+from mien.types import Detection, Image
 
 __all__ = [
     "MAX_BYTES",
@@ -28,8 +27,6 @@ MAX_BYTES = 64 * 1024
 MAX_PIXELS = 640 * 480
 """Four times what a page sends. A larger picture is refused by its header: 64 KiB of JPEG can claim 50 megapixels."""
 
-Corners = tuple[tuple[float, float], ...]
-
 _JPEG_START = b"\xff\xd8\xff"
 
 
@@ -41,8 +38,8 @@ class FrameReading:
     width_px: int
     height_px: int
     crop: Corners | None
-    """Corners of the square that was looked at: x, y in pixels of the frame, from its upper left clockwise; it leans
-    where the face leans, and may reach over the border. None unless there was exactly one face."""
+    """The square that was looked at, in pixels of the frame; it leans where the face leans, and may reach over the border.
+    None unless there was exactly one face."""
 
 
 class FrameReader:
@@ -84,7 +81,7 @@ class FrameReader:
         observation, corners = Observation(time_s=time_s, faces=len(faces)), None
         if len(faces) == 1:
             observation = self._observe(image, faces[0], time_s)
-            corners = _corners(faces[0], self._detector.frame)
+            corners = area_of(faces[0], self._detector.frame).corners()
         return FrameReading(
             observation=observation,
             width_px=image.shape[1],
@@ -133,33 +130,3 @@ def open_frame_reader(
     if not expressions:
         return FrameReader(opened, None)
     return FrameReader(opened, Recognizer(model, labels="ferplus", detector=opened, threads=1))
-
-
-def _corners(found: Detection, frame: CropFrame | None) -> Corners:
-    """Where `crop_detection` cuts; tests/classroom/test_frames.py cuts along these and compares."""
-    box = found.box
-    if frame is None:
-        return _square(box.x + box.w / 2, box.y + box.h / 2, box, 0.0)
-    roll = 0.0 if found.landmarks is None else roll_deg(found.landmarks)
-    turn = math.radians(roll) if abs(roll) > crop._LEAST_ROLL_DEG else 0.0
-    longer = max(box.w, box.h)
-    side = max(1, round(frame.side * longer))
-    right, down = frame.right * longer, frame.down * longer
-    x = box.x + box.w / 2 + right * math.cos(turn) - down * math.sin(turn)
-    y = box.y + box.h / 2 + right * math.sin(turn) + down * math.cos(turn)
-    if not turn:  # an upright crop begins at a whole pixel
-        x, y = round(x - side / 2) + side / 2, round(y - side / 2) + side / 2
-    return _square(x, y, Box(0, 0, side, side), turn)
-
-
-def _square(x: float, y: float, size: Box, turn: float) -> Corners:
-    cosine, sine = math.cos(turn), math.sin(turn)
-    return tuple(
-        (x + cosine * dx - sine * dy, y + sine * dx + cosine * dy)
-        for dx, dy in (
-            (-size.w / 2, -size.h / 2),
-            (size.w / 2, -size.h / 2),
-            (size.w / 2, size.h / 2),
-            (-size.w / 2, size.h / 2),
-        )
-    )

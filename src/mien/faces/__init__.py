@@ -1,6 +1,6 @@
 """Finding faces in pictures and cutting them out as the networks know them."""
 
-from mien.faces.crop import CropFrame, crop_detection, crop_face
+from mien.faces.crop import Corners, CropArea, CropFrame, area_of, crop_detection, crop_face
 from mien.faces.detector import (
     DETECTORS,
     Detector,
@@ -17,6 +17,8 @@ from mien.faces.yunet import YuNetDetector
 
 __all__ = [
     "DETECTORS",
+    "Corners",
+    "CropArea",
     "CropFrame",
     "Detector",
     "DetectorSpec",
@@ -25,6 +27,7 @@ __all__ = [
     "HaarDetector",
     "WholePicture",
     "YuNetDetector",
+    "area_of",
     "can_follow",
     "crop_detection",
     "crop_face",
