@@ -145,6 +145,12 @@ def test_a_network_that_may_be_drawn_and_cannot_be_built_is_found(write_study_fi
         check_networks(load_design(write_study_file(SAMPLED.replace("tanh", "tahn"))))
 
 
+def test_a_byte_order_mark_is_no_setting(write_study_file):
+    path = write_study_file()
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert load_design(path).factors
+
+
 def test_a_missing_study_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"There is no study .*none.toml"):
         load_design(tmp_path / "none.toml")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import tomllib
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union
+from typing import Any, Literal, TypeVar
 
 from mien.errors import ConfigError, suggestion
 from mien.recipe.options import Recipe
+from mien.tables import read_toml
 
 __all__ = ["load_recipe", "recipe_from_dict"]
 
@@ -27,14 +27,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         ConfigError: If the file is missing or no TOML, or holds an unknown key or an impossible value.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ConfigError(f"There is no recipe {path}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The recipe {path} cannot be read: {error}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"The recipe {path} is not valid TOML: {error}.") from None
+    tables = read_toml(path, "recipe")
     for override in overrides:
         _override(tables, override)
     return recipe_from_dict({"name": path.stem, **tables}, str(path))
@@ -113,8 +106,6 @@ def _convert(hint: Any, value: Any, key: str) -> Any:  # noqa: C901 - one line a
         if arguments[-1] is not Ellipsis and len(value) != len(arguments):
             raise ConfigError(f"{key} is {value!r}; expected {len(arguments)} values.")
         return tuple(_convert(arguments[0], item, key) for item in value)
-    if origin in (Union, types.UnionType):
-        return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     expected = Mapping if origin is not None else hint

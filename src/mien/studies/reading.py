@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from mien.errors import ConfigError, suggestion
 from mien.recipe import load_recipe
 from mien.studies.design import DESIGNS, SCORES, Design, Factor, Level, Published
+from mien.tables import read_toml
 
 __all__ = ["load_design"]
 
@@ -27,14 +27,7 @@ def load_design(path: Path, overrides: Sequence[str] = ()) -> Design:
     Raises:
         ConfigError: If the file is missing or no TOML, or something in it is unknown, missing or impossible.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"There is no study {path}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The study {path} cannot be read: {error}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"The study {path} is not valid TOML: {error}.") from None
+    tables = read_toml(path, "study")
     _check_keys(tables, _TOP, _NEEDED, path, "")
     if tables["design"] not in DESIGNS:
         raise ConfigError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 
 from mien.classroom.signals.observation import EXPRESSIONS
 from mien.errors import ConfigError, suggestion
+from mien.tables import read_toml
 
 __all__ = [
     "AggregateSettings",
@@ -256,14 +256,7 @@ def load_mapping(path: Path | None = None) -> SignalMapping:
         ConfigError: If the file is missing or no TOML, a setting is missing, unknown or out of range, or has no source.
     """
     path = path or _SHIPPED
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"There is no mapping {path}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The mapping {path} cannot be read: {error}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"The mapping {path} is not valid TOML: {error}.") from None
+    tables = read_toml(path, "mapping")
     try:
         mapping: SignalMapping = _build(SignalMapping, tables, "")
     except ConfigError as error:

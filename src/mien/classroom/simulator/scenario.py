@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from mien.classroom.signals import Answer, State
 from mien.errors import ConfigError, suggestion
+from mien.tables import read_toml
 
 __all__ = ["Scenario", "ScriptedAnswer", "Stretch", "load_scenario", "random_lesson"]
 
@@ -125,14 +125,7 @@ def load_scenario(path: Path | None = None, num_students: int | None = None) -> 
         ConfigError: If the file is missing or no TOML, or holds an unknown key or an impossible value.
     """
     path = path or _SHIPPED
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"There is no scenario {path}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The scenario {path} cannot be read: {error}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"The scenario {path} is not valid TOML: {error}.") from None
+    tables = read_toml(path, "scenario")
     try:
         return _scenario({"name": path.stem, **tables}, num_students)
     except ConfigError as error:
