@@ -64,13 +64,13 @@ def errors(  # noqa: PLR0913 - each option of the command is an argument
     from rich.console import Console
 
     from mien.cli.given_data import open_data
-    from mien.cli.given_results import read_or_score
+    from mien.cli.given_results import holds_answers, read_or_score
     from mien.evaluation.mistakes import find_mistakes
     from mien.evaluation.predictions import find_protocol
 
     if output is not None and output.suffix not in _SUFFIXES:
         raise InputError(f"--output {output}: expected a name that ends in .png or .html.")
-    is_file = Path(result).suffix == ".npz" or (Path(result) / "predictions.npz").is_file()
+    is_file = holds_answers(result)
     answers = find_protocol(
         read_or_score(result, None if is_file else data, split, views, batch_size=256), protocol
     )

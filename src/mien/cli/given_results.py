@@ -11,7 +11,7 @@ from mien.errors import InputError
 if TYPE_CHECKING:
     from mien.evaluation.predictions import Predictions
 
-__all__ = ["SplitName", "ViewsName", "read_or_score"]
+__all__ = ["SplitName", "ViewsName", "holds_answers", "read_or_score"]
 
 
 class SplitName(StrEnum):
@@ -27,6 +27,13 @@ class ViewsName(StrEnum):
     none = "none"
     flip = "flip"
     tencrop = "tencrop"
+
+
+def holds_answers(name: str) -> bool:
+    """Tell whether a result is a file of predictions or a folder with one, rather than a model."""
+    from mien.evaluation.predictions import PREDICTIONS_NAME
+
+    return Path(name).suffix == ".npz" or (Path(name) / PREDICTIONS_NAME).is_file()
 
 
 def read_or_score(
@@ -55,7 +62,7 @@ def read_or_score(
     from mien.evaluation.predictions import PREDICTIONS_NAME, read_predictions
 
     path = Path(name)
-    if path.suffix == ".npz" or (data is None and (path / PREDICTIONS_NAME).is_file()):
+    if path.suffix == ".npz" or (data is None and holds_answers(name)):
         if data is None and (split or views):
             raise InputError(
                 f"{name} holds answers already; --split and --views are for a model that is scored on --data."
