@@ -1,6 +1,7 @@
 import pytest
 
-from mien.classroom.settings import Settings, host_name, is_loopback, load_settings
+from mien.addresses import is_loopback
+from mien.classroom.settings import Settings, load_settings
 from mien.errors import ConfigError
 
 KEYS = "kim:0123456789abcdef"
@@ -77,12 +78,6 @@ def test_no_secret_is_ever_shown():
         assert secret not in repr(settings)
 
 
-def test_host_names_lose_their_port():
-    assert [host_name(h) for h in ("A.kr:80", "[::1]:8432", "[::1]", "a")] == [
-        "a.kr", "[::1]", "[::1]", "a",
-    ]  # fmt: skip
-
-
-def test_loopback():
-    assert [is_loopback(h) for h in ("127.0.0.1", "127.8.8.8", "::1", "localhost")] == [True] * 4
-    assert not any(is_loopback(h) for h in ("0.0.0.0", "::", "10.0.0.1", "localhost.evil.kr"))
+def test_a_server_is_asked_for_by_the_names_of_its_origins():
+    settings = load_settings(origins="https://Class.school.kr,https://[2001:db8::1]:8432")
+    assert settings.hosts() == {"127.0.0.1", "localhost", "::1", "class.school.kr", "2001:db8::1"}

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mien.addresses import host_name
 from mien.classroom.limits import Buckets, Rate, Turns
-from mien.classroom.settings import host_name
 
 __all__ = ["MAX_BODY_BYTES", "Perimeter"]
 

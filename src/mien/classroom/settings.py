@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -10,6 +9,7 @@ import platformdirs
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from mien.addresses import host_name, is_loopback
 from mien.errors import ConfigError
 
 __all__ = ["MAX_AGGREGATE_DAYS", "MAX_AUDIT_DAYS", "MAX_WINDOW_HOURS", "Settings", "load_settings"]
@@ -155,20 +155,6 @@ class Settings(BaseSettings):
     def is_encrypted(self) -> bool:
         """Whether browsers reach this server by https."""
         return self.tls_certificate is not None or self.behind_proxy
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def host_name(address: str) -> str:
-    """Return ``host`` of ``host:port``; an IPv6 address keeps its brackets."""
-    end = address.find("]") + 1 if address.startswith("[") else address.find(":")
-    return (address if end <= 0 else address[:end]).lower()
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -11,6 +11,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mien.addresses import host_name
 from mien.service.keys import KeyRing
 from mien.service.limits import Admission, RateLimit
 from mien.service.metrics import Metrics
@@ -146,7 +147,7 @@ class Gate:
         Without keys a page could otherwise reach what only listens here: by its own name, made to point at 127.0.0.1, or
         by sending a form that it does not need to read the answer of.
         """
-        host = _name_of(headers.get("host", ""))
+        host = host_name(headers.get("host", ""))
         allowed = self._settings.hosts or (None if self._keys else _OWN_NAMES)
         if allowed is not None and host not in allowed and path not in _PROBED_PATHS:
             raise Problem(
@@ -224,13 +225,6 @@ def _headers(scope: Scope) -> dict[str, str]:
     return {
         name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
     }
-
-
-def _name_of(host: str) -> str:
-    """Return a Host header without its port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()
 
 
 def _is_preflight(scope: Scope, headers: Mapping[str, str]) -> bool:

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from mien.addresses import is_loopback
 from mien.errors import ConfigError
 from mien.images import MAX_PIXELS
 from mien.service.keys import read_keys
 
-__all__ = ["PREFIX", "Settings", "check_safe", "is_loopback", "load_settings"]
+__all__ = ["PREFIX", "Settings", "check_safe", "load_settings"]
 
 PREFIX = "MIEN_SERVICE_"
 
@@ -228,16 +229,6 @@ def check_safe(settings: Settings) -> None:
         raise ConfigError(
             f"{settings.keys} holds no active key. Make one with: mien keys add NAME --file {settings.keys}"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens there."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_name(host: str) -> bool:

@@ -7,8 +7,8 @@ import time
 
 from fastapi import APIRouter, Request, Response
 
+from mien.addresses import is_loopback
 from mien.classroom.routes.access import RefusedError, address_of, school_of
-from mien.classroom.settings import is_loopback
 from mien.classroom.store import StoreError
 
 __all__ = ["router"]
