@@ -89,11 +89,9 @@ def test_lessons_come_back_as_they_were_kept(store, fake_time):
     assert store.lesson("lesson1").started_at.utcoffset() == timedelta(0)
     assert store.lessons() == [second, first]
     assert store.lessons("kim") == [first]
-    assert store.lesson_by_code("CODE2") == second
     store.end_lesson("lesson2", fake_time.now())
     assert store.lessons(running=True) == [first]
     assert store.lesson("lesson2") == replace(second, code=None, ended_at=fake_time.now())
-    assert store.lesson_by_code("CODE2") is None
     assert store.lesson("none") is None
 
 

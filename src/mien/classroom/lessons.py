@@ -16,10 +16,7 @@ from mien.classroom.protocol import SequenceGuard
 from mien.classroom.signals import Answer, ClassSignals, Observation, Publication
 from mien.classroom.store import Batch, LessonRecord, ParticipantRecord
 
-__all__ = ["CAMERAS", "Frame", "LiveLesson", "LiveStudent"]
-
-CAMERAS = ("frames", "device", "none")
-"""What a student sends: pictures, what the own device measured, or neither."""
+__all__ = ["Frame", "LiveLesson", "LiveStudent"]
 
 GONE_AFTER_S = 120.0
 """A student whose connection broke so long ago has left; until then the seat is kept."""

@@ -46,7 +46,7 @@ class ParticipantRecord:
     tag: str | None
     """A short random word, shown to student and teacher until admitted."""
     camera: str
-    """``frames``, ``device`` or ``none``."""
+    """``frames``, ``device`` or ``none``: the student sends pictures, what the own device measured, or neither."""
     consent: str | None
     research: bool
     joined_at: datetime
@@ -140,11 +140,8 @@ class Store:
 
     def lesson(self, lesson: str) -> LessonRecord | None:
         """Return a lesson by its id."""
-        return self._one_lesson(tables.lessons.c.id == lesson)
-
-    def lesson_by_code(self, code: str) -> LessonRecord | None:
-        """Return the running lesson that a code joins."""
-        return self._one_lesson(tables.lessons.c.code == code)
+        rows = self._rows(sa.select(tables.lessons).where(tables.lessons.c.id == lesson))
+        return LessonRecord(**rows[0]) if rows else None
 
     def lessons(self, teacher: str | None = None, running: bool = False) -> list[LessonRecord]:
         """Return lessons, the newest first.
@@ -159,10 +156,6 @@ class Store:
         if running:
             query = query.where(tables.lessons.c.ended_at.is_(None))
         return [LessonRecord(**row) for row in self._rows(query)]
-
-    def _one_lesson(self, which: sa.ColumnElement[bool]) -> LessonRecord | None:
-        rows = self._rows(sa.select(tables.lessons).where(which))
-        return LessonRecord(**rows[0]) if rows else None
 
     # Participants
 

@@ -32,10 +32,6 @@ def test_it_survives_json(one):
     assert Observation.from_dict(json.loads(json.dumps(one.as_dict()))) == one
 
 
-def test_somebody_is_present_whatever_the_quality():
-    assert [Observation(time_s=0, faces=n).is_present for n in (0, 1, 2)] == [False, True, True]
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -73,11 +73,6 @@ class Observation:
         if self.probs is not None:
             _check_probs(self.probs, self.faces)
 
-    @property
-    def is_present(self) -> bool:
-        """Whether anybody was seen."""
-        return self.faces > 0
-
     def as_dict(self) -> dict[str, Any]:
         """Return the fields, for JSON."""
         return {
