@@ -102,10 +102,28 @@ def test_csv_is_no_formula_and_numbers_stay_numbers(report):
     assert any(row[3] == '\'=HYPERLINK("x") <b>' for row in rows)
 
 
-@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t=1", "\r=1", "  =1", "\n=1"])
-def test_every_beginning_of_a_formula_is_guarded(text):
-    assert reports._cell(text) == "'" + text
-    assert reports._cell(-1.5) == -1.5
+def cells_with_title(report, title):
+    titled = {**report, "lesson": {**report["lesson"], "title": title}}
+    rows = csv.reader(io.StringIO(reports.render(titled, "csv")[0], newline=""))
+    return [cell for row in rows for cell in row]
+
+
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t=1", "  =1", "\n=1"])
+def test_every_beginning_of_a_formula_is_guarded(report, text):
+    assert "'" + text in cells_with_title(report, text)
+
+
+@pytest.mark.parametrize("text", ["\r=1", "a\r=1", "a\r\n=1", "a\n=1"])
+def test_no_cell_begins_after_a_line_break_in_a_title(report, text):
+    cells = cells_with_title(report, text)
+    assert not any(cell.startswith("=") for cell in cells)
+    assert any(cell.endswith("\n=1") for cell in cells)
+
+
+def test_a_number_below_zero_is_no_formula(report):
+    agreed = {**report, "agreement": {"lost": -1.5}}
+    rows = list(csv.reader(io.StringIO(reports.render(agreed, "csv")[0])))
+    assert ["", "agreement", "lost", "-1.5", "", ""] in rows
 
 
 def test_html_is_whole_escaped_and_in_both_languages(report):

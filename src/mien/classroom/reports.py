@@ -91,11 +91,11 @@ def render(report: dict[str, Any], form: str, lang: str = "en") -> tuple[str, st
 
 def _cell(value: object) -> object:
     """Keep a spreadsheet from taking text for a formula; numbers stay numbers."""
-    if isinstance(value, str) and value.lstrip(" ").startswith(
-        ("=", "+", "-", "@", "\t", "\r", "\n")
-    ):
-        return "'" + value
-    return value
+    if not isinstance(value, str):
+        return value
+    # Python 3.11 writes a lone carriage return without quotes: what follows it would begin a row, and may be a formula.
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    return "'" + text if text.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\n")) else text
 
 
 def _table(rows: list[list[object]]) -> str:
