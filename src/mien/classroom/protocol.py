@@ -1,6 +1,6 @@
 """The binary messages that a student's page sends: a header of 16 bytes, then at most 64 KiB.
 
-Answers are JSON; `mien.classroom.sockets` writes them. The simulator and the pages speak the same.
+Answers are JSON; `mien.classroom.routes.sockets` writes them. The simulator and the pages speak the same.
 """
 
 from __future__ import annotations
