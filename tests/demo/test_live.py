@@ -8,6 +8,7 @@ from mien.faces import open_detector
 from mien.recognition import Recognizer
 from mien.recognition.film import open_film
 from mien.recognition.source import open_source
+from mien.types import Box, Detection
 
 BRIGHT, DARK = 235, 20
 
@@ -38,6 +39,27 @@ def test_the_camera_and_a_recording_of_it_give_the_same_answers(recognizer, fram
     assert on_probation == [0, 1, 2]  # 0.3 s: a live picture does not wait
     for ours, theirs in zip(live[3:], recorded[3:], strict=True):
         assert ours == theirs
+
+
+class Landmarks:
+    """A detector that sees a turned face in all of every picture."""
+
+    name, frame = "told", None
+
+    def detect(self, image):
+        height, width = image.shape[:2]
+        points = np.array([[20, 15], [40, 15], [36, 25], [24, 35], [38, 35]], np.float32)
+        return [Detection(Box(0, 0, width, height), 0.9, points)]
+
+
+def test_the_camera_tells_how_far_a_head_is_turned_as_a_recording_does(tiny_model_path, frames):
+    path, pictures = frames
+    told = Recognizer(tiny_model_path, detector=Landmarks())
+    view = LiveView()
+    live = [view.look(told, image, time_s)[0] for image, time_s in pictures]
+    recorded = list(told.watch(path))
+    assert live[3:] == recorded[3:]
+    assert live[3].yaw_deg is not None
 
 
 def test_bars_move_slowly_and_the_chart_remembers(recognizer):

@@ -8,18 +8,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-import numpy as np
-
 from mien.demo.cards import as_data_url, face_card, message
 from mien.demo.charts import Moment, running_chart
 from mien.demo.texts import say
 from mien.faces import crop_detection
-from mien.faces.track import Tracker
 from mien.recognition import Recognizer, annotate
 from mien.recognition.probation import Probation
-from mien.recognition.smoothing import Smoothed, Smoothing, smooth
+from mien.recognition.tracks import Tracks
 from mien.recognition.video import SEARCH_PX, search
-from mien.types import Detection, Face, Image, VideoRow, WatchedFrame
+from mien.types import Face, Image, VideoRow, WatchedFrame
 
 __all__ = ["CHART_S", "MOST_FACES", "LiveView"]
 
@@ -54,8 +51,8 @@ class LiveView:
             self._start_over()
         found = search(recognizer.detector, image, SEARCH_PX)[:MOST_FACES]
         crops = [crop_detection(image, face, recognizer.detector.frame) for face in found]
-        rows = self._rows(found, recognizer.predict_faces(crops), time_s)
         self._number += 1
+        rows = self._tracks.rows(self._number, time_s, found, recognizer.predict_faces(crops))
         (settled,) = self._probation.add(WatchedFrame(self._number, time_s, image, rows))
         self._remember(settled.rows, time_s)
         return settled.rows
@@ -85,38 +82,10 @@ class LiveView:
         return face_card(title, row.expression, row.smoothed, lang) + chart
 
     def _start_over(self) -> None:
-        self._tracker = Tracker()
+        self._tracks = Tracks()
         self._probation = Probation(is_live=True)
-        self._past: dict[int, Smoothed] = {}
         self._moments: dict[int, deque[Moment]] = {}
         self._number = -1
-
-    def _rows(
-        self, found: Sequence[Detection], faces: Sequence[Face], time_s: float
-    ) -> tuple[VideoRow, ...]:
-        numbers = self._tracker.update([face.box for face in found], time_s)
-        empty = VideoRow(frame=self._number + 1, time_s=time_s)
-        rows = tuple(map(self._row, [empty] * len(found), numbers, found, faces))
-        alive = self._tracker.alive
-        self._past = {number: past for number, past in self._past.items() if number in alive}
-        return rows or (empty,)
-
-    def _row(self, empty: VideoRow, track: int, found: Detection, face: Face) -> VideoRow:
-        labels = list(face.probabilities)
-        probs = np.array(list(face.probabilities.values()))
-        now = smooth(self._past.get(track), probs, empty.time_s, Smoothing())
-        self._past[track] = now
-        return VideoRow(
-            frame=empty.frame,
-            time_s=empty.time_s,
-            track=track,
-            box=found.box,
-            score=found.score,
-            expression=labels[now.label],
-            confidence=float(now.probs[now.label]),
-            probabilities=face.probabilities,
-            smoothed=dict(zip(labels, now.probs.tolist(), strict=True)),
-        )
 
     def _remember(self, rows: Sequence[VideoRow], time_s: float) -> None:
         for row in rows:

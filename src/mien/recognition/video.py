@@ -13,17 +13,17 @@ from typing import Protocol
 import numpy as np
 
 from mien.errors import InputError, MienError
-from mien.faces import Detector, FollowingDetector, can_follow, crop_detection, yaw_deg
+from mien.faces import Detector, FollowingDetector, can_follow, crop_detection
 from mien.faces.overlap import distinct
 from mien.faces.scaled import scaled
-from mien.faces.track import Tracker
 from mien.processors import usable_cores
 from mien.recognition.gaze import FULL_LOOK_S, Gaze, Plan
 from mien.recognition.pipeline import in_order, newest
 from mien.recognition.probation import Probation
-from mien.recognition.smoothing import Smoothed, Smoothing, smooth
+from mien.recognition.smoothing import Smoothing
 from mien.recognition.source import Frame, VideoSource
-from mien.types import Box, Detection, Face, Image, VideoRow, WatchedFrame
+from mien.recognition.tracks import Tracks
+from mien.types import Box, Detection, Face, Image, WatchedFrame
 
 __all__ = ["SEARCH_PX", "FaceReader", "search", "watch_frames"]
 
@@ -132,7 +132,7 @@ def watch_frames(  # noqa: PLR0913 - the options of mien watch
         window=_LIVE_WINDOW if source.is_live else _WINDOW,
         group=1 if source.is_live else _WINDOW,
     )
-    followed = _followed(recognizer, seen, _Tracks(smoothing or Smoothing()))
+    followed = _followed(recognizer, seen, Tracks(smoothing))
     return _settled(followed, Probation(source.is_live))
 
 
@@ -234,7 +234,7 @@ def _frames(
 
 
 def _followed(
-    recognizer: FaceReader, seen: Generator[list[tuple[_Glance, _Seen]]], tracks: _Tracks
+    recognizer: FaceReader, seen: Generator[list[tuple[_Glance, _Seen]]], tracks: Tracks
 ) -> Generator[WatchedFrame]:
     """Classify groups of frames at once, then go through them in order."""
     try:
@@ -243,7 +243,7 @@ def _followed(
             for glance, one in group:
                 frame = glance.frame
                 answers = [next(faces) for _ in one.detections]
-                rows = tracks.rows(frame, one.detections, answers)
+                rows = tracks.rows(frame.index, frame.time_s, one.detections, answers)
                 yield WatchedFrame(frame.index, frame.time_s, frame.image, rows)
     finally:
         seen.close()
@@ -260,43 +260,3 @@ def _settled(frames: Generator[WatchedFrame], probation: Probation) -> Generator
     finally:
         frames.close()
     yield from probation.finish()
-
-
-class _Tracks:
-    """The tracks of one recording with what each remembers."""
-
-    def __init__(self, smoothing: Smoothing) -> None:
-        self._smoothing = smoothing
-        self._tracker = Tracker()
-        self._past: dict[int, Smoothed] = {}
-
-    def rows(
-        self, frame: Frame, detections: Sequence[Detection], faces: Sequence[Face]
-    ) -> tuple[VideoRow, ...]:
-        """Return the frame's rows."""
-        numbers = self._tracker.update([found.box for found in detections], frame.time_s)
-        rows = tuple(
-            self._row(frame, number, found, face)
-            for number, found, face in zip(numbers, detections, faces, strict=True)
-        )
-        alive = self._tracker.alive
-        self._past = {number: past for number, past in self._past.items() if number in alive}
-        return rows or (VideoRow(frame=frame.index, time_s=frame.time_s),)
-
-    def _row(self, frame: Frame, number: int, found: Detection, face: Face) -> VideoRow:
-        labels = list(face.probabilities)
-        probs = np.array(list(face.probabilities.values()))
-        now = smooth(self._past.get(number), probs, frame.time_s, self._smoothing)
-        self._past[number] = now
-        return VideoRow(
-            frame=frame.index,
-            time_s=frame.time_s,
-            track=number,
-            box=found.box,
-            score=found.score,
-            yaw_deg=None if found.landmarks is None else yaw_deg(found.landmarks),
-            expression=labels[now.label],
-            confidence=float(now.probs[now.label]),
-            probabilities=face.probabilities,
-            smoothed=dict(zip(labels, now.probs.tolist(), strict=True)),
-        )
