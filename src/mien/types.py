@@ -169,6 +169,14 @@ class VideoRow:
     smoothed: dict[str, float] | None = field(default=None, repr=False)
     """The same, smoothed over the track."""
 
+    def as_face(self) -> Face | None:
+        """Return the track's steady answer, as pictures are drawn with; None for a frame without faces."""
+        if self.expression is None:
+            return None
+        return Face(
+            self.expression, self.confidence or 0.0, self.smoothed or {}, self.box, self.score
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return what a line of JSON holds."""
         return {
@@ -195,3 +203,7 @@ class WatchedFrame:
     """uint8 (H, W, 3) RGB."""
     rows: tuple[VideoRow, ...]
     """One a face, largest first; one without a face if there is none."""
+
+    def faces(self) -> list[Face]:
+        """Return the steady answers of all who are in it, as rows have them."""
+        return [face for row in self.rows if (face := row.as_face()) is not None]

@@ -208,15 +208,9 @@ def _drawn(lang: str, consumers: list[Consumer]) -> Consumer:
     from dataclasses import replace
 
     from mien.recognition.draw import annotate
-    from mien.types import Face
 
     def consume(frame: WatchedFrame) -> None:
-        faces = [
-            Face(row.expression, row.confidence or 0.0, row.smoothed or {}, row.box, row.score)
-            for row in frame.rows
-            if row.expression is not None
-        ]
-        framed = replace(frame, image=annotate(frame.image, faces, lang))
+        framed = replace(frame, image=annotate(frame.image, frame.faces(), lang))
         for show in consumers:
             show(framed)
 

@@ -16,7 +16,7 @@ from mien.recognition import Recognizer, annotate
 from mien.recognition.probation import Probation
 from mien.recognition.tracks import Tracks
 from mien.recognition.video import SEARCH_PX, search
-from mien.types import Face, Image, VideoRow, WatchedFrame
+from mien.types import Image, VideoRow, WatchedFrame
 
 __all__ = ["CHART_S", "MOST_FACES", "LiveView"]
 
@@ -63,11 +63,7 @@ class LiveView:
 
     def html(self, image: Image, rows: Sequence[VideoRow], lang: str) -> str:
         """Return the frame with its faces framed, then for each face its bars and its running chart."""
-        faces = [
-            Face(row.expression, row.confidence or 0.0, row.smoothed or {}, row.box, row.score)
-            for row in rows
-            if row.expression is not None
-        ]
+        faces = [face for row in rows if (face := row.as_face()) is not None]
         alt = say("live.picture", lang)
         picture = f'<img class="mien-frame" src="{as_data_url(annotate(image, faces, lang))}" alt="{alt}">'
         cards = "".join(self._card(row, lang) for row in rows if row.track is not None)

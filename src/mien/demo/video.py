@@ -18,7 +18,6 @@ from mien.recognition.table import open_table
 from mien.recognition.timeline import Timeline
 from mien.recognition.timeline_picture import write_timeline_png
 from mien.recognition.video import watch_frames
-from mien.types import Face, WatchedFrame
 
 __all__ = ["Watched", "watch_recording", "watched_html"]
 
@@ -73,7 +72,7 @@ def watch_recording(
                 for row in frame.rows:
                     timeline.add(row)
                     write_row(row)
-                draw(annotate(frame.image, _faces(frame), lang), frame.time_s)
+                draw(annotate(frame.image, frame.faces(), lang), frame.time_s)
                 if time.monotonic() - last >= _REPORT_S:
                     share = min(1.0, frame.time_s / length_s) if length_s else 0.0
                     yield Watched(timeline=timeline, share=share)
@@ -102,11 +101,3 @@ def watched_html(watched: Watched, lang: str) -> str:
     if watched.broke_off_s is not None:
         head += message(say("video.broke_off", lang, time=f"{watched.broke_off_s:.2f}"), "refused")
     return head + timeline_chart(timeline, lang)
-
-
-def _faces(frame: WatchedFrame) -> list[Face]:
-    return [
-        Face(row.expression, row.confidence or 0.0, row.smoothed or {}, row.box, row.score)
-        for row in frame.rows
-        if row.expression is not None
-    ]
