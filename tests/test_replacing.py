@@ -1,10 +1,12 @@
 import os
+import stat
 import threading
 from pathlib import Path
 
 import pytest
 
-from mien.replacing import replacing
+from mien.errors import InputError
+from mien.replacing import check_writable, replacing, whole_file, whole_folder
 
 
 def names(folder: Path) -> list[str]:
@@ -59,3 +61,93 @@ def test_a_pipe_is_written_to_and_stays(tmp_path):
     reader.join(60)
     assert read == ["through it"]
     assert pipe.is_fifo()
+
+
+def test_a_file_appears_at_the_end_and_replaces_an_earlier_one(tmp_path):
+    file = tmp_path / "new" / "a.txt"
+    with whole_file(file) as partial:
+        partial.write_text("first")
+        assert not file.exists()
+    with whole_file(file) as partial:
+        partial.write_text("second")
+        assert file.read_text() == "first"
+    assert file.read_text() == "second"
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_file_that_fails_leaves_nothing(tmp_path):
+    def fail():
+        with whole_file(tmp_path / "a.txt") as partial:
+            partial.write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_appears_at_the_end_also_over_an_empty_one(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with whole_folder(folder) as partial:
+        (partial / "a").write_text("x")
+        assert list(folder.iterdir()) == []
+    assert [file.name for file in folder.iterdir()] == ["a"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_has_the_rights_of_any_new_folder(tmp_path):
+    with whole_folder(tmp_path / "out"):
+        pass
+    (tmp_path / "other").mkdir()
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("out", "other")]
+    assert modes[0] == modes[1]
+
+
+def test_a_folder_that_fails_leaves_nothing(tmp_path):
+    def fail():
+        with whole_folder(tmp_path / "out") as partial:
+            (partial / "a").write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a").write_text("mine")
+    with pytest.raises(InputError, match="full is not empty; nothing is overwritten"):
+        whole_folder(tmp_path / "full").__enter__()
+    with pytest.raises(InputError, match="full/a is a file; expected a new folder"):
+        whole_folder(tmp_path / "full" / "a").__enter__()
+    with pytest.raises(InputError, match="full is a folder; expected the name of a file"):
+        whole_file(tmp_path / "full").__enter__()
+    assert (tmp_path / "full" / "a").read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written_is_said_beforehand_too(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for place, message in (
+        (tmp_path / "file" / "x.json", r"file/x\.json cannot be written: "),
+        (tmp_path, "is a folder; expected the name of a file"),
+    ):
+        with pytest.raises(InputError, match=message):
+            check_writable(place)
+    check_writable(tmp_path / "new" / "x.json")
+    assert [path.name for path in tmp_path.rglob("*")] == ["file", "new"]
+
+
+def test_a_folder_that_is_read_only_is_said_beforehand(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(InputError, match="is read-only for this user"):
+        check_writable(tmp_path / "x.json")
+    check_writable(Path(os.devnull))
+
+
+@pytest.mark.parametrize("way", [whole_file, whole_folder])
+def test_a_place_that_cannot_be_written_is_said(tmp_path, way):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"file/deep/x cannot be written: "):
+        way(tmp_path / "file" / "deep" / "x").__enter__()

@@ -10,6 +10,7 @@ import typer
 
 from mien.cli.given_results import SplitName, ViewsName
 from mien.errors import InputError
+from mien.replacing import whole_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -89,8 +90,6 @@ def _pairs(
 
 
 def _write(path: Path, text: str) -> None:
-    from mien.data.whole import whole_file
-
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
     typer.echo(f"comparison: {path}", err=True)

@@ -9,6 +9,7 @@ import typer
 
 from mien.cli import data_audit, data_convert, data_preview
 from mien.cli.ending import removing_what_is_half_written
+from mien.replacing import whole_file
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -160,7 +161,6 @@ def _as_json(found: dict[str, Any]) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    from mien.data.whole import whole_file
     from mien.errors import InputError
 
     if file.is_dir():

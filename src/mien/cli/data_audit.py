@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.errors import InputError
+from mien.replacing import whole_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -113,8 +114,6 @@ def _as_json(path: Path, num_rows: int, content_hash: str, found: Audit) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    from mien.data.whole import whole_file
-
     with whole_file(file) as partial:
         partial.write_text(text, encoding="utf-8")
     typer.echo(f"written: {file}", err=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.replacing import check_new_folder
+
 if TYPE_CHECKING:
     from mien.data import Dataset
 
@@ -50,7 +52,6 @@ def convert(
     """
     from mien.data import open_dataset
     from mien.data.convert import label_by_majority
-    from mien.data.whole import check_new_folder
     from mien.labels import FER2013, FERPLUS
 
     check_new_folder(out)
@@ -95,7 +96,6 @@ def augment(  # noqa: PLR0913 - each option of the command is an argument
     from mien.data import open_dataset
     from mien.data.convert import check_layout
     from mien.data.offline import merge, rows_to_copy
-    from mien.data.whole import check_new_folder
 
     check_new_folder(out)
     wanted = [name.strip() for name in splits.split(",") if name.strip()]

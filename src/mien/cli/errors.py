@@ -9,6 +9,7 @@ import typer
 
 from mien.cli.given_results import SplitName, ViewsName
 from mien.errors import InputError
+from mien.replacing import whole_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,7 +101,6 @@ def _write(
 
         mistakes_sheet(shown, images, path, f"{title}{which}, the {len(shown)} most confident")
     else:
-        from mien.data.whole import whole_file
         from mien.evaluation.mistakes_page import mistakes_html
 
         with whole_file(path) as partial:

@@ -15,6 +15,7 @@ from mien.cli.given_results import SplitName, ViewsName
 from mien.cli.options import DeviceOption, Prior, PriorOption, check_device
 from mien.cli.outputs import check_not_read
 from mien.errors import InputError, MissingExtraError
+from mien.replacing import check_writable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -158,8 +159,6 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
 
 def _check_targets(json: Path | None, predictions: Path | None, report: Path | None) -> None:
     """Refuse what could not be written before minutes are spent on it."""
-    from mien.data.whole import check_writable
-
     for option, file, example in (
         ("--json", json, "row.json"),
         ("--predictions", predictions, "predictions.npz"),

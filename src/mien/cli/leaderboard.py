@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.errors import InputError
+from mien.replacing import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,8 +114,6 @@ def leaderboard(
 
 
 def _write(path: Path, text: str) -> None:
-    from mien.data.whole import whole_file
-
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
     typer.echo(f"leaderboard: {path}", err=True)

@@ -11,6 +11,7 @@ import typer
 from mien.cli.given_results import ViewsName
 from mien.cli.outputs import check_not_read
 from mien.errors import InputError
+from mien.replacing import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,6 @@ def robustness(
 
     from mien.cli.given_data import open_data
     from mien.cli.progress import faces_progress
-    from mien.data.whole import check_writable
     from mien.evaluation.evaluate import sample
     from mien.evaluation.robustness import NUM_PASSES, robustness_row
     from mien.evaluation.robustness import robustness as measure

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset
-from mien.data.whole import whole_file
 from mien.errors import DataError, UnknownNameError
+from mien.replacing import whole_file
 
 __all__ = ["LEAKS", "REASONS", "CleanLists", "read_clean", "write_clean"]
 

@@ -11,10 +11,10 @@ import numpy as np
 from mien.data.dataset import Dataset
 from mien.data.fer2013 import SIDE_PX
 from mien.data.ferplus import majority
-from mien.data.whole import whole_folder
 from mien.data.writers import WRITERS, is_named, picture_names
 from mien.errors import DataError, UnknownNameError
 from mien.labels import FER2013, FERPLUS, LabelSet, canonical
+from mien.replacing import whole_folder
 
 __all__ = ["check_layout", "label_by_majority", "losses", "write_dataset"]
 

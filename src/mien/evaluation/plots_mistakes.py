@@ -11,9 +11,9 @@ import PIL.Image
 from numpy.typing import NDArray
 from PIL import ImageDraw, ImageFont
 
-from mien.data.whole import whole_file
 from mien.errors import InputError
 from mien.evaluation.mistakes import Mistake
+from mien.replacing import whole_file
 
 __all__ = ["mistakes_sheet"]
 

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset
-from mien.data.whole import whole_file
 from mien.errors import DataError, InputError
 from mien.evaluation.evaluate import Result
+from mien.replacing import whole_file
 from mien.softmax import softmax
 
 __all__ = [

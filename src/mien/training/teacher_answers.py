@@ -13,11 +13,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from mien.data.dataset import Dataset
-from mien.data.whole import whole_file
 from mien.errors import InputError
 from mien.evaluation.evaluate import predict_logits
 from mien.evaluation.scored_model import ScoredModel
 from mien.paths import cache_dir
+from mien.replacing import whole_file
 
 __all__ = ["answers_on"]
 
