@@ -50,6 +50,61 @@ def test_a_link_stays_a_link(tmp_path):
     assert names(file.parent) == ["table.csv"]
 
 
+def test_a_link_to_a_file_without_an_ending_gives_a_path_with_its_own(tmp_path):
+    link = tmp_path / "link.mp4"
+    link.symlink_to(tmp_path / "real")
+    with replacing(link) as partial:
+        assert partial.suffix == ".mp4"
+        partial.write_text("new")
+    assert (tmp_path / "real").read_text() == "new"
+
+
+def test_a_link_to_itself_is_replaced(tmp_path):
+    link = tmp_path / "link.csv"
+    link.symlink_to(link)
+    with replacing(link) as partial:
+        partial.write_text("new")
+    assert link.read_text() == "new"
+
+
+def test_a_secret_is_its_owner_s_alone_from_the_first_byte(tmp_path):
+    with replacing(tmp_path / "keys.json", mode=0o600) as partial:
+        assert stat.S_IMODE(partial.stat().st_mode) == 0o600
+        partial.write_text("secret")
+    assert stat.S_IMODE((tmp_path / "keys.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("is_kept", "left"), [(True, "half of"), (False, "old")])
+def test_what_was_interrupted_is_kept_where_that_is_wanted(tmp_path, is_kept, left):
+    file = tmp_path / "table.csv"
+    file.write_text("old")
+
+    def tear():
+        with replacing(file, keep=lambda: is_kept) as partial:
+            partial.write_text("half of")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tear()
+    assert file.read_text() == left
+    assert names(tmp_path) == ["table.csv"]
+
+
+def test_nothing_is_replaced_where_there_turns_out_to_be_nothing(tmp_path):
+    with replacing(tmp_path / "film.mp4", keep=lambda: False):
+        pass
+    assert names(tmp_path) == []
+
+
+def test_bytes_are_on_the_disk_before_the_name_and_the_name_at_the_end(tmp_path, monkeypatch):
+    file = tmp_path / "weights"
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda _: flushed.append(file.exists()))
+    with replacing(file, flush=True) as partial:
+        partial.write_text("all of it")
+    assert flushed == [False, True]
+
+
 def test_a_pipe_is_written_to_and_stays(tmp_path):
     pipe = tmp_path / "pipe.csv"
     os.mkfifo(pipe)

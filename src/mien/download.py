@@ -7,7 +7,6 @@ import http.client
 import logging
 import os
 import re
-import secrets
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from mien.errors import DownloadError, MissingExtraError
+from mien.replacing import replacing
 
 __all__ = ["RemoteFile", "fetch", "hub_file", "is_hub_name", "is_intact", "sha256_of"]
 
@@ -207,14 +207,9 @@ def _check_bytes(body: bytes, file: RemoteFile, address: str, remedy: str) -> No
 
 
 def _write(body: bytes, target: Path) -> None:
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(target) as partial:
             partial.write_bytes(body)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise DownloadError(
             f"{target} cannot be written: {error.strerror or error}. Choose another place with MIEN_CACHE."

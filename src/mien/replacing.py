@@ -6,8 +6,8 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mien.errors import InputError
@@ -16,7 +16,13 @@ __all__ = ["check_new_folder", "check_writable", "replacing", "whole_file", "who
 
 
 @contextmanager
-def replacing(path: Path, *, flush: bool = False) -> Iterator[Path]:
+def replacing(
+    path: Path,
+    *,
+    flush: bool = False,
+    mode: int | None = None,
+    keep: Callable[[], bool] | None = None,
+) -> Iterator[Path]:
     """Give a path to write to, and put what was written in the place of ``path`` at the end; after an error nothing is left.
 
     A link stays a link, and the file that it names is replaced. A device or a pipe cannot be replaced: it is written to
@@ -24,7 +30,10 @@ def replacing(path: Path, *, flush: bool = False) -> Iterator[Path]:
 
     Args:
         path: Where the file shall stand; folders on the way are made. The path that is given has the same ending.
-        flush: Wait until the disk has it before it takes the other's place.
+        flush: Wait until the disk has it before it takes the other's place, and then has its name.
+        mode: Its permissions from the first byte on, for what others may not read; None as of any new file.
+        keep: Asked at the end of the block, after an error too, whether what was written takes the place; for what is of
+            use when it was interrupted, and for what may turn out to be nothing. Without it, all is taken that ended well.
 
     Raises:
         OSError: If the disk does not take it.
@@ -32,15 +41,24 @@ def replacing(path: Path, *, flush: bool = False) -> Iterator[Path]:
     if path.exists() and not path.is_file():
         yield path
         return
-    target = path.resolve()
-    partial = target.with_name(f".{secrets.token_hex(8)}{target.suffix}")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = Path(os.path.realpath(path))  # Path.resolve raises on a link to itself
+    # Beside the target, so that the rename stays within one file system.
+    partial = target.with_name(f".{secrets.token_hex(8)}{path.suffix}")
+    _make_folder(target.parent)
+    ended_well = False
     try:
-        yield partial
-        if flush:
-            with partial.open("rb") as written:
-                os.fsync(written.fileno())
-        partial.replace(target)
+        if mode is not None:
+            os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+        try:
+            yield partial
+            ended_well = True
+        finally:
+            if ended_well if keep is None else keep():
+                if flush:
+                    _flush(partial)
+                partial.replace(target)
+                if flush:
+                    _flush(target.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -94,7 +112,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     check_new_folder(folder)
     partial: Path | None = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder.parent)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         yield partial
         partial.chmod(0o777 & ~_umask())  # mkdtemp's folders are for their owner alone
@@ -118,8 +136,23 @@ def check_new_folder(folder: Path) -> None:
         raise InputError(f"{folder} is not empty; nothing is overwritten. Give a new folder.")
 
 
+def _make_folder(folder: Path) -> None:
+    # What writes next says that a file in its place is no folder; mkdir's words for it are "File exists".
+    with suppress(FileExistsError):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 def _umask() -> int:
     """The mask can only be read by setting it."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
+
+
+def _flush(path: Path) -> None:
+    """Make sure that a file's bytes, or a folder's names, have reached the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

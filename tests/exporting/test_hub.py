@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mien.data.synthetic import draw_faces
-from mien.errors import DataError, ModelFileError
+from mien.errors import DataError, InputError, ModelFileError
 from mien.exporting import quantize
 from mien.exporting.export import export_model
 from mien.exporting.hub import write_hub_folder
@@ -150,7 +150,7 @@ def test_a_model_without_its_weights_says_what_to_give(tiny_model_path, tmp_path
 
 def test_a_folder_that_holds_something_is_left_alone(weights, tmp_path):
     (tmp_path / "mine.txt").write_text("x")
-    with pytest.raises(ModelFileError, match=r"holds something already\. Name a new folder"):
+    with pytest.raises(InputError, match=r"is not empty; nothing is overwritten"):
         write_hub_folder(str(weights), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 

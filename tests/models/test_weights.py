@@ -124,11 +124,17 @@ def test_failed_write_keeps_the_old_file_and_leaves_nothing_behind(file, monkeyp
     assert [path.name for path in file.parent.iterdir()] == [WEIGHTS_NAME]
 
 
-def test_missing_folder_is_said(tmp_path):
+def test_folders_on_the_way_are_made(tmp_path):
+    save_network(tmp_path / "new" / "a.safetensors", trained(), record())
+    load_network(tmp_path / "new" / "a.safetensors")
+
+
+def test_a_place_that_cannot_be_written_is_said(file):
     with pytest.raises(
-        ModelFileError, match=r"Cannot write .* Is the folder there, writable and not full\?"
+        ModelFileError,
+        match=r"Cannot write .*: Not a directory\. Is its folder writable and the disk not full\?",
     ):
-        save_network(tmp_path / "none" / "a.safetensors", trained(), record())
+        save_network(file / "a.safetensors", trained(), record())
 
 
 def test_missing_file_is_said(tmp_path):

@@ -101,5 +101,5 @@ def test_messages(path):
     path.write_text("no json")
     with pytest.raises(ConfigError, match=r"keys\.json is no file of keys\. Make one"):
         read_keys(path)
-    with pytest.raises(ConfigError, match=r"cannot be written: No such file or directory"):
-        add_key(path.parent / "gone" / "keys.json", "school")
+    with pytest.raises(ConfigError, match=r"cannot be written: Not a directory"):
+        add_key(path / "keys.json", "school")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from mien.labels import FERPLUS
 from mien.modelfile import HUB_CONFIG, Model, ModelInfo, list_models, load_model
 from mien.models.weights import HUB_WEIGHTS, load_network, weights_file
 from mien.paths import weights_dir
+from mien.replacing import check_new_folder, whole_folder
 
 __all__ = ["input_size", "write_hub_folder"]
 
@@ -60,12 +60,11 @@ def write_hub_folder(
         The model that `load_model` opens in this folder: int8 where there is one.
 
     Raises:
-        ModelFileError: If weights are missing, damaged or another network's, a parity gate does not pass, or the folder
-            holds something.
+        InputError: If the folder holds something, or cannot be written.
+        ModelFileError: If weights are missing, damaged or another network's, or a parity gate does not pass.
         DataError: If int8 is asked for without data, or weights are to be restored without.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ModelFileError(f"{folder} holds something already. Name a new folder, or empty it.")
+    check_new_folder(folder)
     weights, ready = _sources(source)
     if int8 and data is None and ready is None:
         raise DataError("int8 needs faces to take its ranges from: --calibrate PATH of a data set.")
@@ -74,9 +73,8 @@ def write_hub_folder(
             f"{source} has no trainable weights beside it, and a Hub folder holds them. Give the run folder that it came from, "
             "or --calibrate PATH of the data it was trained on, and they are taken out of the file."
         )
-    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
-    try:
-        (partial / "onnx").mkdir(parents=True)
+    with whole_folder(folder) as partial:
+        (partial / "onnx").mkdir()
         if weights is not None:
             shutil.copyfile(weights, partial / HUB_WEIGHTS)
         elif ready is not None and data is not None:
@@ -87,15 +85,6 @@ def write_hub_folder(
         _write_json(partial / HUB_CONFIG, _config(main, partial))
         _write_json(partial / "preprocessor_config.json", _preprocessing(main.info))
         (partial / "README.md").write_text(_readme(facts, folder.name), encoding="utf-8")
-        if folder.is_dir():
-            folder.rmdir()
-        partial.replace(folder)
-    except OSError as error:
-        raise ModelFileError(
-            f"The folder {folder} cannot be written: {error.strerror or error}."
-        ) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return load_model(folder)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from mien.models.ensemble import rebuild
 from mien.models.shapes import shapes_only
 from mien.models.zoo import build_network
 from mien.paths import weights_dir
+from mien.replacing import replacing
 
 __all__ = [
     "HUB_WEIGHTS",
@@ -64,7 +64,7 @@ def save_network(path: Path, network: nn.Module, info: ModelInfo, *, half: bool 
     """Write a network's weights and its record; the old file stays whole until the new one is.
 
     Args:
-        path: The file to write; its folder exists.
+        path: The file to write; folders on the way are made.
         network: Built by `zoo.build_network` as ``info`` says; on any device, in any memory format.
         info: The record; ``architecture`` and ``options`` rebuild the network.
         half: Store kernels and matrices as float16, half the size. Vectors stay float32: they are
@@ -74,20 +74,14 @@ def save_network(path: Path, network: nn.Module, info: ModelInfo, *, half: bool 
         ModelFileError: If the file cannot be written.
     """
     tensors = {name: _stored(tensor, half=half) for name, tensor in network.state_dict().items()}
-    # Beside the target, so that the rename stays within one file system.
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        # Not safetensors' own save_file: its files can be read by their owner only.
-        partial.write_bytes(save(tensors, metadata={METADATA_KEY: info.to_json()}))
-        _flush(partial)
-        partial.replace(path)
-        _flush(path.parent)
+        with replacing(path, flush=True) as partial:
+            # Not safetensors' own save_file: its files can be read by their owner only.
+            partial.write_bytes(save(tensors, metadata={METADATA_KEY: info.to_json()}))
     except OSError as error:
         raise ModelFileError(
-            f"Cannot write {path}: {error}. Is the folder there, writable and not full?"
+            f"Cannot write {path}: {error.strerror or error}. Is its folder writable and the disk not full?"
         ) from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
@@ -182,12 +176,3 @@ def _stored(tensor: Tensor, *, half: bool) -> Tensor:
 
 def _restored(tensor: Tensor) -> Tensor:
     return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
-
-
-def _flush(path: Path) -> None:
-    """Make sure that a file's bytes, or a folder's names, have reached the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

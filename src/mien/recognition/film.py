@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 
 from mien.errors import ConfigError, VideoError
+from mien.replacing import replacing
 from mien.types import Image
 
 __all__ = ["WriteFrame", "check_film_path", "open_film"]
@@ -62,9 +62,8 @@ def open_film(path: Path, fps: float) -> Iterator[WriteFrame]:
         VideoError: If this OpenCV cannot write MPEG-4.
     """
     check_film_path(path)
-    target = path.resolve()
-    partial = target.with_name(f".{secrets.token_hex(8)}.mp4")
     writer: cv2.VideoWriter | None = None
+    is_kept = False
     size = (0, 0)
     times: list[float] = []
 
@@ -83,19 +82,18 @@ def open_film(path: Path, fps: float) -> Iterator[WriteFrame]:
         times.append(time_s)
 
     try:
-        try:
-            yield write
-        finally:
-            if writer is not None:
-                writer.release()
-                _set_times(partial, times)
-                partial.replace(target)
+        with replacing(path, keep=lambda: is_kept) as partial:
+            try:
+                yield write
+            finally:
+                if writer is not None:
+                    writer.release()
+                    _set_times(partial, times)
+                    is_kept = True
     except OSError as error:
         raise ConfigError(
             f"The recording {path} cannot be written: {error.strerror or error}."
         ) from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _set_times(path: Path, times: Sequence[float]) -> None:

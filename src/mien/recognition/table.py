@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import secrets
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from mien.errors import ConfigError, DataError, MissingExtraError
+from mien.replacing import replacing
 from mien.types import Box, VideoRow
 
 __all__ = ["TABLE_SUFFIXES", "check_table_path", "open_table", "read_table"]
@@ -61,32 +61,28 @@ def open_table(path: Path, labels: Sequence[str]) -> Iterator[Write]:
         MissingExtraError: If it is parquet and pyarrow is not installed.
     """
     check_table_path(path)
-    target = path.resolve()
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    count = 0
-    writing = _WRITERS[path.suffix.lower()](partial, labels)
+    count, is_kept = 0, False
     try:
-        write = next(writing)
+        with replacing(path, keep=lambda: is_kept) as partial:
+            writing = _WRITERS[path.suffix.lower()](partial, labels)
+            write = next(writing)
 
-        def count_and_write(row: VideoRow) -> None:
-            nonlocal count
-            write(row)
-            count += 1
+            def count_and_write(row: VideoRow) -> None:
+                nonlocal count
+                write(row)
+                count += 1
 
-        finished = False
-        try:
-            yield count_and_write
-            finished = True
-        finally:
-            writing.close()
-            if finished or count:
-                partial.replace(target)
+            finished = False
+            try:
+                yield count_and_write
+                finished = True
+            finally:
+                writing.close()  # what it has not written yet; a table of which that fails is not kept
+                is_kept = finished or count > 0
     except OSError as error:
         raise ConfigError(
             f"The table {path} cannot be written: {error.strerror or error}."
         ) from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_table(path: Path) -> Iterator[VideoRow]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import re
 import secrets
 import time
@@ -17,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mien.errors import ConfigError
+from mien.replacing import replacing
 
 __all__ = ["ApiKey", "KeyRing", "add_key", "read_keys", "revoke_key"]
 
@@ -170,15 +170,9 @@ def _now() -> str:
 
 def _write(path: Path, keys: list[ApiKey]) -> None:
     """Replace the file as a whole; it is its owner's alone from the first byte."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     text = json.dumps({"keys": [asdict(key) for key in keys]}, indent=2) + "\n"
     try:
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(path, mode=0o600) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None

@@ -26,6 +26,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     Raises:
         TrainingError: If the disk does not take it; the old checkpoint is then untouched.
     """
+    # Not `replacing`: the one before it may only be set aside once this one is on the disk.
     temporary = folder / f".{NAME}.partial"
     try:
         with temporary.open("wb") as file:
