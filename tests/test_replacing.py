@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mien.errors import InputError
-from mien.replacing import check_writable, replacing, whole_file, whole_folder
+from mien.errors import ConfigError, InputError
+from mien.replacing import check_target, replacing, whole_file, whole_folder
 
 
 def names(folder: Path) -> list[str]:
@@ -182,23 +182,46 @@ def test_nothing_is_overwritten(tmp_path):
     assert (tmp_path / "full" / "a").read_text() == "mine"
 
 
-def test_a_place_that_cannot_be_written_is_said_beforehand_too(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (".", r"--json .* is a folder\. Name a file\."),
+        ("file/x.json", r"--json .*file/x\.json cannot be written: .*file is no folder\."),
+        ("file/new/x.json", r"x\.json cannot be written: .*file is no folder\."),
+        (f"{300 * 'x'}.json", r"\.json cannot be written: File name too long\."),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_said_beforehand_too(tmp_path, name, message):
     (tmp_path / "file").write_text("in the way")
-    for place, message in (
-        (tmp_path / "file" / "x.json", r"file/x\.json cannot be written: "),
-        (tmp_path, "is a folder; expected the name of a file"),
-    ):
-        with pytest.raises(InputError, match=message):
-            check_writable(place)
-    check_writable(tmp_path / "new" / "x.json")
-    assert [path.name for path in tmp_path.rglob("*")] == ["file", "new"]
+    with pytest.raises(ConfigError, match=message):
+        check_target(tmp_path / name, "--json")
+
+
+@pytest.mark.parametrize(
+    ("name", "suffixes", "message"),
+    [
+        ("t.txt", (".png",), r"--out .*t\.txt ends in '\.txt'; expected \.png\."),
+        ("t.txt", (".a", ".b", ".c"), r"ends in '\.txt'; expected \.a, \.b or \.c\."),
+        ("t", (".a", ".b"), r"--out .*t has no ending; expected \.a or \.b\."),
+    ],
+)
+def test_another_ending_is_said_beforehand(tmp_path, name, suffixes, message):
+    with pytest.raises(ConfigError, match=message):
+        check_target(tmp_path / name, "--out", suffixes)
+
+
+def test_a_place_that_can_be_written_is_left_as_it_is(tmp_path):
+    (tmp_path / "link.csv").symlink_to(tmp_path / "gone" / "t.csv")
+    check_target(tmp_path / "new" / "deep" / "T.CSV", "--table", (".csv",))
+    check_target(tmp_path / "link.csv", "--table")
+    assert names(tmp_path) == ["link.csv"]
 
 
 def test_a_folder_that_is_read_only_is_said_beforehand(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
-    with pytest.raises(InputError, match="is read-only for this user"):
-        check_writable(tmp_path / "x.json")
-    check_writable(Path(os.devnull))
+    with pytest.raises(ConfigError, match="is read-only for this user"):
+        check_target(tmp_path / "new" / "x.json", "--json")
+    check_target(Path(os.devnull), "--json")
 
 
 @pytest.mark.parametrize("way", [whole_file, whole_folder])

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, and what is refused before that."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mien.errors import InputError
+from mien.errors import ConfigError, InputError
 
-__all__ = ["check_new_folder", "check_writable", "replacing", "whole_file", "whole_folder"]
+__all__ = ["check_new_folder", "check_target", "replacing", "whole_file", "whole_folder"]
 
 
 @contextmanager
@@ -82,21 +82,37 @@ def whole_file(file: Path) -> Iterator[Path]:
         raise InputError(f"{file} cannot be written: {error.strerror or error}.") from None
 
 
-def check_writable(file: Path) -> None:
-    """Make the folders on the way to a file that is to be written later, before time is spent on what goes into it.
+def check_target(path: Path, what: str, suffixes: Sequence[str] = ()) -> None:
+    """Refuse a file that could not be written, before time is spent on what goes into it.
+
+    Nothing is made yet: folders on the way come with the file, so that a refused command leaves none.
+
+    Args:
+        path: The file that is to be written later, by `replacing` or what stands on it.
+        what: What names it, for the message: ``--json``, or ``The table``.
+        suffixes: The endings that it may have, in small letters; without, any will do.
 
     Raises:
-        InputError: If ``file`` is a folder, or nothing can be written there.
+        ConfigError: If it ends otherwise, is a folder, or nothing can be written there.
     """
-    if file.is_dir():
-        raise InputError(f"{file} is a folder; expected the name of a file to write.")
+    if suffixes and path.suffix.lower() not in suffixes:
+        found = f"ends in '{path.suffix}'" if path.suffix else "has no ending"
+        *others, last = suffixes
+        wanted = f"{', '.join(others)} or {last}" if others else last
+        raise ConfigError(f"{what} {path} {found}; expected {wanted}.")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{file} cannot be written: {error.strerror or error}.") from None
-    is_device = file.exists() and not file.is_file()  # written to where it is, not replaced
-    if not is_device and not os.access(file.parent, os.W_OK):
-        raise InputError(f"{file} cannot be written: {file.parent} is read-only for this user.")
+        if path.is_dir():
+            raise ConfigError(f"{what} {path} is a folder. Name a file.")
+        if path.exists() and not path.is_file():
+            return  # a device or a pipe: it is written to where it is
+        folder = Path(os.path.realpath(path)).parent
+        while not folder.exists():
+            folder = folder.parent
+        problem = _obstacle(folder)
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        problem = error.strerror
+    if problem is not None:
+        raise ConfigError(f"{what} {path} cannot be written: {problem}.")
 
 
 @contextmanager
@@ -134,6 +150,12 @@ def check_new_folder(folder: Path) -> None:
         raise InputError(f"{folder} is a file; expected a new folder to write to.")
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty; nothing is overwritten. Give a new folder.")
+
+
+def _obstacle(folder: Path) -> str | None:
+    if not folder.is_dir():
+        return f"{folder} is no folder"
+    return None if os.access(folder, os.W_OK) else f"{folder} is read-only for this user"
 
 
 def _make_folder(folder: Path) -> None:

@@ -81,7 +81,7 @@ def test_votes_are_shown_as_strict_majority_counts():
 
 def test_a_json_file_that_cannot_be_written_is_said(folders, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    assert "--json names a folder" in str(info(folders, "--json", tmp_path).exception)
+    assert "is a folder. Name a file." in str(info(folders, "--json", tmp_path).exception)
     message = str(info(folders, "--json", tmp_path / "file" / "data.json").exception)
     assert "file/data.json cannot be written: " in message
 

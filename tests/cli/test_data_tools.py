@@ -53,9 +53,7 @@ def test_audit_prints_counts_and_writes_page_counts_and_lists(source, tmp_path):
 
 
 def test_audit_refuses_what_it_could_not_write(source, tmp_path):
-    assert "is a folder; expected the name of a file" in str(
-        data("audit", source, "--html", tmp_path).exception
-    )
+    assert "is a folder. Name a file." in str(data("audit", source, "--html", tmp_path).exception)
     same = data("audit", source, "--html", tmp_path / "a", "--json", tmp_path / "." / "a")
     assert "Two options name the same file" in str(same.exception)
 

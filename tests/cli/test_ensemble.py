@@ -2,7 +2,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.errors import InputError
+from mien.errors import ConfigError, InputError
 from mien.labels import FER2013
 from mien.modelfile import Head, ModelInfo
 from mien.models.weights import load_network, save_network
@@ -65,7 +65,7 @@ def test_out_must_be_a_safetensors_file(runs, tmp_path):
 def test_a_folder_that_cannot_be_made_is_one_line(runs, tmp_path):
     (tmp_path / "file").write_text("")
     out = str(tmp_path / "file" / "pair.safetensors")
-    with pytest.raises(InputError, match=r"--out .*pair\.safetensors cannot be written: "):
+    with pytest.raises(ConfigError, match=r"--out .*pair\.safetensors cannot be written: "):
         runner.invoke(app, ["ensemble", *runs, "--out", out], catch_exceptions=False)
 
 

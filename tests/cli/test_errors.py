@@ -111,7 +111,10 @@ def test_without_such_a_mistake_no_sheet_is_written(data, tiny_model_path, tmp_p
 def test_what_a_user_can_mend_is_one_line(data, tiny_model_path):
     cases = [
         (("p.npz", "--data", data), "There are no predictions in p.npz"),
-        ((tiny_model_path, "--data", data, "-o", "m.gif"), "ends in .png or .html"),
+        (
+            (tiny_model_path, "--data", data, "-o", "m.gif"),
+            "m.gif ends in '.gif'; expected .png or .html",
+        ),
         (
             (tiny_model_path, "--data", data, "--protocol", "raf"),
             "'raf' is not among the predictions; expected one of labels-valid, ferplus-majority-valid",

@@ -181,8 +181,8 @@ def test_what_a_user_can_mend_is_one_line(data, tmp_path):
             MienError,
             "There is no model file runs/missing.onnx",
         ),
-        (("runs/a", "--data", data, "--json", tmp_path), InputError, "--json names a folder"),
-        (("runs/no", "--data", data, "--json", f"{data}/a.json"), InputError, "cannot be written"),
+        (("runs/a", "--data", data, "--json", tmp_path), ConfigError, "is a folder. Name a file."),
+        (("runs/no", "--data", data, "--json", f"{data}/a.json"), ConfigError, "cannot be written"),
         (("runs/a", "--data", data, "--report", data), InputError, "--report names a file"),
         (("runs/a", "--data", tmp_path / "no"), DataError, "no"),
     ]
@@ -327,9 +327,10 @@ def test_clean_lists_that_leave_nothing_are_refused(data, tmp_path):
 
 @pytest.mark.usefixtures("run_folder")
 def test_predictions_that_could_not_be_written_are_refused_at_once(data, tmp_path):
+    (tmp_path / "folder.npz").mkdir()
     for place, message in (
-        (tmp_path, "--predictions names a folder"),
-        ("p.txt", "ends in .npz or"),
+        (tmp_path / "folder.npz", "folder.npz is a folder"),
+        ("p.txt", "p.txt ends in '.txt'; expected .npz or .csv"),
     ):
         error = invoke("runs/a", "--data", data, "--predictions", place).exception
         assert message in str(error)

@@ -263,8 +263,8 @@ def test_bad_pictures_are_named_and_the_rest_is_done(run):
         ),
         (["white.png", "--output", "."], "mien: --output . is a folder. Name a file."),
         (
-            ["white.png", "--output", "no/a.csv"],
-            "mien: --output no/a.csv: there is no folder no. Make it first.",
+            ["white.png", "--output", "notes.txt/a.csv"],
+            "mien: --output notes.txt/a.csv cannot be written: ",
         ),
         (
             ["white.png", "--output", "white.png"],
@@ -313,6 +313,11 @@ def test_output_holds_what_the_screen_would_show(run, pictures, ending):
     code, out, _ = run("white.png", "--output", f"found.{ending}")
     assert (code, out) == (0, "")
     assert (pictures / f"found.{ending}").read_text("utf-8") == shown
+
+
+def test_folders_on_the_way_to_the_output_are_made(run, pictures):
+    assert run("white.png", "--output", "new/found.csv")[0] == 0
+    assert (pictures / "new" / "found.csv").is_file()
 
 
 def test_output_with_failures_is_kept_and_ends_with_1(run, pictures):

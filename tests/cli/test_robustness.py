@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.errors import InputError
+from mien.errors import ConfigError
 
 
 def invoke(*arguments):
@@ -40,8 +40,8 @@ def test_the_table_and_the_rows_say_the_same(tiny_model_path, tmp_path, monkeypa
 
 def test_a_folder_for_json_is_refused_before_any_work(tiny_model_path, tmp_path):
     result = invoke(tiny_model_path, "--data", "synthetic:200", "--json", tmp_path)
-    assert isinstance(result.exception, InputError)
-    assert "--json names a folder" in str(result.exception)
+    assert isinstance(result.exception, ConfigError)
+    assert "is a folder. Name a file." in str(result.exception)
     (tmp_path / "file").write_text("in the way")
     out = tmp_path / "file" / "rows.json"
     result = invoke("missing.onnx", "--data", "synthetic:200", "--json", out)

@@ -156,8 +156,8 @@ def test_an_interrupted_recording_keeps_its_rows(run, clip, tmp_path, monkeypatc
     ("arguments", "message"),
     [
         (["none.mp4"], "none.mp4 does not exist."),
-        (["{clip}", "--table", "x.txt"], "ends in '.txt'; expected .csv, .jsonl, .parquet."),
-        (["{clip}", "--save", "x.avi"], "only .mp4 is written."),
+        (["{clip}", "--table", "x.txt"], "ends in '.txt'; expected .csv, .jsonl or .parquet."),
+        (["{clip}", "--save", "x.avi"], "ends in '.avi'; expected .mp4."),
         (["{clip}", "--save", "{clip}"], "clip.mp4 is the recording itself. Name another file."),
         (["{clip}", "--fps", "0"], "fps is 0.0; expected a positive number of frames a second."),
         (["{clip}", "--start", "9"], "The part from 9 s was asked for;"),

@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -97,12 +99,15 @@ def test_without_frames_there_is_no_file(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("film.avi", "ends in '.avi'; only .mp4 is written"),
+        ("film.avi", "ends in '.avi'; expected .mp4"),
         ("folder.mp4", "is a folder. Name a file"),
-        ("none/film.mp4", "there is no folder .*none. Make it first"),
+        ("file/film.mp4", "cannot be written: .*file is no folder"),
+        ("pipe.mp4", "is no file, and MP4 cannot be written in one go"),
     ],
 )
 def test_places_that_cannot_be_written_are_refused_at_once(tmp_path, name, message):
     (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "file").write_text("in the way")
+    os.mkfifo(tmp_path / "pipe.mp4")
     with pytest.raises(ConfigError, match=message):
         check_film_path(tmp_path / name)

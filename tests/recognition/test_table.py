@@ -106,6 +106,10 @@ def test_a_failure_before_the_first_row_leaves_the_old_table(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_folders_on_the_way_are_made(tmp_path):
+    assert list(read_table(write(tmp_path / "new" / "t.jsonl"))) == ROWS
+
+
 def test_a_recording_without_frames_gives_an_empty_table(tmp_path):
     assert list(read_table(write(tmp_path / "t.csv", []))) == []
 
@@ -113,13 +117,14 @@ def test_a_recording_without_frames_gives_an_empty_table(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("t.xlsx", r"ends in '\.xlsx'; expected \.csv, \.jsonl, \.parquet"),
+        ("t.xlsx", r"ends in '\.xlsx'; expected \.csv, \.jsonl or \.parquet"),
         ("folder.csv", "is a folder. Name a file"),
-        ("none/t.csv", "there is no folder .*none. Make it first"),
+        ("file/t.csv", "cannot be written: .*file is no folder"),
     ],
 )
 def test_places_that_cannot_be_written_are_refused_at_once(tmp_path, name, message):
     (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigError, match=message):
         check_table_path(tmp_path / name)
 

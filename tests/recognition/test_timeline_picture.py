@@ -65,5 +65,6 @@ def test_times_are_written_as_people_do(seconds, words):
 
 
 def test_a_page_that_cannot_be_written_is_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"t\.html cannot be written: No such file"):
-        write_timeline_html(timeline(), tmp_path / "none" / "t.html", "x")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigError, match=r"t\.html cannot be written: Not a directory"):
+        write_timeline_html(timeline(), tmp_path / "file" / "t.html", "x")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mien.errors import ConfigError
+from mien.replacing import check_target, whole_file
 
 __all__ = ["CARD_COMMAND", "card"]
 
@@ -38,6 +39,8 @@ def card(
     from mien.exporting.card_facts import card_facts
     from mien.modelfile import list_models, load_model
 
+    if not check:
+        check_target(out, "--out")
     names = models or list_models()
     text = model_card([card_facts(load_model(name), results) for name in names], CARD_COMMAND)
     if check:
@@ -45,8 +48,6 @@ def card(
             raise ConfigError(f"{out} is not up to date. Make it again: {CARD_COMMAND}")
         typer.echo(f"{out} is up to date.")
         return
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--out {out} cannot be written: {error.strerror}.") from None
+    with whole_file(out) as partial:
+        partial.write_text(text, encoding="utf-8")
     typer.echo(f"{out}: {len(text.splitlines())} lines on {', '.join(names)}")

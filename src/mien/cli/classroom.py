@@ -11,6 +11,7 @@ import typer
 
 from mien.cli.options import Language
 from mien.errors import ConfigError, MissingExtraError
+from mien.replacing import check_target, whole_file
 
 if TYPE_CHECKING:
     from mien.classroom.settings import Settings
@@ -237,6 +238,8 @@ def report(
     ] = Language.EN,
 ) -> None:
     """Write the report of a lesson: what the class was told, never a single student. It is written down that you did."""
+    if output is not None:  # before it is written down that there was a report
+        check_target(output, "--output")
     settings = _settings()
     from mien.classroom import reports
     from mien.classroom.app import open_store
@@ -251,10 +254,8 @@ def report(
     if output is None:
         typer.echo(text, nl=not text.endswith("\n"))
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--output {output} cannot be written: {error.strerror}.") from None
+    with whole_file(output) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def _find(store: Store, lesson: str) -> LessonRecord:

@@ -62,7 +62,7 @@ def compare(
 
     how = (data, split, views, batch_size)
     first = read_or_score(a, *how)
-    was_scored = data is not None and Path(a).suffix != ".npz"
+    was_scored = data is not None and Path(a).suffix.lower() != ".npz"
     second = read_or_score(b, *how, quiet=was_scored)
     found = [compare_answers(*pair) for pair in _pairs(first, second)]
     if json is not None:

@@ -9,7 +9,7 @@ import typer
 
 from mien.cli import data_audit, data_convert, data_preview
 from mien.cli.ending import removing_what_is_half_written
-from mien.replacing import whole_file
+from mien.replacing import check_target, whole_file
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,8 +54,11 @@ def info(
     """Say what a data set holds: its layout, splits, classes and votes, and how it differs from FER2013."""
     from rich.console import Console
 
+    is_printed = json == Path("-")
+    if json is not None and not is_printed:
+        check_target(json, "--json")
     found = _describe(path, size, cache)
-    if json == Path("-"):
+    if is_printed:
         typer.echo(_as_json(found), nl=False)
         return
     if json is not None:
@@ -161,11 +164,5 @@ def _as_json(found: dict[str, Any]) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    from mien.errors import InputError
-
-    if file.is_dir():
-        raise InputError(
-            f"--json names a folder: {file}. Give a file, such as {file / 'data.json'}."
-        )
     with whole_file(file) as partial:
         partial.write_text(text, encoding="utf-8")

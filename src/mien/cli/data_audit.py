@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mien.errors import InputError
-from mien.replacing import whole_file
+from mien.replacing import check_target, whole_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,7 +54,7 @@ def audit(
     from mien.data.audit import audit as look
     from mien.data.audit import clean_lists
 
-    _check_files(html, json, write_clean)
+    _check_files({"--html": html, "--json": json, "--write-clean": write_clean})
     console = Console(highlight=False)
     waiting = Console(stderr=True)
     with waiting.status("Reading the data"):
@@ -76,13 +77,12 @@ def audit(
         typer.echo(f"written: {write_clean}", err=True)
 
 
-def _check_files(*files: Path | None) -> None:
+def _check_files(files: Mapping[str, Path | None]) -> None:
     """Refuse what could not be written before half a minute is spent on it."""
-    given = [file for file in files if file is not None]
-    for file in given:
-        if file.is_dir():
-            raise InputError(f"{file} is a folder; expected the name of a file to write.")
-    if len({file.resolve() for file in given}) < len(given):
+    given = {option: file for option, file in files.items() if file is not None}
+    for option, file in given.items():
+        check_target(file, option)
+    if len({file.resolve() for file in given.values()}) < len(given):
         raise InputError("Two options name the same file to write; give each its own.")
 
 

@@ -41,10 +41,6 @@ def ensemble(
     info = ensemble_info(name or out.stem, infos)
     sizes = [len(head.labels) for head in info.heads]
     whole = Ensemble([network for network, _ in opened], sizes, [one.input for one in infos])
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {out} cannot be written: {error.strerror}.") from None
     save_network(out, whole, info)
     names = "; ".join(_told(one) for one in infos)
     typer.echo(f"{out}: {len(runs)} networks ({names}), {out.stat().st_size / 1e6:.1f} MB")

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.given_results import SplitName, ViewsName
-from mien.errors import InputError
-from mien.replacing import whole_file
+from mien.replacing import check_target, whole_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,8 +68,8 @@ def errors(  # noqa: PLR0913 - each option of the command is an argument
     from mien.evaluation.mistakes import find_mistakes
     from mien.evaluation.predictions import find_protocol
 
-    if output is not None and output.suffix not in _SUFFIXES:
-        raise InputError(f"--output {output}: expected a name that ends in .png or .html.")
+    if output is not None:
+        check_target(output, "--output", _SUFFIXES)
     is_file = holds_answers(result)
     answers = find_protocol(
         read_or_score(result, None if is_file else data, split, views, batch_size=256), protocol
@@ -96,7 +95,7 @@ def _write(
     which: str,
 ) -> None:
     images = dataset.images[[one.row for one in shown]]
-    if path.suffix == ".png":
+    if path.suffix.lower() == ".png":
         from mien.evaluation.plots_mistakes import mistakes_sheet
 
         mistakes_sheet(shown, images, path, f"{title}{which}, the {len(shown)} most confident")

@@ -15,7 +15,7 @@ from mien.cli.given_results import SplitName, ViewsName
 from mien.cli.options import DeviceOption, Prior, PriorOption, check_device
 from mien.cli.outputs import check_not_read
 from mien.errors import InputError, MissingExtraError
-from mien.replacing import check_writable
+from mien.replacing import check_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,18 +159,10 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
 
 def _check_targets(json: Path | None, predictions: Path | None, report: Path | None) -> None:
     """Refuse what could not be written before minutes are spent on it."""
-    for option, file, example in (
-        ("--json", json, "row.json"),
-        ("--predictions", predictions, "predictions.npz"),
-    ):
-        if file is not None and file.is_dir():
-            raise InputError(
-                f"{option} names a folder: {file}. Give a file, such as {file / example}."
-            )
-        if file is not None:
-            check_writable(file)
-    if predictions is not None and predictions.suffix not in _SUFFIXES:
-        raise InputError(f"--predictions {predictions}: expected a name that ends in .npz or .csv.")
+    if json is not None:
+        check_target(json, "--json")
+    if predictions is not None:
+        check_target(predictions, "--predictions", _SUFFIXES)
     if report is not None and report.exists() and not report.is_dir():
         raise InputError(f"--report names a file: {report}. Give a folder.")
     if report is not None and find_spec("matplotlib") is None:
@@ -224,7 +216,7 @@ def _say_what_is_left_out(result: Result, own: Iterable[str], min_group: int) ->
 def _write_predictions(kept: Sequence[Predictions], path: Path) -> None:
     from mien.evaluation.predictions import write_predictions, write_predictions_csv
 
-    write = write_predictions if path.suffix == ".npz" else write_predictions_csv
+    write = write_predictions if path.suffix.lower() == ".npz" else write_predictions_csv
     write(kept, path)
     typer.echo(f"predictions: {path}", err=True)
 

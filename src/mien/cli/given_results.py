@@ -33,7 +33,7 @@ def holds_answers(name: str) -> bool:
     """Tell whether a result is a file of predictions or a folder with one, rather than a model."""
     from mien.evaluation.predictions import PREDICTIONS_NAME
 
-    return Path(name).suffix == ".npz" or (Path(name) / PREDICTIONS_NAME).is_file()
+    return Path(name).suffix.lower() == ".npz" or (Path(name) / PREDICTIONS_NAME).is_file()
 
 
 def read_or_score(
@@ -62,7 +62,7 @@ def read_or_score(
     from mien.evaluation.predictions import PREDICTIONS_NAME, read_predictions
 
     path = Path(name)
-    if path.suffix == ".npz" or (data is None and holds_answers(name)):
+    if path.suffix.lower() == ".npz" or (data is None and holds_answers(name)):
         if data is None and (split or views):
             raise InputError(
                 f"{name} holds answers already; --split and --views are for a model that is scored on --data."

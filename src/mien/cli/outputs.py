@@ -1,4 +1,4 @@
-"""Files that commands write: what is refused before anything is lost."""
+"""Files that commands write: what they must not be written over, before anything is lost."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mien.errors import InputError
+from mien.replacing import check_target
 
 __all__ = ["check_not_read", "check_written_file"]
 
@@ -21,9 +22,11 @@ def check_written_file(out: Path, suffix: str, sources: Iterable[Path], what: st
 
     Raises:
         InputError: If it is either.
+        ConfigError: If nothing can be written there.
     """
-    if out.suffix != suffix or out.is_dir():
+    if out.suffix != suffix:  # as it is: what reads such files goes by it to the letter
         raise InputError(f"--out is {out}; {what}expected a file name that ends in {suffix}.")
+    check_target(out, "--out")
     if any(out.exists() and one.exists() and out.samefile(one) for one in sources):
         raise InputError(
             f"--out {out} is what it would be made from, and would be lost. Name another file."
@@ -42,6 +45,8 @@ def check_not_read(out: Path, option: str, model: str, data: Path) -> None:
     given = Path(model)
     of_model = [given, *given.glob("*.safetensors")] if given.exists() else []
     # Earlier results may lie among the data; what else lies there is the data.
-    of_data = place == source or (source in place.parents and place.suffix not in (".json", ".npz"))
+    of_data = place == source or (
+        source in place.parents and place.suffix.lower() not in (".json", ".npz")
+    )
     if of_data or place in [one.resolve() for one in of_model]:
         raise InputError(f"{option} {out} is a file that is read. Name another one.")

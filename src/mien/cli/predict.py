@@ -25,7 +25,7 @@ from mien.cli.options import (
     PriorOption,
 )
 from mien.errors import ConfigError, ImageError
-from mien.replacing import replacing
+from mien.replacing import check_target, replacing
 
 if TYPE_CHECKING:
     from mien.recognition.results import PictureResult
@@ -169,12 +169,7 @@ def _search(folder: str, leave_out: Path | None) -> Iterator[str]:
 def _check_places(pictures: Sequence[str], output: Path | None, annotate: Path | None) -> None:
     """Refuse, before any work, what could not be written at its end or would destroy a picture."""
     if output is not None:
-        if output.is_dir():
-            raise ConfigError(f"--output {output} is a folder. Name a file.")
-        if not output.parent.is_dir():
-            raise ConfigError(
-                f"--output {output}: there is no folder {output.parent}. Make it first."
-            )
+        check_target(output, "--output")
         if os.path.realpath(output) in {os.path.realpath(picture) for picture in pictures}:
             raise ConfigError(f"--output {output} is one of the pictures. Name another file.")
     if annotate is not None and annotate.exists() and not annotate.is_dir():

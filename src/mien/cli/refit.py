@@ -75,10 +75,6 @@ def refit(  # noqa: PLR0913 - one an option
     info = opened.info if opened else load_network(Path(model))[1]
     dataset = open_data(data, info.input.size)
     total = int((dataset.split != SPLITS.index("test")).sum())
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {out} cannot be written: {error.strerror}.") from None
     with faces_progress(total) as advance:
         if opened:
             _, gains = refit_model(

@@ -10,8 +10,7 @@ import typer
 
 from mien.cli.given_results import ViewsName
 from mien.cli.outputs import check_not_read
-from mien.errors import InputError
-from mien.replacing import check_writable
+from mien.replacing import check_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,12 +57,8 @@ def robustness(
     from mien.evaluation.row import write_rows
     from mien.evaluation.scored_model import open_scored_model
 
-    if json is not None and json.is_dir():
-        raise InputError(
-            f"--json names a folder: {json}. Give a file, such as {json / 'robustness.json'}."
-        )
     if json is not None:
-        check_writable(json)
+        check_target(json, "--json")
         check_not_read(json, "--json", model, data)
     opened = open_scored_model(model)
     dataset = open_data(data, opened.info.input.size)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.options import Language
-from mien.errors import ConfigError
+from mien.replacing import check_target
 
 __all__ = ["timeline"]
 
@@ -32,8 +32,7 @@ def timeline(
     """Draw who showed which expression when: one row a track, one colour an expression."""
     outputs = [output] if output else [table.with_suffix(".png"), table.with_suffix(".html")]
     for path in outputs:
-        if path.suffix.lower() not in (".png", ".html"):
-            raise ConfigError(f"{path} ends in '{path.suffix}'; expected .png or .html.")
+        check_target(path, "--output" if output else "The timeline", (".png", ".html"))
 
     from mien.recognition.table import read_table
     from mien.recognition.timeline import Timeline

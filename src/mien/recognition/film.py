@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from mien.errors import ConfigError, VideoError
-from mien.replacing import replacing
+from mien.replacing import check_target, replacing
 from mien.types import Image
 
 __all__ = ["WriteFrame", "check_film_path", "open_film"]
@@ -36,14 +36,13 @@ def check_film_path(path: Path) -> None:
     """Refuse, before any work, what could not be written at its end.
 
     Raises:
-        ConfigError: If it is not named ``.mp4``, or there is no such folder.
+        ConfigError: If it is not named ``.mp4``, or nothing can be written there.
     """
-    if path.suffix.lower() != ".mp4":
-        raise ConfigError(f"The recording {path} ends in '{path.suffix}'; only .mp4 is written.")
-    if path.is_dir():
-        raise ConfigError(f"The recording {path} is a folder. Name a file.")
-    if not path.parent.is_dir():
-        raise ConfigError(f"The recording {path}: there is no folder {path.parent}. Make it first.")
+    check_target(path, "The recording", (".mp4",))
+    if path.exists() and not path.is_file():
+        raise ConfigError(
+            f"The recording {path} is no file, and MP4 cannot be written in one go. Name a file."
+        )
 
 
 @contextmanager

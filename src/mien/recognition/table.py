@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mien.errors import ConfigError, DataError, MissingExtraError
-from mien.replacing import replacing
+from mien.replacing import check_target, replacing
 from mien.types import Box, VideoRow
 
 __all__ = ["TABLE_SUFFIXES", "check_table_path", "open_table", "read_table"]
@@ -30,14 +30,10 @@ def check_table_path(path: Path) -> None:
     """Refuse, before any work, what could not be written at its end.
 
     Raises:
-        ConfigError: If the ending is unknown, or there is no such folder.
+        ConfigError: If the ending is unknown, or nothing can be written there.
         MissingExtraError: If it is parquet and pyarrow is not installed.
     """
-    _check_suffix(path)
-    if path.is_dir():
-        raise ConfigError(f"The table {path} is a folder. Name a file.")
-    if not path.parent.is_dir():
-        raise ConfigError(f"The table {path}: there is no folder {path.parent}. Make it first.")
+    check_target(path, "The table", TABLE_SUFFIXES)
     if path.suffix.lower() == ".parquet":
         _import_pyarrow()
 
@@ -93,7 +89,10 @@ def read_table(path: Path) -> Iterator[VideoRow]:
         DataError: If the file is missing, or no table that `mien watch` wrote.
         MissingExtraError: If it is parquet and pyarrow is not installed.
     """
-    _check_suffix(path)
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        raise ConfigError(
+            f"The table {path} ends in '{path.suffix}'; expected {', '.join(TABLE_SUFFIXES)}."
+        )
     number = 1
     try:
         for record in _READERS[path.suffix.lower()](path):
@@ -110,13 +109,6 @@ def read_table(path: Path) -> Iterator[VideoRow]:
 
 def _said(error: Exception) -> str:
     return f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:120]
-
-
-def _check_suffix(path: Path) -> None:
-    if path.suffix.lower() not in TABLE_SUFFIXES:
-        raise ConfigError(
-            f"The table {path} ends in '{path.suffix}'; expected {', '.join(TABLE_SUFFIXES)}."
-        )
 
 
 def _flat(row: VideoRow, labels: Sequence[str]) -> dict[str, Any]:

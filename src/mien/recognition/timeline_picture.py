@@ -19,6 +19,7 @@ from mien.errors import ConfigError
 from mien.labels import canonical, display_name
 from mien.recognition.draw import COLOURS, readable_names, text_font
 from mien.recognition.timeline import Timeline
+from mien.replacing import replacing
 
 __all__ = ["timeline_html", "write_timeline_html", "write_timeline_png"]
 
@@ -87,7 +88,8 @@ def write_timeline_html(timeline: Timeline, path: Path, title: str, lang: str = 
         ConfigError: If the file cannot be written.
     """
     try:
-        path.write_text(timeline_html(timeline, title, lang), encoding="utf-8")
+        with replacing(path) as partial:
+            partial.write_text(timeline_html(timeline, title, lang), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from None
 
