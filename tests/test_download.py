@@ -8,7 +8,6 @@ from functools import partial
 
 import pytest
 
-from mien import download
 from mien.download import RemoteFile, fetch, is_hub_name, is_intact
 from mien.errors import DownloadError, MissingExtraError, ModelFileError
 from mien.modelfile import load_model
@@ -163,11 +162,6 @@ def test_a_folder_that_cannot_be_made_is_named(server, tmp_path):
         match=r"net\.onnx cannot be written: .*\. Choose another place with MIEN_CACHE",
     ):
         fetch(remote(server), tmp_path / "file", REMEDY)
-
-
-def test_a_file_that_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(DownloadError, match=r"gone cannot be read: No such file"):
-        download.sha256_of(tmp_path / "gone")
 
 
 class HubHandler(http.server.BaseHTTPRequestHandler):

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
+from mien.checksums import sha256_of
 from mien.errors import DownloadError, MissingExtraError
 from mien.replacing import replacing
 
-__all__ = ["RemoteFile", "fetch", "hub_file", "is_hub_name", "is_intact", "sha256_of"]
+__all__ = ["RemoteFile", "fetch", "hub_file", "is_hub_name", "is_intact"]
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ def fetch(
 
     Raises:
         DownloadError: If it cannot be fetched or written, or is not the file that is expected.
+        InputError: If a file lies there that cannot be read.
     """
     target = folder / file.name
     if is_intact(target, file):
@@ -88,24 +90,11 @@ def is_intact(path: Path, file: RemoteFile) -> bool:
     """Tell whether a path holds the expected bytes.
 
     Raises:
-        DownloadError: If something is there that cannot be read.
+        InputError: If something is there that cannot be read.
     """
     if not path.is_file():
         return False
     return path.stat().st_size == file.size_bytes and sha256_of(path) == file.sha256
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, hexadecimal.
-
-    Raises:
-        DownloadError: If it cannot be read.
-    """
-    try:
-        with path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise DownloadError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def is_hub_name(name: str) -> bool:

@@ -17,7 +17,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from mien.download import hub_file, is_hub_name, sha256_of
+from mien.checksums import sha256_of
+from mien.download import hub_file, is_hub_name
 from mien.errors import InputError, ModelFileError, UnknownNameError, suggestion
 from mien.paths import weights_dir
 from mien.preprocess import InputSpec, to_inputs

@@ -73,7 +73,7 @@ def _detectors() -> list[dict[str, Any]]:
 
 
 def _models() -> list[dict[str, Any]]:
-    from mien.download import sha256_of
+    from mien.checksums import sha256_of
     from mien.modelfile import list_models, load_model
     from mien.paths import weights_dir
 

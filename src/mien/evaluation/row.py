@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.checksums import sha256_of
 from mien.errors import InputError
 from mien.evaluation.evaluate import Result
 from mien.modelfile import ModelInfo
@@ -38,7 +38,7 @@ def model_facts(
         "name": info.name,
         "architecture": info.architecture,
         "format": file.suffix.removeprefix("."),
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "sha256": sha256_of(file),
         "bytes": file.stat().st_size,
         "parameters": provenance.get("parameters") if parameters is None else parameters,
         "macs": provenance.get("macs") if macs is None else macs,

@@ -11,8 +11,8 @@ from typing import Any
 
 import onnx
 
+from mien.checksums import sha256_of
 from mien.data.dataset import Dataset
-from mien.download import sha256_of
 from mien.errors import DataError, ModelFileError
 from mien.evaluation.protocols import is_chosen_on
 from mien.exporting.card import card_sections

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mien.checksums import sha256_of
 from mien.data.dataset import Dataset
-from mien.download import sha256_of
 from mien.errors import ConfigError
 from mien.evaluation.scored_model import open_scored_model
 from mien.modelfile import ModelInfo, list_models
