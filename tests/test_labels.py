@@ -19,13 +19,13 @@ from mien.labels import (
     FERPLUS,
     FERPLUS_VOTES,
     HSEMOTION,
-    LABEL_SETS,
     canonical,
     convert_probs,
     display_name,
     expression_indices,
-    label_set,
 )
+
+SETS = [value for value in vars(labels).values() if isinstance(value, labels.LabelSet)]
 
 # Kaggle's page of the challenge: "0=Angry, 1=Disgust, 2=Fear, 3=Happy, 4=Sad, 5=Surprise, 6=Neutral".
 KAGGLE = ["Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral"]
@@ -66,7 +66,7 @@ def test_orders_are_those_of_their_source(ours, theirs):
     assert len(ours) == len(theirs)
 
 
-@pytest.mark.parametrize("known", LABEL_SETS.values(), ids=lambda known: known.name)
+@pytest.mark.parametrize("known", SETS, ids=lambda known: known.name)
 def test_every_label_is_an_expression_with_one_english_and_one_korean_name(known):
     canonicals = [canonical(label) for label in known.labels]
     assert None not in canonicals
@@ -114,12 +114,6 @@ def test_a_foreign_label_is_shown_as_it_is():
 def test_a_language_that_we_do_not_speak_is_named():
     with pytest.raises(UnknownNameError, match="No language is called 'kr'"):
         display_name("happy", "kr")
-
-
-def test_label_sets_are_found_by_name():
-    assert label_set("ferplus") is FERPLUS
-    with pytest.raises(UnknownNameError, match=r"No label set is called 'fer-plus'.*ferplus"):
-        label_set("fer-plus")
 
 
 def test_ferplus_to_fer2013_drops_contempt_and_scales_the_rest():
@@ -188,8 +182,3 @@ def test_indices_say_where_a_label_stands_in_the_source():
     assert [FERPLUS.labels[place] for place in places] == (
         ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]
     )
-
-
-def test_the_registry_of_sets_has_every_set_of_the_module():
-    sets = [value for value in vars(labels).values() if isinstance(value, labels.LabelSet)]
-    assert {known.name for known in sets} == set(LABEL_SETS)

@@ -22,14 +22,12 @@ __all__ = [
     "FERPLUS_VOTES",
     "FER_PACKAGE",
     "HSEMOTION",
-    "LABEL_SETS",
     "LANGUAGES",
     "LabelSet",
     "canonical",
     "convert_probs",
     "display_name",
     "expression_indices",
-    "label_set",
 ]
 
 
@@ -70,19 +68,6 @@ HSEMOTION = LabelSet(
     ("Anger", "Contempt", "Disgust", "Fear", "Happiness", "Neutral", "Sadness", "Surprise"),
 )
 """The eight classes of HSEmotion / EmotiEffLib, in the order of their models' outputs."""
-
-LABEL_SETS = {
-    labels.name: labels
-    for labels in (
-        FER2013,
-        FER2013_FOLDERS,
-        FERPLUS,
-        FERPLUS_VOTES,
-        DEEPFACE,
-        FER_PACKAGE,
-        HSEMOTION,
-    )
-}
 
 LANGUAGES = ("en", "ko")
 
@@ -135,18 +120,6 @@ def display_name(label: str, lang: str = "en") -> str:
         raise UnknownNameError("language", lang, LANGUAGES, "mien predict --help")
     key = canonical(label)
     return label if key is None else _DISPLAY[key][LANGUAGES.index(lang)]
-
-
-def label_set(name: str) -> LabelSet:
-    """Return a label set by its name.
-
-    Raises:
-        UnknownNameError: If there is no such set.
-    """
-    try:
-        return LABEL_SETS[name]
-    except KeyError:
-        raise UnknownNameError("label set", name, LABEL_SETS, "mien.labels.LABEL_SETS") from None
 
 
 def expression_indices(source: Sequence[str], target: Sequence[str]) -> NDArray[np.intp]:

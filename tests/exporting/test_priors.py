@@ -1,15 +1,13 @@
-"""How frequent labels were in training, and how a model file learns it afterwards."""
+"""How frequent labels were in training."""
 
 import dataclasses
-import json
 import logging
 
 import numpy as np
 import pytest
 
 from mien.data.dataset import Dataset
-from mien.errors import DataError
-from mien.exporting.priors import add_priors, with_priors
+from mien.exporting.priors import with_priors
 from mien.labels import FER2013, FERPLUS
 from mien.modelfile import load_model
 from mien.recipe import recipe_from_dict
@@ -83,26 +81,3 @@ def test_a_label_that_never_occurred_leaves_its_head_as_it_is(info, data, caplog
     assert seven.prior is None
     assert eight.prior is not None
     assert "Of the head fer2013 some label never occurred" in caplog.text
-
-
-def test_a_file_learns_its_frequencies_and_answers_as_before(info, data, tiny_model_path, tmp_path):
-    import onnx
-
-    from mien.exporting.onnx import write_model
-
-    path = tmp_path / "tiny.onnx"
-    write_model(onnx.load(tiny_model_path), info, path)
-    before = load_model(path).logits(data.images)
-    after = add_priors(path, data)
-    assert after.info.head("fer2013").prior is not None
-    unchanged = dataclasses.replace(after.info, heads=info.heads)
-    assert json.loads(unchanged.to_json()) == json.loads(info.to_json())
-    for name, logits in after.logits(data.images).items():
-        np.testing.assert_array_equal(logits, before[name])
-
-
-def test_a_file_of_other_data_is_refused(data, tiny_model_path):
-    with pytest.raises(
-        DataError, match=r"tiny.onnx was not trained on this data, or does not tell"
-    ):
-        add_priors(tiny_model_path, data)

@@ -21,7 +21,6 @@ from mien.errors import InputError
 from mien.labels import FERPLUS, FERPLUS_VOTES
 
 __all__ = [
-    "MODES",
     "NOT_A_FACE_VOTES",
     "crossentropy",
     "majority",
@@ -29,8 +28,6 @@ __all__ = [
     "not_a_face",
     "probability",
 ]
-
-MODES = ("majority", "probability", "crossentropy", "multi_target")
 
 NOT_A_FACE_VOTES = 5
 """From this many of ten votes for *NF* on, a picture is taken for no face."""

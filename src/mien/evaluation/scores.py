@@ -170,7 +170,7 @@ def _certainty(
         brier=metrics.brier_score(probs, targets),
         ece=metrics.expected_calibration_error(probs, targets),
         mean_entropy=metrics.mean_entropy(probs),
-        aurc=float(risk.mean()),
+        aurc=metrics.area_under_risk_coverage(confidence, correct),
         selective_accuracy={
             f"{100 * coverage:.0f} %": float(1 - risk[max(0, round(coverage * len(risk)) - 1)])
             for coverage in COVERAGES

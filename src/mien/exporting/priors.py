@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset
-from mien.errors import DataError
 from mien.evaluation.protocols import protocols
-from mien.exporting.onnx import write_model
-from mien.modelfile import Model, ModelInfo, load_model
+from mien.modelfile import ModelInfo
 from mien.recipe import recipe_from_dict
 from mien.training.run import prepare
 from mien.training.targets import make_targets
 
-__all__ = ["add_priors", "with_priors"]
+__all__ = ["with_priors"]
 
 logger = logging.getLogger(__name__)
 
@@ -81,26 +77,3 @@ def _labels_of_refit(info: ModelInfo, data: Dataset) -> dict[str, NDArray[np.flo
         head.name: np.bincount(found[head.name], minlength=len(head.labels)).astype(np.float64)
         for head in heads
     }
-
-
-def add_priors(path: Path, data: Dataset) -> Model:
-    """Write the frequencies into a model file that was exported without them; the network stays as it is.
-
-    Args:
-        path: An ``.onnx`` file of `mien export`.
-        data: What the network was trained on.
-
-    Returns:
-        The file, opened again.
-
-    Raises:
-        DataError: If it is not that data, or the record does not tell.
-    """
-    info = with_priors(load_model(path).info, data)
-    if all(head.prior is None for head in info.heads):
-        raise DataError(
-            f"{path} was not trained on this data, or does not tell, so it says nothing of its labels' frequencies. "
-            "Give the data of its training."
-        )
-    write_model(onnx.load(path), info, path)
-    return load_model(path)
