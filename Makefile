@@ -52,8 +52,8 @@ format: $(DEV_READY)
 	$(BIN)/ruff check --fix .
 
 # The programs that are left out measure a data set, which they must be given, or run for minutes: call them yourself.
-BENCHES := $(filter-out $(addprefix benchmarks/,crop_margin.py faces_end_to_end.py finetuning.py peers.py quality_thresholds.py \
-	classroom_load.py classroom_states.py service.py),$(wildcard benchmarks/*.py))
+BENCHES := $(filter-out $(addprefix benchmarks/,crop_margin.py faces_end_to_end.py finetuning.py peers.py peer_networks.py \
+	quality_thresholds.py tfjs.py classroom_load.py classroom_states.py service.py),$(wildcard benchmarks/*.py))
 bench: $(DEV_READY)
 	@for script in $(BENCHES); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 

