@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -95,17 +95,13 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
     from mien.cli.progress import faces_progress
     from mien.cli.result_tables import show_result
     from mien.evaluation.evaluate import evaluate as evaluate_model
-    from mien.evaluation.predictions import keep_predictions
     from mien.evaluation.priors import under_prior
-    from mien.evaluation.row import count_test_run, result_row, rows_text, write_rows
+    from mien.evaluation.row import count_test_run, result_row
     from mien.evaluation.scored_model import open_scored_model
 
-    is_printed = json == Path("-")
-    console = Console(highlight=False, stderr=is_printed)
-    _check_targets(None if is_printed else json, predictions, report)
-    for option, file in (("--json", json), ("--predictions", predictions)):
-        if file is not None:
-            check_not_read(file, option, model, data)
+    outputs = _Outputs(json, predictions, report)
+    outputs.check(model, data)
+    console = Console(highlight=False, stderr=outputs.is_printed)
     opened = open_scored_model(model, device)
     if opened.device is None:
         check_device(device, model)
@@ -140,33 +136,70 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
         show_result(console, result, name, runs, slices=slices or columns is not None)
         if columns is not None:
             _say_what_is_left_out(result, own, min_group)
-    if is_printed:
-        typer.echo(rows_text(rows), nl=False)
-    elif json is not None:
-        write_rows(rows, json)
-        typer.echo(f"rows: {json}", err=True)
-    if predictions is not None:
-        # Under another prior they are other answers: `mien compare` must not call them by the same name.
-        facts = {**opened.facts, "name": name}
-        kept = [keep_predictions(result, dataset, facts) for result in results]
-        _write_predictions([replace(one, rows=numbers[one.rows]) for one in kept], predictions)
-    if report is not None:
-        from mien.evaluation.report import write_report
-
-        write_report(results, rows, dataset, report)
-        typer.echo(f"report: {report / 'report.md'}", err=True)
+    # Under another prior they are other answers: `mien compare` must not call them by the same name.
+    outputs.write(results, rows, dataset, numbers, {**opened.facts, "name": name})
 
 
-def _check_targets(json: Path | None, predictions: Path | None, report: Path | None) -> None:
-    """Refuse what could not be written before minutes are spent on it."""
-    if json is not None:
-        check_target(json, "--json")
-    if predictions is not None:
-        check_target(predictions, "--predictions", _SUFFIXES)
-    if report is not None and report.exists() and not report.is_dir():
-        raise InputError(f"--report names a file: {report}. Give a folder.")
-    if report is not None and find_spec("matplotlib") is None:
-        raise MissingExtraError("train", "A report with pictures")
+@dataclass(frozen=True)
+class _Outputs:
+    """What is written besides the tables on the screen."""
+
+    json: Path | None
+    predictions: Path | None
+    report: Path | None
+
+    @property
+    def is_printed(self) -> bool:
+        """Whether the rows are the standard output."""
+        return self.json == Path("-")
+
+    def check(self, model: str, data: Path) -> None:
+        """Refuse what could not be written before minutes are spent on it, or would destroy what is read."""
+        if self.json is not None and not self.is_printed:
+            check_target(self.json, "--json")
+            check_not_read(self.json, "--json", model, data)
+        if self.predictions is not None:
+            check_target(self.predictions, "--predictions", _SUFFIXES)
+            check_not_read(self.predictions, "--predictions", model, data)
+        if self.report is not None and self.report.exists() and not self.report.is_dir():
+            raise InputError(f"--report names a file: {self.report}. Give a folder.")
+        if self.report is not None and find_spec("matplotlib") is None:
+            raise MissingExtraError("train", "A report with pictures")
+
+    def write(
+        self,
+        results: Sequence[Result],
+        rows: Sequence[Mapping[str, Any]],
+        dataset: Dataset,
+        numbers: NDArray[np.intp],
+        facts: Mapping[str, Any],
+    ) -> None:
+        """Write what was asked for.
+
+        Args:
+            results: Of the model.
+            rows: One for each of them.
+            dataset: That was scored.
+            numbers: What its rows are called: (N,) row numbers in the data that was given.
+            facts: About the model.
+        """
+        from mien.evaluation.predictions import keep_predictions
+        from mien.evaluation.row import rows_text, write_rows
+
+        if self.is_printed:
+            typer.echo(rows_text(rows), nl=False)
+        elif self.json is not None:
+            write_rows(rows, self.json)
+            typer.echo(f"rows: {self.json}", err=True)
+        if self.predictions is not None:
+            kept = [keep_predictions(result, dataset, facts) for result in results]
+            named = [replace(one, rows=numbers[one.rows]) for one in kept]
+            _write_predictions(named, self.predictions)
+        if self.report is not None:
+            from mien.evaluation.report import write_report
+
+            write_report(results, rows, dataset, self.report)
+            typer.echo(f"report: {self.report / 'report.md'}", err=True)
 
 
 def _chosen(
