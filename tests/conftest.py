@@ -6,9 +6,11 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import uuid
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -135,6 +137,31 @@ def tiny_model(record: str | None = None):
     )
     helper.set_model_props(model, {METADATA_KEY: info.to_json() if record is None else record})
     return model
+
+
+@pytest.fixture
+def torchvision(monkeypatch):
+    """A torchvision of our own making, since the real one downloads hundreds of megabytes.
+
+    It serves the state dicts that the test puts in by torchvision's names, to those who ask for weights alone.
+    """
+    served = {}
+
+    def get_weight(name):
+        def get_state_dict(*, progress, check_hash, weights_only):
+            assert (progress, check_hash, weights_only) == (False, True, True)
+            if name not in served:
+                raise OSError("no network here")
+            return served[name]
+
+        url = f"https://example.org/{name}.pth"
+        return SimpleNamespace(url=url, get_state_dict=get_state_dict)
+
+    package, models = ModuleType("torchvision"), ModuleType("torchvision.models")
+    models.get_weight = get_weight
+    monkeypatch.setitem(sys.modules, "torchvision", package)
+    monkeypatch.setitem(sys.modules, "torchvision.models", models)
+    return served
 
 
 @pytest.fixture

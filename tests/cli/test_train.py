@@ -62,6 +62,21 @@ def test_a_path_with_brackets_is_shown_as_it_is(recipe):
     assert "runs/exp[lr=0.1][/b]: " in result.stderr.replace("\n", "")
 
 
+def test_a_run_from_imagenet_says_what_is_downloaded_and_keeps_it_in_its_record(
+    recipe, torchvision, caplog
+):
+    from mien.models.weights import load_network
+    from mien.models.zoo import build_network
+
+    source = build_network("resnet18", num_classes=1000, in_channels=3, seed=1, width=8)
+    torchvision["ResNet18_Weights.IMAGENET1K_V1"] = source.state_dict()
+    invoke(recipe, "-o", "init=imagenet", "-o", "model={name='resnet18',options={width=8}}")
+    assert "torchvision downloads the ImageNet weights ResNet18_Weights" in caplog.text
+    _, info = load_network(Path("runs/tiny"))
+    assert info.provenance["imagenet"] is True
+    assert info.provenance["recipe"]["init"] == "imagenet"
+
+
 def test_a_second_run_does_not_write_over_the_first(recipe):
     invoke(recipe)
     with pytest.raises(TrainingError, match=r"already holds a run. Go on with it by --resume"):
@@ -99,6 +114,20 @@ def test_a_finished_run_can_be_resumed_and_changes_nothing(recipe, tmp_path):
     before = (tmp_path / "runs/tiny/metrics.jsonl").read_text()
     assert invoke(recipe, "--resume").exit_code == 0
     assert (tmp_path / "runs/tiny/metrics.jsonl").read_text() == before
+
+
+def test_a_run_is_resumed_without_the_weights_that_it_began_with(recipe, tmp_path):
+    invoke(recipe)
+    (tmp_path / "runs/tiny").rename(tmp_path / "start")
+    begun = tmp_path / "begun.toml"
+    begun.write_text(
+        TINY.replace("[data]", 'init = "start"\n[data]', 1).split("[model]")[0]
+        + "[train]"
+        + TINY.split("[train]")[1]
+    )
+    invoke(begun, "--out", "runs/on")
+    (tmp_path / "start").rename(tmp_path / "gone")
+    assert invoke(begun, "--out", "runs/on", "--resume").exit_code == 0
 
 
 def test_resuming_with_other_settings_names_them(recipe):

@@ -109,6 +109,12 @@ def test_model_facts_say_that_training_was_shortened(facts, tmp_path, data, epoc
     assert shortened == expected
 
 
+def test_model_facts_say_that_imagenet_was_trained_on(facts, tmp_path):
+    assert facts["external_data"] is False
+    info = dataclasses.replace(INFO, provenance={**INFO.provenance, "imagenet": True})
+    assert rows.model_facts(info, tmp_path / "model.onnx")["external_data"] is True
+
+
 def test_rows_are_written_as_a_list_and_nothing_else_stays(tmp_path):
     path = tmp_path / "new" / "row.json"
     rows.write_rows([{"a": 1}], path)

@@ -55,6 +55,7 @@ def test_the_card_says_what_a_run_began_with_and_who_taught_it():
     distill = {"teacher": "two.safetensors", "temperature": 3.0, "weight": 0.5}
     for told, said in (
         ({"init": "first"}, "Begun with the weights of the run first. Heads: "),
+        ({"init": "imagenet"}, "Begun with torchvision's weights from ImageNet. Heads: "),
         ({"distill": distill}, "  Taught by two.safetensors (temperature 3, weight 0.5). Heads: "),
         ({}, "  Heads: "),
     ):

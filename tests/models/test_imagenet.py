@@ -1,33 +1,14 @@
-"""With a torchvision of our own making: the real one downloads hundreds of megabytes."""
+"""ImageNet's weights, from the torchvision of conftest.py."""
 
 import logging
 import sys
-from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
 
-from mien.errors import ConfigError
-from mien.models.imagenet import initialise_from_imagenet
+from mien.errors import ConfigError, DownloadError
+from mien.models.imagenet import find_imagenet, initialise_from_imagenet
 from mien.models.zoo import MODELS, build_network
-
-
-@pytest.fixture
-def torchvision(monkeypatch):
-    """Serve the state dicts that the test puts in, by torchvision's names."""
-    served = {}
-
-    def get_weight(name):
-        return SimpleNamespace(
-            url=f"https://example.org/{name}.pth",
-            get_state_dict=lambda **_: served[name],
-        )
-
-    package, models = ModuleType("torchvision"), ModuleType("torchvision.models")
-    models.get_weight = get_weight
-    monkeypatch.setitem(sys.modules, "torchvision", package)
-    monkeypatch.setitem(sys.modules, "torchvision.models", models)
-    return served
 
 
 def original(name, **options):
@@ -68,8 +49,8 @@ def test_download_is_said_aloud(torchvision, caplog):
     with caplog.at_level(logging.INFO):
         initialise_from_imagenet(network, MODELS["resnet18"])
     assert caplog.messages == [
-        "ImageNet weights ResNet18_Weights.IMAGENET1K_V1: downloading "
-        "https://example.org/ResNet18_Weights.IMAGENET1K_V1.pth unless it is cached.",
+        "torchvision downloads the ImageNet weights ResNet18_Weights.IMAGENET1K_V1 from "
+        "https://example.org/ResNet18_Weights.IMAGENET1K_V1.pth, unless they are in its cache.",
         "resnet18 keeps its own draw of fc.weight, fc.bias.",
     ]
     assert caplog.records[0].levelno == logging.WARNING
@@ -85,9 +66,63 @@ def test_without_torchvision_it_says_what_to_do(monkeypatch):
         initialise_from_imagenet(network, MODELS["resnet18"])
 
 
+@pytest.mark.usefixtures("torchvision")
+def test_a_torchvision_for_another_torch_is_named(monkeypatch):
+    def refuse(name):
+        raise RuntimeError(f"operator torchvision::nms does not exist\n{name}")
+
+    monkeypatch.setattr("importlib.import_module", refuse)
+    with pytest.raises(
+        ConfigError, match=r"cannot be imported here \(operator torchvision::nms does not exist\)\."
+    ):
+        find_imagenet(MODELS["resnet18"])
+
+
+@pytest.mark.usefixtures("torchvision")
+def test_weights_that_cannot_be_downloaded_are_named():
+    network = build_network("resnet18", num_classes=7, width=8)
+    with pytest.raises(
+        DownloadError,
+        match=r"ResNet18.* cannot be had from https://.*: no network here\. Try again",
+    ):
+        initialise_from_imagenet(network, MODELS["resnet18"])
+
+
+def test_old_weights_without_counters_are_taken(torchvision):
+    # vgg16_bn's are from 2017: parameters, and no num_batches_tracked.
+    source = original("vgg16_bn", width=4)
+    torchvision["VGG16_BN_Weights.IMAGENET1K_V1"] = {
+        name: torch.nn.Parameter(tensor)
+        for name, tensor in source.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    network = build_network("vgg16_bn", num_classes=1000, in_channels=3, seed=2, width=4).eval()
+    assert initialise_from_imagenet(network, MODELS["vgg16_bn"]) == ()
+    inputs = torch.randn(2, 3, 48, 48)
+    assert torch.equal(network(inputs), source(inputs))
+
+
+@pytest.mark.parametrize(
+    ("channels", "options", "words"),
+    [
+        (1, {"width": 4}, r"'conv1\.weight' is \(8, 1, 7, 7\) there, \(4, 1, 7, 7\) here"),
+        (2, {"width": 8}, r"'conv1\.weight' is \(8, 3, 7, 7\) there, \(8, 2, 7, 7\) here"),
+    ],
+)
+def test_another_width_and_other_colours_are_refused(torchvision, channels, options, words):
+    torchvision["ResNet18_Weights.IMAGENET1K_V1"] = original("resnet18", width=8).state_dict()
+    network = build_network("resnet18", num_classes=7, in_channels=channels, seed=2, **options)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(ConfigError, match=words + r"\. They are for 1 or 3 channels"):
+        initialise_from_imagenet(network, MODELS["resnet18"])
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
 def test_network_without_such_weights_is_named():
     network = build_network("mlp", num_classes=7, width=8)
-    with pytest.raises(ConfigError, match=r"There are no ImageNet weights for mlp\."):
+    with pytest.raises(
+        ConfigError, match=r"There are no ImageNet weights for mlp\. .*: vgg16, .*resnet50\."
+    ):
         initialise_from_imagenet(network, MODELS["mlp"])
 
 

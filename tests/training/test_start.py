@@ -1,3 +1,6 @@
+import sys
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,7 +10,7 @@ from mien.models.ensemble import Ensemble, ensemble_info
 from mien.models.weights import load_network, save_network
 from mien.models.zoo import build_network
 from mien.recipe import ModelOptions, recipe_from_dict
-from mien.training.start import start_network, with_model_of_init
+from mien.training.start import is_from_imagenet, start_network, with_model_of_init
 
 OPTIONS = {"widths": [4, 8], "depths": [1, 1]}
 
@@ -71,3 +74,31 @@ def test_an_ensemble_is_no_start(weights, tmp_path):
     save_network(file, pair, ensemble_info("pair", [info, info]))
     with pytest.raises(ConfigError, match="is an ensemble; name one of its members"):
         with_model_of_init(recipe(file))
+
+
+def test_a_run_can_begin_with_imagenet_s_weights(torchvision):
+    source = build_network("resnet18", num_classes=1000, in_channels=3, seed=1, width=8)
+    torchvision["ResNet18_Weights.IMAGENET1K_V1"] = source.state_dict()
+    told = recipe("imagenet", model={"name": "resnet18", "options": {"width": 8}})
+    assert with_model_of_init(told) == told
+    begun = start_network(told, [FER2013.labels])
+    assert torch.equal(begun.layer4[0].conv1.weight, source.layer4[0].conv1.weight)
+    drawn = build_network("resnet18", num_classes=7, seed=9, width=8)
+    assert torch.equal(begun.fc.weight, drawn.fc.weight)
+
+
+def test_what_imagenet_needs_is_said_before_the_data_is_read(monkeypatch):
+    with pytest.raises(ConfigError, match=r"no ImageNet weights for mien_net\. Name a network"):
+        with_model_of_init(recipe("imagenet"))
+    monkeypatch.setitem(sys.modules, "torchvision.models", None)
+    with pytest.raises(ConfigError, match="come from torchvision, which is not installed here"):
+        with_model_of_init(recipe("imagenet", model={"name": "resnet18"}))
+
+
+def test_imagenet_is_remembered_over_several_runs(weights):
+    file, network, info = weights
+    assert not is_from_imagenet(recipe(""))
+    assert not is_from_imagenet(recipe(file))
+    assert is_from_imagenet(recipe("imagenet"))
+    save_network(file, network, replace(info, provenance={"imagenet": True}))
+    assert is_from_imagenet(recipe(file))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,11 +97,12 @@ def _train(
     from mien.training.start import with_model_of_init
     from mien.training.stop import SignalStop
 
-    recipe = with_model_of_init(recipe)
     folder = RunFolder(folder_path)
     if resume:
         _refuse_changes(recipe, folder)
         recipe = folder.recipe()
+    else:
+        recipe = with_model_of_init(recipe)
     keep_freed_memory()
     dataset = open_training_data(data, recipe)
     with SignalStop() as stop, _Bar(recipe, stop) as reporter:
@@ -109,7 +111,12 @@ def _train(
 
 def _refuse_changes(recipe: Recipe, folder: RunFolder) -> None:
     """A resumed run goes on as it began; another recipe would be another run."""
+    from mien.recipe import ModelOptions
+
     begun = folder.recipe()
+    if recipe.init and recipe.model == ModelOptions():
+        # Its network is the one of those weights, which may be gone by now.
+        recipe = replace(recipe, model=begun.model)
     ours, theirs = recipe.as_dict(), begun.as_dict()
     changed = [key for key in ours if ours[key] != theirs[key]]
     if changed:

@@ -218,6 +218,8 @@ def _recipe(recipe: Any) -> str:
 def _origins(recipe: Any) -> str:
     """Say which weights a run began with, and who taught it."""
     begun = f"Begun with the weights of the run {recipe['init']}. " if recipe.get("init") else ""
+    if recipe.get("init") == "imagenet":
+        begun = "Begun with torchvision's weights from ImageNet. "
     distill = recipe.get("distill", {})
     if not distill.get("teacher"):
         return begun

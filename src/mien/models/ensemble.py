@@ -102,7 +102,10 @@ def ensemble_info(name: str, infos: Sequence[ModelInfo]) -> ModelInfo:
         input=first.input,
         architecture=ENSEMBLE,
         options={"members": members},
-        provenance={"data_hash": hashes.pop() if len(hashes) == 1 else None},
+        provenance={
+            "data_hash": hashes.pop() if len(hashes) == 1 else None,
+            "imagenet": any(info.provenance.get("imagenet") for info in infos),
+        },
     )
 
 

@@ -326,7 +326,8 @@ class Recipe:
     seed: int = 0
     init: str = ""
     """Weights to start from: a model that ships, a run folder or a .safetensors file. Without a ``[model]`` table the
-    network is the one of these weights; heads with other labels are drawn afresh."""
+    network is the one of these weights; heads with other labels are drawn afresh. ``imagenet``: the weights that torchvision,
+    where it is installed, has from ImageNet for the ``[model]``, a VGG or a ResNet; it downloads them (``./imagenet`` is a path)."""
     data: DataOptions = DataOptions()
     model: ModelOptions = ModelOptions()
     heads: tuple[HeadOptions, ...] = (HeadOptions(),)

@@ -33,6 +33,7 @@ from mien.training.loop import Progress, Trainer
 from mien.training.run_folder import RunFolder
 from mien.training.start import (
     input_spec,
+    is_from_imagenet,
     network_options,
     start_network,
     with_model_of_init,
@@ -102,17 +103,17 @@ def train(
     """
     chosen = choose_device(device)
     precision = choose_precision(recipe.train.precision, chosen)
+    # Before a teacher is asked, which may take minutes: whether there is anything to do at all.
+    state = load_checkpoint(folder.path) if resume else None
+    if state is None:
+        folder.check_free()
+        recipe = with_model_of_init(recipe)
+    else:
+        _check_data(folder, data)
     training, validation = prepare(recipe.data, recipe.seed, data)
     validation = _some(validation, recipe.data.valid_limit, [recipe.seed, 6])
-    recipe = with_model_of_init(recipe)
     spec = input_spec(recipe)
     labels = [head_labels(head, training) for head in recipe.heads]
-    # Before a teacher is asked, which may take minutes: whether there is anything to do at all.
-    if not resume:
-        folder.check_free()
-    state = load_checkpoint(folder.path) if resume else None
-    if state is not None:
-        _check_data(folder, data)
     # A run that goes on has its weights in the checkpoint; those that it began with may be gone by now.
     network = start_network(recipe if state is None else replace(recipe, init=""), labels)
     how = recipe.distill
@@ -128,6 +129,7 @@ def train(
         trainer.restore(state)
         folder.forget_after(trainer.progress.epoch)
     else:
+        facts["imagenet"] = is_from_imagenet(recipe)
         folder.create(recipe, facts)
     return _Run(recipe, folder, trainer, validator, reporter).to_the_end()
 
@@ -311,6 +313,7 @@ class _Run:
             provenance={
                 **{k: facts[k] for k in ("command", "commit", "data_hash", "precision", "machine")},
                 "teacher_sha256": facts.get("teacher_sha256"),
+                "imagenet": facts.get("imagenet", False),
                 "recipe": _told(recipe),
                 "seed": recipe.seed,
                 "epochs": len(rows),

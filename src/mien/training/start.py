@@ -1,4 +1,4 @@
-"""The network that a run begins with: drawn afresh, or with weights of another run."""
+"""The network that a run begins with: drawn afresh, or with weights of another run or from ImageNet."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from mien.errors import ConfigError
 from mien.modelfile import ENSEMBLE, ModelInfo
+from mien.models.imagenet import IMAGENET, find_imagenet, initialise_from_imagenet
 from mien.models.mien_net import MienNet
 from mien.models.weights import find_weights, load_network
 from mien.models.widening import can_widen, widen
@@ -18,7 +19,13 @@ from mien.models.zoo import MODELS, build_network
 from mien.preprocess import InputSpec
 from mien.recipe import ModelOptions, Recipe
 
-__all__ = ["input_spec", "network_options", "start_network", "with_model_of_init"]
+__all__ = [
+    "input_spec",
+    "is_from_imagenet",
+    "network_options",
+    "start_network",
+    "with_model_of_init",
+]
 
 
 def with_model_of_init(recipe: Recipe) -> Recipe:
@@ -26,8 +33,13 @@ def with_model_of_init(recipe: Recipe) -> Recipe:
 
     Raises:
         ModelFileError: If there are no such weights.
-        ConfigError: If they are an ensemble's.
+        ConfigError: If they are an ensemble's, or ImageNet's and cannot be had for the recipe's own network.
     """
+    if recipe.init == IMAGENET:
+        find_imagenet(
+            MODELS[recipe.model.name]
+        )  # before the data is read; which network, the recipe says
+        return recipe
     if not recipe.init or recipe.model != ModelOptions():
         return recipe
     file = find_weights(recipe.init)
@@ -37,6 +49,18 @@ def with_model_of_init(recipe: Recipe) -> Recipe:
     options = {k: v for k, v in info.options.items() if k != "input_size"}
     model = ModelOptions(name=info.architecture, options=options, channels=info.input.channels)
     return replace(recipe, model=model)
+
+
+def is_from_imagenet(recipe: Recipe) -> bool:
+    """Tell whether ImageNet's pictures are behind the weights that a recipe starts from, at whatever remove.
+
+    Raises:
+        ModelFileError: If there are no such weights.
+    """
+    if not recipe.init or recipe.init == IMAGENET:
+        return bool(recipe.init)
+    _, info = load_network(find_weights(recipe.init))
+    return bool(info.provenance.get("imagenet"))
 
 
 def input_spec(recipe: Recipe) -> InputSpec:
@@ -69,6 +93,7 @@ def start_network(recipe: Recipe, labels: Sequence[Sequence[str]]) -> nn.Module:
     Raises:
         ModelFileError: If the weights of ``init`` are missing or damaged.
         ConfigError: If they are of another network.
+        DownloadError: If they are ImageNet's and torchvision cannot get them.
     """
     network = build_network(
         recipe.model.name,
@@ -77,7 +102,9 @@ def start_network(recipe: Recipe, labels: Sequence[Sequence[str]]) -> nn.Module:
         seed=recipe.seed,
         **network_options(recipe),
     )
-    if recipe.init:
+    if recipe.init == IMAGENET:
+        initialise_from_imagenet(network, MODELS[recipe.model.name])
+    elif recipe.init:
         file = find_weights(recipe.init)
         source, info = load_network(file)
         same_labels = [list(head.labels) for head in info.heads] == [
