@@ -27,6 +27,27 @@ def test_the_environment_sets_and_the_command_line_goes_first(monkeypatch):
     assert "class.school.kr" in settings.hosts()
 
 
+def test_a_misspelt_variable_refuses_to_start_and_names_the_nearest(monkeypatch):
+    monkeypatch.setenv("MIEN_CLASSROOM_WINDOW_HOUR", "1")
+    with pytest.raises(
+        ConfigError, match=r"_WINDOW_HOUR is no setting.* Did you mean WINDOW_HOURS\?"
+    ):
+        load_settings()
+    monkeypatch.delenv("MIEN_CLASSROOM_WINDOW_HOUR")
+    monkeypatch.setenv("MIEN_CLASSROOM_KEY", "of mien classroom simulate")
+    load_settings()
+
+
+def test_an_origin_with_the_port_that_goes_without_saying_is_the_one_that_browsers_name():
+    given = "https://class.school.kr:443,http://class.school.kr:80,https://other.kr:8443"
+    assert load_settings(origins=given).origins == (
+        "https://class.school.kr",
+        "http://class.school.kr",
+        "https://other.kr:8443",
+    )
+    assert "http://localhost" in load_settings(port=80).all_origins()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "longest"),
     [("window_hours", 24.1, 24), ("aggregate_days", 31, 30), ("audit_days", 91, 90)],
