@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 from mien.classroom import protocol, server
 from mien.classroom.protocol import Kind
 from mien.classroom.routes import health, pages, sockets, students, teachers
+from mien.classroom.schemas import CONSENT_VERSION
 
 pytestmark = pytest.mark.slow
 
@@ -197,7 +198,7 @@ def test_bodies_are_small_and_never_repeated(school):
     live, _ = school
     answer = live.http.post("/api/sign-in", content=b"x" * 20_000)
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
-    for body in ({"key": 7}, {"key": "a", "SECRET": "b"}, {}, []):
+    for body in ({"key": 7}, {"key": "a", "SECRET-VALUE": "b"}, {}, []):
         answer = live.ask("POST", "/api/sign-in", body=body)
         assert answer.status_code == 422
         assert "SECRET-VALUE" not in answer.text
@@ -226,6 +227,17 @@ def test_a_camera_needs_consent_to_the_words_that_are_shown(school):
         assert "needs consent" in answer.json()["error"]["message"]
         body = {"camera": "frames", "consent": consent}
         assert live.ask("PUT", "/api/me/camera", known["student"], body).status_code == 422
+
+
+def test_what_was_agreed_to_is_a_version_and_never_a_text_of_somebody_s_own(live):
+    lesson = live.open_lesson(live.teacher())
+    body = {"code": lesson["code"], "camera": "none", "consent": "my name is Kim Min-su"}
+    answer = live.ask("POST", "/api/join", body=body)
+    assert answer.status_code == 422
+    assert "Kim" not in answer.text
+    assert live.school.lessons[lesson["id"]].students == {}
+    for consent in (None, CONSENT_VERSION):
+        assert live.ask("POST", "/api/join", body={**body, "consent": consent}).is_success
 
 
 def test_keys_and_codes_are_not_guessed(start):

@@ -126,7 +126,9 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        # The place of a field that there is not is its name, and that was sent.
+        places = first["loc"][:-1] if first["type"] == "extra_forbidden" else first["loc"]
+        where = ".".join(str(part) for part in places)
         return answer(422, "invalid", f"{where}: {first['msg']}.")
 
     @app.exception_handler(HTTPException)

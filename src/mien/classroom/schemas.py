@@ -52,11 +52,13 @@ class CameraChoice(_Request):
     """What a student will send; a camera needs consent to the words of this version."""
 
     camera: Literal["frames", "device", "none"]
-    consent: str | None = Field(default=None, max_length=32)
+    consent: str | None = None
+    """The version or nothing: it is stored, and free text could be a name."""
 
     @model_validator(mode="after")
     def _camera_needs_consent(self) -> CameraChoice:
-        if self.camera != "none" and self.consent != CONSENT_VERSION:
+        lacks_consent = self.camera != "none" and self.consent is None
+        if lacks_consent or self.consent not in (None, CONSENT_VERSION):
             raise ValueError(
                 f"a camera needs consent to the words of version {CONSENT_VERSION}; load the page again"
             )
