@@ -54,6 +54,28 @@ def test_serving_without_a_policy_is_refused_and_says_what_to_set(run, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
+class StartedServer:
+    started = True
+
+    def run(self):
+        """It would go on until Ctrl-C."""
+
+
+@pytest.mark.parametrize(
+    ("where", "mode", "rule"), [("KR", "class", "as_asked"), ("DE", "presence", "eu_prohibited")]
+)
+def test_each_start_says_first_what_the_policy_gate_decided(run, monkeypatch, where, mode, rule):
+    monkeypatch.setattr("mien.classroom.server.make_server", lambda *_: StartedServer())
+    monkeypatch.setattr("mien.classroom.server.forbid_crash_dumps", lambda: None)
+    policy = ("--jurisdiction", where, "--context", "education", "--mode", "class")
+    code, out, _ = run("serve", *policy)
+    assert code == 0
+    first = out.splitlines()[0]
+    assert first.startswith(
+        f"Policy: mode {mode}, asked for: class; {where}; education; rule {rule} of 20"
+    )
+
+
 def test_serving_others_without_encryption_is_refused(run):
     policy = ("--jurisdiction", "KR", "--context", "education", "--mode", "presence")
     code, _, err = run("serve", *policy, "--host", "0.0.0.0")

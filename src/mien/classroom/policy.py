@@ -106,6 +106,14 @@ class Decision:
         """Return why, for people; ``lang`` is ``en`` or ``ko``."""
         return REASONS[self.rule][lang]
 
+    def line(self) -> str:
+        """Return the record on one line, for whoever starts the server; an impact assessment quotes it."""
+        where = ", ".join(self.jurisdictions)
+        return (
+            f"mode {self.mode.value}, asked for: {self.requested.value}; {where}; {self.context.value}; "
+            f"rule {self.rule.value} of {self.rules_date}. {self.reason()}"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return the record, for the log, the audit and reports."""
         return {

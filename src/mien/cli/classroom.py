@@ -103,7 +103,9 @@ def serve(
 
     settings, key = _with_key(settings)
     forbid_crash_dumps()
-    server = make_server(create_app(settings), settings)
+    application = create_app(settings)
+    server = make_server(application, settings)
+    print(f"Policy: {application.state.school.decision.line()}")
     scheme = "https" if settings.tls_certificate else "http"
     address = f"{scheme}://{settings.host}:{settings.port}"
     print(f"Students: {address}/   Teachers: {address}/teach", flush=True)
