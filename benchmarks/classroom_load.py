@@ -57,6 +57,7 @@ class Server:
             "MIEN_CLASSROOM_DATA_DIR": folder,
             "MIEN_CLASSROOM_TEACHER_KEYS": f"bench:{KEY}",
             "MIEN_CLASSROOM_DETECTOR": detector,
+            "MIEN_CLASSROOM_DEVICE_SIGNALS": "true",
         }
 
     def start(self) -> None:

@@ -218,6 +218,7 @@ def settings_for(folder, **changes):
         "data_dir": folder,
         "teacher_keys": f"kim:{KEY},lee:{OTHER_KEY}",
         "workers": 1,
+        "device_signals": True,
     }
     return load_settings(**{**given, **changes})
 
@@ -264,6 +265,7 @@ class Program:
             "MIEN_CLASSROOM_TEACHER_KEYS": f"kim:{KEY}",
             "MIEN_CLASSROOM_DATABASE_URL": store_url,
             "MIEN_CLASSROOM_WORKERS": "1",
+            "MIEN_CLASSROOM_DEVICE_SIGNALS": "true",
         }
         policy = ["--jurisdiction", "KR", "--context", "education", "--mode", mode]
         self.arguments = [*policy, "--port", str(self.port)]

@@ -240,6 +240,29 @@ def test_what_was_agreed_to_is_a_version_and_never_a_text_of_somebody_s_own(live
         assert live.ask("POST", "/api/join", body={**body, "consent": consent}).is_success
 
 
+def test_students_cannot_be_made_up_of_numbers_unless_that_is_set(start):
+    live = start(device_signals=False)
+    lesson = live.open_lesson(live.teacher())
+    body = {"code": lesson["code"], "camera": "device", "consent": CONSENT_VERSION}
+    answer = live.ask("POST", "/api/join", body=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "device")
+    assert live.school.lessons[lesson["id"]].students == {}
+    token = live.join(lesson["code"], "none")["token"]
+    body = {"camera": "device", "consent": CONSENT_VERSION}
+    assert live.ask("PUT", "/api/me/camera", token, body).status_code == 403
+
+
+def test_numbers_are_no_longer_taken_once_the_setting_is_taken_back(start, tmp_path):
+    live = start(tmp_path / "data")
+    _, _, student, _ = live.student_inside()
+    live.stop()
+    live = start(tmp_path / "data", device_signals=False)
+    opened = live.socket("/ws/student", student["token"])
+    live.receive(opened, "welcome")
+    live.send(opened, Kind.SIGNALS, 1, live.SIGNALS)
+    assert live.receive(opened, "ack")["outcome"] == "stopped"
+
+
 def test_keys_and_codes_are_not_guessed(start):
     live = start()
     limits = live.app.state.limits

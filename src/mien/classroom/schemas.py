@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 __all__ = ["Admission", "CameraChoice", "JoinRequest", "LessonRequest", "Receipt", "SignIn"]
 
-CONSENT_VERSION = "2026-11"
+CONSENT_VERSION = "2026-11-27"
 """Of the words that a student agrees to; a change of them is a new version, and old pages must be loaded again."""
 
 Title = Annotated[

@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     """Threads that recognise; 0 takes one a processor."""
     pace_ms: int = Field(default=500, ge=100, le=10_000)
     """Between two frames of a student while the machine keeps up."""
+    device_signals: bool = False
+    """Whether students' own devices may send what they measured, in the place of pictures. No page of ours does, and a script
+    would need no camera to invent students with it: it is for ``mien classroom simulate``."""
     max_students: int = Field(default=250, ge=1, le=1000)
     """Participants a lesson takes."""
     max_sockets: int = Field(default=1000, ge=2, le=10_000)

@@ -101,7 +101,8 @@ async def simulate(
         scenario: The script.
         key: Of a teacher, who then opens the lesson, lets everybody in and ends it.
         code: Of a lesson that a person has opened and lets students into.
-        picture: Draws frames; None sends what students' own devices would have measured.
+        picture: Draws frames; None sends what students' own devices would have measured, which the server takes only if
+            ``MIEN_CLASSROOM_DEVICE_SIGNALS`` is set for it.
         keeps_pace: Whether students heed the server's pace.
         tell: Gets every message to the teacher as it comes.
 

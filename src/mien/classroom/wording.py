@@ -134,6 +134,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "Shown: your own state to you alone; to your teacher only shares of the whole class, from five students on.",
         "보이는 것: 나의 상태는 나에게만, 선생님에게는 다섯 명 이상일 때 학급 전체의 비율만 보입니다.",
     ),
+    "sent_seats": (
+        "Counted are seats that your teacher has let in, not people: a teacher who fills some with phones could see a single student. The program cannot tell.",
+        "세는 것은 사람이 아니라 선생님이 입장시킨 자리입니다. 선생님이 휴대전화로 자리를 채우면 학생 한 명이 드러날 수 있으며, 프로그램은 이를 구별하지 못합니다.",
+    ),
     "sent_shown_self-view": ("Shown: your own state to you alone. Your teacher sees none of it.", "보이는 것: 나의 상태는 나에게만 보입니다. 선생님은 볼 수 없습니다."),
     "sent_shown_presence": (
         "Shown: to your teacher how many are there and how many away, from five students on. Never who.",

@@ -106,6 +106,10 @@ def serve(
     application = create_app(settings)
     server = make_server(application, settings)
     print(f"Policy: {application.state.school.decision.line()}")
+    if settings.device_signals:
+        print(
+            "Students may send numbers instead of pictures: for simulated ones, never for a real lesson."
+        )
     scheme = "https" if settings.tls_certificate else "http"
     address = f"{scheme}://{settings.host}:{settings.port}"
     print(f"Students: {address}/   Teachers: {address}/teach", flush=True)
@@ -169,6 +173,8 @@ def simulate(  # noqa: PLR0913 - one argument an option
     seed: Annotated[int, typer.Option("--seed", help="Of a lesson that is drawn by lot.")] = 0,
 ) -> None:
     """Let scripted students take part in a running server, and tell what came of it.
+
+    With --faces none the server must have been started with MIEN_CLASSROOM_DEVICE_SIGNALS=true.
 
     Without --code it opens a lesson of its own: the variable MIEN_CLASSROOM_KEY holds a teacher's key.
     """

@@ -193,7 +193,8 @@ def _take_signals(
     school: School, lesson: LiveLesson, student: LiveStudent, message: Message
 ) -> None:
     school.metrics.received.labels("signals").inc()
-    if student.record.camera != "device":
+    # The setting may have been taken back at a restart, in the middle of a lesson.
+    if student.record.camera != "device" or not school.settings.device_signals:
         school.frames.answer(student, message.sequence, "stopped")
         return
     observation = protocol.observation_of(message, lesson.time_s())

@@ -48,6 +48,7 @@ async def show_policy(request: Request) -> dict[str, Any]:
 @router.post("/join", status_code=201)
 async def join(body: JoinRequest, request: Request) -> dict[str, Any]:
     """Ask to be let in; the answer holds the token and the tag by which the teacher recognises who waits."""
+    _refuse_devices(body, request)
     school, limit = school_of(request), limits_of(request).wrong_codes
     address = address_of(request)
     if not limit.has(address):
@@ -70,6 +71,16 @@ async def join(body: JoinRequest, request: Request) -> dict[str, Any]:
         "tag": joined.student.record.tag,
         "lesson": {"title": lesson.record.title, "mode": lesson.decision.mode.value},
     }
+
+
+def _refuse_devices(body: CameraChoice, request: Request) -> None:
+    """Numbers cost nothing to invent: with them whoever has the code could make up the students that a class needs."""
+    if body.camera == "device" and not school_of(request).settings.device_signals:
+        raise RefusedError(
+            403,
+            "device",
+            "This server takes pictures only; MIEN_CLASSROOM_DEVICE_SIGNALS changes that.",
+        )
 
 
 @router.post("/receipt")
@@ -111,6 +122,7 @@ async def show_me(kept: KeptOf, request: Request) -> dict[str, Any]:
 @router.put("/me/camera", status_code=204)
 async def change_camera(body: CameraChoice, seat: SeatOf, request: Request) -> None:
     """Begin or stop to send; to stop needs no reason."""
+    _refuse_devices(body, request)
     await school_of(request).change_camera(seat.lesson, seat.student, body.camera, body.consent)
 
 
