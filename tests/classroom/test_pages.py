@@ -505,10 +505,10 @@ def test_a_teacher_exports_sees_who_looked_and_deletes(open_browser, start, tmp_
     teacher = Page(open_browser(), live, "/teach?lang=en")
     code = open_lesson(teacher, live)
     body = {"code": code, "camera": "device", "consent": CONSENT_VERSION, "research": True}
-    student = live.ask("POST", "/api/join", body=body).json()
-    teacher.click("#waiting button")
-    opened = live.socket("/ws/student", student["token"])
-    live.receive(opened, "welcome")
+    ids = [live.ask("POST", "/api/join", body=body).json()["participant"] for _ in range(5)]
+    teacher.until(lambda: len(teacher.all("#waiting li")) == 5)
+    teacher.click("#admit-all")
+    live.keep_windows(next(iter(live.school.lessons)), ids)
     assert not teacher.is_shown("#looked")
     teacher.click("#end")
     teacher.click("#end-dialog .grave")

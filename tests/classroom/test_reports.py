@@ -142,8 +142,19 @@ def test_html_is_whole_escaped_and_in_both_languages(report):
 
 
 @pytest.mark.usefixtures("report")
+def test_nothing_is_exported_of_fewer_students_than_a_class_needs(store, fake_time):
+    silent = ParticipantRecord(
+        id="Z", lesson="l", tag=None, camera="frames", consent="c", research=True,
+        joined_at=fake_time.now(),
+    )  # fmt: skip
+    store.add_participant(silent)  # agreed, and gave no data
+    with pytest.raises(reports.TooFewError, match="Fewer than 2 students agreed"):
+        reports.export_windows(store, "l", min_students=2)
+
+
+@pytest.mark.usefixtures("report")
 def test_only_who_agreed_is_exported_and_under_a_number(store):
-    rows = list(csv.reader(io.StringIO(reports.export_windows(store, "l"))))
+    rows = list(csv.reader(io.StringIO(reports.export_windows(store, "l", min_students=1))))
     assert len(rows) == 2
     assert rows[1][:3] == ["1", "5.0", "steady"]
     assert rows[1][-3:] == ["-0.5", "0.1", "0.0"]
@@ -158,7 +169,7 @@ def test_numbers_in_the_export_do_not_tell_who_came_first(store, fake_time):
     window = {**before["window"], "state": "away"}
     row = {"lesson": "l", "at": fake_time.now(), "participant": "Z", "state": "away"}
     store.write(Batch(windows=[{**row, "window": window}]))
-    rows = list(csv.reader(io.StringIO(reports.export_windows(store, "l"))))
+    rows = list(csv.reader(io.StringIO(reports.export_windows(store, "l", min_students=1))))
     assert [(row[0], row[2]) for row in rows[1:]] == [("1", "away"), ("2", "steady")]
 
 

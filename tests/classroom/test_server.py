@@ -16,6 +16,7 @@ import pytest
 
 from mien.classroom import tables
 from mien.classroom.protocol import Kind
+from mien.classroom.schemas import CONSENT_VERSION
 from mien.classroom.store import StoreError
 from mien.errors import ConfigError
 
@@ -311,6 +312,30 @@ def test_teacher_views_are_written_down(live):
     views = live.ask("GET", f"/api/lessons/{lesson['id']}/views", teacher).json()["views"]
     actions = ["watch", "report html", "report csv", "report json"]
     assert [(view["teacher"], view["action"]) for view in views] == [("kim", a) for a in actions]
+
+
+def test_an_export_is_there_after_the_lesson_and_of_five_students_or_more(start):
+    live = start(mode="research", context="research")
+    teacher = live.teacher()
+    lesson = live.open_lesson(teacher)
+    export = lambda: live.ask("GET", f"/api/lessons/{lesson['id']}/export", teacher)  # noqa: E731
+    body = {
+        "code": lesson["code"],
+        "camera": "frames",
+        "consent": CONSENT_VERSION,
+        "research": True,
+    }
+    first, *others = (
+        live.ask("POST", "/api/join", body=body).json()["participant"] for _ in range(5)
+    )
+    live.keep_windows(lesson["id"], [first, *others])
+    assert (export().status_code, export().json()["error"]["code"]) == (409, "running")
+    live.ask("POST", f"/api/lessons/{lesson['id']}/end", teacher)
+    assert len(export().text.splitlines()) == 6
+    live.school.store.delete_participant(first)
+    assert (export().status_code, export().json()["error"]["code"]) == (409, "few")
+    views = live.ask("GET", f"/api/lessons/{lesson['id']}/views", teacher).json()["views"]
+    assert [view["action"] for view in views] == ["export"]
 
 
 def test_a_poison_image_has_its_worker_replaced_and_the_lesson_goes_on(start):

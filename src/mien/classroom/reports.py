@@ -17,12 +17,16 @@ from mien.classroom.store import LessonRecord, Row, Store
 from mien.classroom.wording import caveats, words
 from mien.errors import InputError
 
-__all__ = ["FORMATS", "collect", "export_windows", "render"]
+__all__ = ["FORMATS", "TooFewError", "collect", "export_windows", "render"]
 
 FORMATS = ("html", "csv", "json")
 
 _WEB = Path(__file__).parent / "web" / "templates"
 _CHART_WIDTH, _CHART_HEIGHT = 720, 200
+
+
+class TooFewError(InputError):
+    """So few students agreed to research that their rows would be about single people."""
 
 
 def collect(store: Store, lesson: LessonRecord) -> dict[str, Any]:
@@ -134,14 +138,23 @@ def _as_csv(report: dict[str, Any]) -> str:
     return _table(rows)
 
 
-def export_windows(store: Store, lesson: str) -> str:
-    """Return the windows of students who agreed to research as CSV, numbered in an order that says nothing."""
+def export_windows(store: Store, lesson: str, min_students: int) -> str:
+    """Return the windows of students who agreed to research as CSV, numbered in an order that says nothing.
+
+    Raises:
+        TooFewError: If fewer than ``min_students`` of them left any windows.
+    """
     # By their ids, which are random: in the order of joining a number would tell who came first.
     agreed = sorted(one.id for one in store.participants(lesson) if one.research)
+    given = [kept for one in agreed if (kept := store.rows_of(tables.windows, lesson, one))]
+    if len(given) < min_students:
+        raise TooFewError(
+            f"Fewer than {min_students} students agreed to research and gave data; nothing is exported of so few."
+        )
     rows: list[list[object]] = []
     names = ["time_s", "state", "reason", "num_frames", "num_valid", "valence", "arousal"]
-    for number, participant in enumerate(agreed, 1):
-        for row in store.rows_of(tables.windows, lesson, participant):
+    for number, kept in enumerate(given, 1):
+        for row in kept:
             window = row["window"]
             z = window["z"] or {}
             raised = [z.get(name) for name in ("strained", "positive", "surprised")]

@@ -119,14 +119,25 @@ async def show_report(
 
 @router.get("/lessons/{lesson_id}/export")
 async def export(record: OwnLesson, teacher: Teacher, request: Request) -> Response:
-    """Return the windows of the students who agreed to research, numbered in an order that says nothing."""
+    """Return the windows of the students who agreed to research, numbered in an order that says nothing.
+
+    Not before the lesson is over and all of it is stored: read again and again it would show single students live.
+    """
     school = school_of(request)
     if not school.decision.export_allowed:
         raise RefusedError(
             403, "mode", f"Mode {school.decision.mode} exports nothing; only mode research does."
         )
+    if record.ended_at is None:
+        raise RefusedError(
+            409, "running", "The lesson runs; the export is there once it has ended."
+        )
+    least = school.mapping.aggregate.min_students
+    try:
+        text = await school.ask(reports.export_windows, school.store, record.id, least)
+    except reports.TooFewError as error:
+        raise RefusedError(409, "few", str(error)) from None
     await school.ask(school.store.note, teacher.teacher or "", record.id, "export")
-    text = await school.ask(reports.export_windows, school.store, record.id)
     disposition = f'attachment; filename="windows-{record.id}.csv"'
     headers = {"content-disposition": disposition}
     return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
