@@ -156,7 +156,9 @@ class Live:
 
     def admit(self, token, lesson, *participants):
         path = f"/api/lessons/{lesson['id']}/admit"
-        done = self.ask("POST", path, token, {"participants": list(participants)})
+        students = self.school.lessons[lesson["id"]].students
+        handles = [students[one].handle for one in participants]
+        done = self.ask("POST", path, token, {"participants": handles})
         assert done.status_code == 204, done.text
 
     def socket(self, path, hello=None, **options):
@@ -328,7 +330,9 @@ class Program:
         """A student who has been let in."""
         body = {"code": lesson["code"], "camera": "device", "consent": CONSENT_VERSION}
         student = self.ask("POST", "/api/join", body=body)
-        admitted = {"participants": [student["participant"]]}
+        room = self.ask("GET", f"/api/lessons/{lesson['id']}", teacher)["room"]
+        handles = [one["id"] for one in room["waiting"] if one["tag"] == student["tag"]]
+        admitted = {"participants": handles}
         self.ask("POST", f"/api/lessons/{lesson['id']}/admit", teacher, admitted)
         return student
 

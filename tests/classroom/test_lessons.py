@@ -191,9 +191,9 @@ def test_the_waiting_room_has_tags_and_no_names(room):
         id="x", lesson="l", tag="T9K", camera="none", consent=None, research=False,
         joined_at=here.time.now(),
     )  # fmt: skip
-    here.lesson.add(record)
+    waiting = here.lesson.add(record)
     assert messages(here.teacher, "room")[-1] == {
-        "type": "room", "waiting": [{"id": "x", "tag": "T9K"}], "admitted": 1, "connected": 1,
+        "type": "room", "waiting": [{"id": waiting.handle, "tag": "T9K"}], "admitted": 1, "connected": 1,
     }  # fmt: skip
     here.lesson.admit(["x"], here.time.now())
     assert messages(here.teacher, "room")[-1]["waiting"] == []

@@ -351,6 +351,22 @@ def test_who_has_not_been_let_in_may_only_wait(live):
     assert live.closing(opened) == 1008
 
 
+def test_no_teacher_is_ever_told_the_id_under_which_rows_are_kept(live):
+    teacher, lesson, _, _ = live.student_inside()
+    watching = live.socket("/ws/teacher", f"{teacher} {lesson['id']}")
+    live.receive(watching, "room")
+    student = live.join(lesson["code"])
+    (waiting,) = live.receive(watching, "room")["waiting"]
+    shown = live.ask("GET", f"/api/lessons/{lesson['id']}", teacher).json()["room"]["waiting"]
+    assert shown == [waiting] == [{"id": waiting["id"], "tag": student["tag"]}]
+    assert waiting["id"] != student["participant"]
+    path = f"/api/lessons/{lesson['id']}/admit"
+    for one, left in ((student["participant"], 1), (waiting["id"], 0)):  # the id says nothing here
+        assert live.ask("POST", path, teacher, {"participants": [one]}).status_code == 204
+        room = live.ask("GET", f"/api/lessons/{lesson['id']}", teacher).json()["room"]
+        assert len(room["waiting"]) == left
+
+
 def test_replayed_old_and_future_numbers_are_refused_over_connections_too(live):
     _, _, student, opened = live.student_inside()
     for number in (1, 2):

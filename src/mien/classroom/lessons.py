@@ -15,6 +15,7 @@ from mien.classroom.policy import Decision
 from mien.classroom.protocol import SequenceGuard
 from mien.classroom.signals import Answer, ClassSignals, Observation, Publication
 from mien.classroom.store import Batch, LessonRecord, ParticipantRecord
+from mien.classroom.tokens import new_id
 
 __all__ = ["Frame", "LiveLesson", "LiveStudent"]
 
@@ -39,6 +40,9 @@ class LiveStudent:
     """A student of a running lesson."""
 
     record: ParticipantRecord
+    handle: str = field(default_factory=new_id)
+    """What the teacher's page calls the student while waiting; it is stored nowhere and means nothing afterwards, for by the
+    id, under which rows are kept, a tag that was said aloud would lead to them."""
     guard: SequenceGuard = field(default_factory=SequenceGuard)
     outbox: Outbox | None = None
     """Of the open socket."""
@@ -308,12 +312,20 @@ class LiveLesson:
         for outbox in self.teachers:
             outbox.put(**message)
 
+    def waiting(self, handles: Iterable[str]) -> list[LiveStudent]:
+        """Return those of whom a teacher's page speaks, if they still wait."""
+        asked = set(handles)
+        students = self.students.values()
+        return [one for one in students if one.handle in asked and not one.is_admitted]
+
     def room(self) -> dict[str, Any]:
-        """Return who waits, by their tags, and how many have been let in; no names exist."""
+        """Return who waits, by handle and tag, and how many have been let in; no names exist."""
         students = self.students.values()
         return {
             "type": "room",
-            "waiting": [{"id": s.id, "tag": s.record.tag} for s in students if not s.is_admitted],
+            "waiting": [
+                {"id": s.handle, "tag": s.record.tag} for s in students if not s.is_admitted
+            ],
             "admitted": sum(s.is_admitted for s in students),
             "connected": sum(s.is_admitted and s.outbox is not None for s in students),
         }

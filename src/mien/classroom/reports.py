@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import random
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ FORMATS = ("html", "csv", "json")
 
 _WEB = Path(__file__).parent / "web" / "templates"
 _CHART_WIDTH, _CHART_HEIGHT = 720, 200
+_LOTS = random.SystemRandom()
 
 
 class TooFewError(InputError):
@@ -139,13 +141,14 @@ def _as_csv(report: dict[str, Any]) -> str:
 
 
 def export_windows(store: Store, lesson: str, min_students: int) -> str:
-    """Return the windows of students who agreed to research as CSV, numbered in an order that says nothing.
+    """Return the windows of students who agreed to research as CSV, numbered by lot.
 
     Raises:
         TooFewError: If fewer than ``min_students`` of them left any windows.
     """
-    # By their ids, which are random: in the order of joining a number would tell who came first.
-    agreed = sorted(one.id for one in store.participants(lesson) if one.research)
+    agreed = [one.id for one in store.participants(lesson) if one.research]
+    # By lot, anew each time: any order that can be worked out, of joining or of ids, would tell who a number is.
+    _LOTS.shuffle(agreed)
     given = [kept for one in agreed if (kept := store.rows_of(tables.windows, lesson, one))]
     if len(given) < min_students:
         raise TooFewError(

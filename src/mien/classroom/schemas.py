@@ -37,7 +37,7 @@ class LessonRequest(_Request):
 
 
 class Admission(_Request):
-    """A teacher lets students in, or sends them away."""
+    """A teacher lets students in, or sends them away; they are called by the handles of the waiting room."""
 
     participants: list[Id] = Field(min_length=1, max_length=1000)
 

@@ -72,16 +72,15 @@ async def show_lesson(record: OwnLesson, request: Request) -> dict[str, Any]:
 @router.post("/lessons/{lesson_id}/admit", status_code=204)
 async def admit(body: Admission, lesson: RunningLesson, request: Request) -> None:
     """Let students in who wait."""
-    await school_of(request).admit(lesson, body.participants)
+    ids = [student.id for student in lesson.waiting(body.participants)]
+    await school_of(request).admit(lesson, ids)
 
 
 @router.post("/lessons/{lesson_id}/refuse", status_code=204)
 async def refuse(body: Admission, lesson: RunningLesson, request: Request) -> None:
     """Send students away who wait; nothing of them is kept."""
-    for participant in body.participants:
-        student = lesson.students.get(participant)
-        if student is not None and not student.is_admitted:
-            await school_of(request).withdraw(lesson.id, participant)
+    for student in lesson.waiting(body.participants):
+        await school_of(request).withdraw(lesson.id, student.id)
 
 
 @router.post("/lessons/{lesson_id}/end", status_code=204)
@@ -119,7 +118,7 @@ async def show_report(
 
 @router.get("/lessons/{lesson_id}/export")
 async def export(record: OwnLesson, teacher: Teacher, request: Request) -> Response:
-    """Return the windows of the students who agreed to research, numbered in an order that says nothing.
+    """Return the windows of the students who agreed to research, numbered by lot.
 
     Not before the lesson is over and all of it is stored: read again and again it would show single students live.
     """
