@@ -573,6 +573,31 @@ def test_after_the_end_a_student_sees_and_deletes_what_is_kept(open_browser, liv
 
 
 @slow
+def test_a_switch_takes_the_consent_to_research_back_without_leaving(open_browser, start):
+    live = start(mode="research", context="research")
+    lesson = live.open_lesson(live.teacher())
+    body = {
+        "code": lesson["code"], "camera": "frames", "consent": CONSENT_VERSION, "research": True,
+    }  # fmt: skip
+    student = live.ask("POST", "/api/join", body=body).json()
+    page = Page(open_browser(), live, "/mine?lang=en")
+    page.type("[name=receipt]", student["receipt"])
+    page.click("#come-back button")
+    page.until(lambda: page.is_shown("#research-on"))
+    assert page["#research-on"].is_selected()
+    page.click("#research-on")
+    page.until(lambda: not live.school.store.participants(lesson["id"])[0].research)
+    token = student["token"]
+    page.browser.execute_script(f"sessionStorage.setItem('token', '{token}')")
+    page = Page(page.browser, live, "/?lang=en")  # the same switch in the lesson
+    page.until(lambda: page.text("#tag"))
+    page.until(lambda: page["#research-on"].is_enabled())
+    assert not page["#research-on"].is_selected()
+    page.click("#research-on")
+    page.until(lambda: live.school.store.participants(lesson["id"])[0].research)
+
+
+@slow
 def test_pages_say_that_the_store_is_full_and_ask_again_to_delete(open_browser, live, monkeypatch):
     teacher = Page(open_browser(), live, "/teach?lang=en")
     code = open_lesson(teacher, live)

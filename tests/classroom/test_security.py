@@ -37,6 +37,7 @@ BODIES = {
     "/api/lessons/{lesson_id}/admit": {"participants": ["0" * 24]},
     "/api/lessons/{lesson_id}/refuse": {"participants": ["0" * 24]},
     "/api/me/camera": {"camera": "none"},
+    "/api/me/research": {"research": False},
 }
 
 

@@ -338,6 +338,48 @@ def test_an_export_is_there_after_the_lesson_and_of_five_students_or_more(start)
     assert [view["action"] for view in views] == ["export"]
 
 
+def test_consent_to_research_is_taken_back_alone_and_by_stopping_the_camera(start):
+    live = start(mode="research", context="research")
+    teacher = live.teacher()
+    lesson = live.open_lesson(teacher)
+    agreed = {"camera": "frames", "consent": CONSENT_VERSION}
+    body = {**agreed, "code": lesson["code"], "research": True}
+    token = live.ask("POST", "/api/join", body=body).json()["token"]
+
+    def kept():
+        me = live.ask("GET", "/api/me", token).json()
+        (row,) = live.school.store.participants(lesson["id"])
+        assert (row.camera, row.consent, row.research) == (
+            me["camera"],
+            me["consent"],
+            me["research"],
+        )
+        return row.camera, row.consent, row.research
+
+    choose = lambda agrees: live.ask("PUT", "/api/me/research", token, {"research": agrees})  # noqa: E731
+    assert kept() == ("frames", CONSENT_VERSION, True)
+    assert choose(False).status_code == 204
+    assert kept() == ("frames", CONSENT_VERSION, False)
+    assert choose(True).status_code == 204
+    assert live.ask("PUT", "/api/me/camera", token, {"camera": "none"}).status_code == 204
+    assert kept() == ("none", CONSENT_VERSION, False)  # its windows are kept still
+    assert live.ask("PUT", "/api/me/camera", token, agreed).status_code == 204
+    assert kept() == ("frames", CONSENT_VERSION, False)
+    choose(True)
+    live.ask("POST", f"/api/lessons/{lesson['id']}/end", teacher)
+    assert choose(False).status_code == 204
+    assert kept() == ("frames", CONSENT_VERSION, False)
+    assert (choose(True).status_code, choose(True).json()["error"]["code"]) == (409, "no_consent")
+
+
+def test_who_sends_no_pictures_agrees_to_no_research(start):
+    live = start(mode="research", context="research")
+    body = {"code": live.open_lesson(live.teacher())["code"], "camera": "none", "research": True}
+    token = live.ask("POST", "/api/join", body=body).json()["token"]
+    assert not live.ask("GET", "/api/me", token).json()["research"]
+    assert live.ask("PUT", "/api/me/research", token, {"research": True}).status_code == 409
+
+
 def test_a_poison_image_has_its_worker_replaced_and_the_lesson_goes_on(start):
     from mien.classroom.frames import FrameReading
     from mien.classroom.signals import Observation

@@ -101,9 +101,10 @@ def test_students_are_admitted_and_their_tag_forgotten(store, fake_time):
     store.add_participant(participant(fake_time, 2, camera="none", consent=None))
     fake_time.s = 5
     store.admit(["student1"])
-    store.set_camera("student1", "none", None)
+    store.set_choices(participant(fake_time, 1, camera="none", research=True))
     first, second = store.participants("lesson1")
-    assert (first.admitted_at, first.tag, first.camera) == (fake_time.now(), None, "none")
+    assert (first.admitted_at, first.tag) == (fake_time.now(), None)
+    assert (first.camera, first.research) == ("none", True)
     assert (second.admitted_at, second.tag) == (None, "ABC")
 
 

@@ -165,9 +165,10 @@ class LiveLesson:
         self.tell_waiting()
 
     def change_camera(self, student: LiveStudent, camera: str, consent: str | None) -> None:
-        """Begin or stop to send."""
+        """Begin or stop to send; what was agreed to for windows that are kept stays known."""
         student.newest = None
-        student.record = replace(student.record, camera=camera, consent=consent)
+        agreed = consent or student.record.consent
+        student.record = replace(student.record, camera=camera, consent=agreed)
         if student.is_counted:
             self._count_out(student)
             self._count_in(student)

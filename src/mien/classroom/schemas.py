@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-__all__ = ["Admission", "CameraChoice", "JoinRequest", "LessonRequest", "Receipt", "SignIn"]
+__all__ = [
+    "Admission",
+    "CameraChoice",
+    "JoinRequest",
+    "LessonRequest",
+    "Receipt",
+    "ResearchChoice",
+    "SignIn",
+]
 
 CONSENT_VERSION = "2026-11-27"
 """Of the words that a student agrees to; a change of them is a new version, and old pages must be loaded again."""
@@ -63,6 +71,12 @@ class CameraChoice(_Request):
                 f"a camera needs consent to the words of version {CONSENT_VERSION}; load the page again"
             )
         return self
+
+
+class ResearchChoice(_Request):
+    """Whether a student's windows may be exported for research."""
+
+    research: bool
 
 
 class JoinRequest(CameraChoice):

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
@@ -249,7 +249,7 @@ class School:
             tag=new_tag(),
             camera=joining.camera,
             consent=joining.consent,
-            research=joining.research and self.decision.export_allowed,
+            research=joining.research and joining.camera != "none" and self.decision.export_allowed,
             joined_at=self._now(),
         )
         await self.ask(self.store.add_participant, record)
@@ -269,9 +269,21 @@ class School:
     async def change_camera(
         self, lesson: LiveLesson, student: LiveStudent, camera: str, consent: str | None
     ) -> None:
-        """Begin or stop to send; stopping works whatever the store does."""
+        """Begin or stop to send; stopping works whatever the store does. Who stops agrees to no research any more."""
         lesson.change_camera(student, camera, consent)
-        await self.ask(self.store.set_camera, student.id, camera, consent)
+        research = student.record.research and camera != "none"
+        await self._set_choices(replace(student.record, research=research))
+
+    async def change_research(self, record: ParticipantRecord, agreed: bool) -> None:
+        """Let a student's windows be exported or not, during the lesson and after it."""
+        await self._set_choices(replace(record, research=agreed))
+
+    async def _set_choices(self, record: ParticipantRecord) -> None:
+        """The store first: it is what an export reads, and a page must not show what is not so there."""
+        await self.ask(self.store.set_choices, record)
+        if found := self.find_student(record.id, record.lesson):
+            student = found[1]
+            student.record = replace(student.record, research=record.research)
 
     async def withdraw(self, lesson_id: str, student_id: str) -> bool:
         """Delete a student, from a lesson that runs or that is over.

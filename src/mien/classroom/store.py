@@ -48,7 +48,9 @@ class ParticipantRecord:
     camera: str
     """``frames``, ``device`` or ``none``: the student sends pictures, what the own device measured, or neither."""
     consent: str | None
+    """Version of the words that were last agreed to; it stays when the camera is stopped, for windows that are kept."""
     research: bool
+    """Whether the windows may be exported."""
     joined_at: datetime
     admitted_at: datetime | None = None
 
@@ -171,12 +173,13 @@ class Store:
             .values(admitted_at=self._now(), tag=None)
         )
 
-    def set_camera(self, participant: str, camera: str, consent: str | None) -> None:
-        """Change what a student sends."""
+    def set_choices(self, participant: ParticipantRecord) -> None:
+        """Change what a student sends and has agreed to."""
+        names = ("camera", "consent", "research")
         self._run(
             sa.update(tables.participants)
-            .where(tables.participants.c.id == participant)
-            .values(camera=camera, consent=consent)
+            .where(tables.participants.c.id == participant.id)
+            .values({name: getattr(participant, name) for name in names})
         )
 
     def delete_participant(self, participant: str) -> None:

@@ -88,7 +88,9 @@ participants = sa.Table(
     _lesson(),
     sa.Column("tag", sa.String(16)),  # to be admitted by; forgotten then
     sa.Column("camera", sa.String(8), nullable=False),
-    sa.Column("consent", sa.String(32)),  # version of the words agreed to; None without a camera
+    sa.Column(
+        "consent", sa.String(32)
+    ),  # version of the words agreed to; None if no camera was ever on
     sa.Column("research", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("joined_at", UtcTime, nullable=False),
     sa.Column("admitted_at", UtcTime),

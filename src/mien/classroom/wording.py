@@ -155,6 +155,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "I also agree that my numbers, without my name, are exported for research. Nothing depends on it. What has been exported before I delete cannot be taken back.",
         "이름 없는 나의 수치를 연구용으로 내보내는 것에도 동의합니다. 동의하지 않아도 불이익이 없습니다. 삭제하기 전에 이미 내보낸 수치는 되돌릴 수 없습니다.",
     ),
+    "research_switch": (
+        "My numbers, without my name, may be exported for research. You can take this back at any time; stopping the camera does so too. What has been exported before cannot be taken back.",
+        "이름 없는 나의 수치를 연구용으로 내보내도 됩니다. 언제든지 취소할 수 있으며 카메라를 꺼도 취소됩니다. 이미 내보낸 수치는 되돌릴 수 없습니다.",
+    ),
     "join_button": ("Join", "참여하기"),
     "waiting": ("You are in the waiting room", "대기실에 있습니다"),
     "waiting_lead": (
@@ -341,6 +345,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "error_no_receipt": ("Nothing is kept under this receipt: it is mistyped, or all is deleted.", "이 확인 번호로 보관된 자료가 없습니다. 번호가 잘못되었거나 이미 모두 삭제되었습니다."),
     "error_full": ("The lesson has no seat left. Ask the teacher.", "수업에 남은 자리가 없습니다. 선생님께 문의하세요."),
     "error_ended": ("The lesson has ended.", "수업이 끝났습니다."),
+    "error_no_consent": ("Only who sends pictures in a running lesson can agree to research.", "진행 중인 수업에서 사진을 보내는 학생만 연구에 동의할 수 있습니다."),
     "error_running": ("The lesson still runs. The export is there once it has ended.", "수업이 아직 진행 중입니다. 수업이 끝난 뒤에 내보낼 수 있습니다."),
     "error_few": ("Fewer than five students agreed to research and gave data, so nothing is exported.", "연구에 동의하고 자료를 준 학생이 다섯 명보다 적어 내보내지 않습니다."),
     "error_too_many": ("Too many tries. Wait a minute.", "시도가 너무 많습니다. 잠시 후 다시 하세요."),

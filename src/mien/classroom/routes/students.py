@@ -17,7 +17,13 @@ from mien.classroom.routes.access import (
     limits_of,
     school_of,
 )
-from mien.classroom.schemas import CONSENT_VERSION, CameraChoice, JoinRequest, Receipt
+from mien.classroom.schemas import (
+    CONSENT_VERSION,
+    CameraChoice,
+    JoinRequest,
+    Receipt,
+    ResearchChoice,
+)
 from mien.classroom.school import Joining, LessonFullError
 from mien.classroom.tokens import normal_code
 
@@ -124,6 +130,20 @@ async def change_camera(body: CameraChoice, seat: SeatOf, request: Request) -> N
     """Begin or stop to send; to stop needs no reason."""
     _refuse_devices(body, request)
     await school_of(request).change_camera(seat.lesson, seat.student, body.camera, body.consent)
+
+
+@router.put("/me/research", status_code=204)
+async def change_research(body: ResearchChoice, kept: KeptOf, request: Request) -> None:
+    """Take the consent to research back without leaving, after the lesson too; or give it, to the words of the camera."""
+    school = school_of(request)
+    if body.research:
+        if not school.decision.export_allowed:
+            raise RefusedError(
+                403, "mode", "Nothing is exported here, so nothing can be agreed to."
+            )
+        if kept.is_over or kept.record.consent is None:
+            raise RefusedError(409, "no_consent", "Only who sends pictures in a lesson can agree.")
+    await school.change_research(kept.record, body.research)
 
 
 @router.get("/me/data")

@@ -29,6 +29,7 @@ async function showKept() {
   byId("joined").textContent = when(kept.participant.joined_at);
   byId("kept_until").textContent = when(kept.participant.kept_until);
   for (const kind of ["windows", "self_reports"]) byId(kind).textContent = kept[kind].length;
+  showResearch(kept.participant);
   show("come-back", false);
   show("kept", true);
 }
@@ -49,6 +50,8 @@ byId("withdraw").addEventListener("click", async () => {
     byId("deleted").focus();
   });
 });
+
+listenToResearch(() => token);
 
 // A token of this tab that is over is no mistake of anybody's: then the receipt is asked for.
 if (token) showKept().catch((error) => error.status === 401 || explain(error));

@@ -103,6 +103,26 @@ async function save(answer, name) {
   URL.revokeObjectURL(link.href);
 }
 
+// The switch of the consent to research, where there is one: as it stands at the server, whatever was clicked.
+function showResearch(me) {
+  const one = byId("research-on");
+  if (!one) return;
+  one.checked = me.research;
+  one.disabled = !me.research && (me.is_over || !me.consent);
+}
+
+function listenToResearch(tokenNow) {
+  byId("research-on")?.addEventListener("change", async ({ target }) => {
+    explain(null);
+    try {
+      await ask("PUT", "/api/me/research", tokenNow(), { research: target.checked });
+    } catch (error) {
+      explain(error);
+      target.checked = !target.checked;
+    }
+  });
+}
+
 function explain(error) {
   byId("problem").textContent = error ? error.message : "";
 }

@@ -87,7 +87,9 @@ function receive(message) {
 // The lesson's title; asking also keeps the token alive, without which nobody could withdraw.
 async function who() {
   try {
-    byId("lesson-title").textContent = (await (await ask("GET", "/api/me", page.token)).json()).title;
+    const me = await (await ask("GET", "/api/me", page.token)).json();
+    byId("lesson-title").textContent = me.title;
+    showResearch(me);
   } catch {
     // the socket tells what has ended
   }
@@ -153,6 +155,7 @@ async function changeCamera(chosen) {
   }
   try {
     await ask("PUT", "/api/me/camera", page.token, { camera: chosen, consent: chosen === "none" ? null : consent });
+    who(); // stopping takes the consent to research back as well
   } catch (error) {
     explain(error);
     page.camera = "none";
@@ -229,8 +232,9 @@ function forget() {
 // The lesson is over; what is kept can still be taken and deleted, until it goes by itself.
 async function stayToDelete() {
   try {
-    const { kept_until } = await (await ask("GET", "/api/me", page.token)).json();
-    byId("until").textContent = fill(byId("until").dataset.words, { time: when(kept_until) });
+    const me = await (await ask("GET", "/api/me", page.token)).json();
+    byId("until").textContent = fill(byId("until").dataset.words, { time: when(me.kept_until) });
+    showResearch(me);
     byId("withdraw").textContent = byId("withdraw").dataset.over;
     show("until", true);
     showLeaving();
@@ -241,6 +245,7 @@ async function stayToDelete() {
 }
 
 byId("again").addEventListener("click", forget);
+listenToResearch(() => page.token);
 
 arrangeTerms();
 if (page.token) connect();
