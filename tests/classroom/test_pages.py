@@ -7,6 +7,7 @@ import queue
 import re
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -462,6 +463,33 @@ def test_nobody_needs_a_camera_and_it_stops_at_once(open_browser, start, webcam)
     student.browser.refresh()  # a reload comes back, camera and all
     student.until(lambda: student.text("#air") == WORDS["on_air"][0])
     assert student.text("#lesson-title") == "Fractions"
+
+
+@slow
+def test_a_camera_that_could_not_be_turned_on_stays_off(open_browser, live, webcam, monkeypatch):
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    code = open_lesson(teacher, live)
+    student = Page(open_browser(camera=webcam), live, "/?lang=en")
+    join(student, code, camera="none")
+    teacher.click("#waiting button")
+    student.until(lambda: student.is_shown("#inside"))
+    (lesson,) = live.school.lessons.values()
+    (inside,) = lesson.students.values()
+
+    def locked(*_):
+        raise StoreError("The store is locked.")
+
+    with monkeypatch.context() as away:
+        away.setattr(live.school.store, "set_camera", locked)
+        student.click("#camera")
+        student.click("#start-dialog .main")
+        student.until(lambda: student.text("#problem") == WORDS["error_store"][0])
+    # Whatever the server has noted: it says so when the page connects again, and the page says no.
+    inside.record = replace(inside.record, camera="frames")
+    student.browser.execute_script("page.socket.close()")
+    live.until(lambda: inside.record.camera == "none")
+    assert student.text("#air") == WORDS["off_air"][0]
+    assert inside.guard.last == 0  # nothing was sent
 
 
 def crop_difference(browser):

@@ -65,7 +65,7 @@ function receive(message) {
     byId("tag").textContent = message.tag || "";
     show("link", false);
     // Stopped while the server could not write it down, which has been started again since: it stays stopped.
-    if (page.camera !== "none" && sessionStorage.getItem("stopped")) changeCamera("none");
+    if (page.camera !== "none" && sessionStorage.getItem("stopped")) turnOff();
     arrange();
     who();
   } else if (message.type === "admitted") {
@@ -79,6 +79,7 @@ function receive(message) {
   } else if (message.type === "tapped") {
     press(message.answer);
   } else if (message.type === "camera") {
+    if (message.camera !== "none" && sessionStorage.getItem("stopped")) return; // turned off since, or told that it failed
     page.camera = message.camera;
     arrange();
   }
@@ -122,8 +123,7 @@ async function startCamera() {
     await camera.start();
     camera.plan();
   } catch {
-    explain(new Error(WORDS.camera_refused));
-    changeCamera("none");
+    turnOff(new Error(WORDS.camera_refused));
   }
 }
 
@@ -140,33 +140,44 @@ function light(on) {
 }
 
 function sendFrame(jpeg) {
-  if (page.socket.readyState !== WebSocket.OPEN || !page.admitted) return false;
+  if (page.socket.readyState !== WebSocket.OPEN || !page.admitted || page.camera !== "frames") return false;
   page.socket.send(encode(KIND.frame, ++page.sequence, jpeg));
   return true;
 }
 
-async function changeCamera(chosen) {
-  page.camera = chosen;
-  if (chosen === "none") {
-    sessionStorage.setItem("stopped", "yes");
-    arrange(); // at once, whatever the server says
-  } else {
-    sessionStorage.removeItem("stopped");
-  }
+async function turnOn() {
+  page.camera = "frames";
+  sessionStorage.removeItem("stopped");
   try {
-    await ask("PUT", "/api/me/camera", page.token, { camera: chosen, consent: chosen === "none" ? null : consent });
+    await choose("frames", consent);
+    who();
+  } catch (error) {
+    if (!page.over) await turnOff(error); // the server may have noted it all the same
+  }
+}
+
+// At once, whatever the server says. It stays off in this tab, also if the server did not hear of it, until somebody turns it on.
+async function turnOff(why = null) {
+  page.camera = "none";
+  sessionStorage.setItem("stopped", "yes");
+  arrange();
+  if (why) explain(why);
+  try {
+    await choose("none", null);
     who(); // stopping takes the consent to research back as well
   } catch (error) {
-    explain(error);
-    page.camera = "none";
-    arrange();
+    explain(why || error);
   }
+}
+
+function choose(chosen, agreed) {
+  return ask("PUT", "/api/me/camera", page.token, { camera: chosen, consent: agreed });
 }
 
 byId("camera").addEventListener("click", async () => {
   explain(null);
-  if (page.camera !== "none") return changeCamera("none");
-  if (await confirmed("start-dialog")) changeCamera("frames");
+  if (page.camera !== "none") return turnOff();
+  if (await confirmed("start-dialog")) turnOn();
 });
 
 let unpress = null;
@@ -206,10 +217,9 @@ byId("withdraw").addEventListener("click", async () => {
     if (!deleted) untilDeleted(token, () => { byId("over-text").textContent = WORDS.withdrawn; });
     finish(!deleted ? "withdrawn_later" : wasOver ? "deleted" : "withdrawn");
   } catch (error) {
-    explain(error);
-    if (wasOver) return;
+    if (wasOver) return explain(error);
     page.over = false;
-    changeCamera("none");
+    turnOff(error);
   }
 });
 
