@@ -189,6 +189,12 @@ class Page:
 
         self.until(clicked)
 
+    def press_twice(self, selector):
+        """A double click whose second press comes before anything has been answered."""
+        self.browser.execute_script(
+            "for (let i = 0; i < 2; i++) arguments[0].click()", self[selector]
+        )
+
     def type(self, selector, words):
         self[selector].send_keys(words)
 
@@ -463,6 +469,33 @@ def test_nobody_needs_a_camera_and_it_stops_at_once(open_browser, start, webcam)
     student.browser.refresh()  # a reload comes back, camera and all
     student.until(lambda: student.text("#air") == WORDS["on_air"][0])
     assert student.text("#lesson-title") == "Fractions"
+
+
+@slow
+def test_a_double_click_opens_one_lesson_and_joins_it_once(open_browser, live):
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    teacher.type("[name=key]", live.KEY)
+    teacher.press_twice("#sign-in button")
+    teacher.until(lambda: teacher.is_shown("#open"))
+    teacher.type("[name=title]", "Fractions")
+    teacher.press_twice("#open button")
+    teacher.until(lambda: teacher.text("#code"))
+    student = Page(open_browser(), live, "/?lang=en")
+    student.type("[name=code]", teacher.text("#code"))
+    student.press_twice("#join button")
+    student.until(lambda: student.text("#tag"))
+    teacher.until(lambda: len(teacher.all("#waiting li")) == 1)
+    teacher.press_twice("#waiting button")
+    student.until(lambda: student.is_shown("#inside"))
+    (lesson,) = live.school.lessons.values()
+    assert len(lesson.students) == 1
+    assert student.text("#problem") == teacher.text("#problem") == ""
+    # A connection that a newer one replaced has no say.
+    student.browser.execute_script("page.socket.close(); connect()")
+    student.until(lambda: not student.is_shown("#link"))
+    time.sleep(1.5)  # the page would have opened a third one by then
+    assert student.is_shown("#inside")
+    assert not student.is_shown("#over")
 
 
 @slow

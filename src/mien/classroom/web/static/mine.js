@@ -12,16 +12,12 @@ async function tell(action) {
   }
 }
 
-byId("come-back").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const field = event.target.elements.receipt;
-  tell(async () => {
-    token = (await (await ask("POST", "/api/receipt", null, { receipt: field.value })).json()).token; // kept in this page only
-    field.value = "";
-    await showKept();
-    byId("mine-title").focus();
-  });
-});
+onSubmit("come-back", ({ receipt }) => tell(async () => {
+  token = (await (await ask("POST", "/api/receipt", null, { receipt: receipt.value })).json()).token; // kept in this page only
+  receipt.value = "";
+  await showKept();
+  byId("mine-title").focus();
+}));
 
 async function showKept() {
   const kept = await (await ask("GET", "/api/me/data", token)).json();
@@ -34,11 +30,11 @@ async function showKept() {
   show("kept", true);
 }
 
-byId("take").addEventListener("click", () => tell(async () => {
+onPress(byId("take"), () => tell(async () => {
   await save(await ask("GET", "/api/me/data", token), "mien-my-data.json");
 }));
 
-byId("withdraw").addEventListener("click", async () => {
+onPress(byId("withdraw"), async () => {
   if (!(await confirmed("withdraw-dialog"))) return;
   await tell(async () => {
     const { deleted } = await (await ask("DELETE", "/api/me", token)).json();

@@ -68,9 +68,31 @@ function make(tag, content, attributes = {}) {
   return element;
 }
 
+// Run what a button began, once: until it is done a second press does nothing. `disabled` would do, but throws the focus away.
+async function once(pressed, action) {
+  if (pressed.getAttribute("aria-disabled")) return;
+  pressed.setAttribute("aria-disabled", "true");
+  try {
+    await action();
+  } finally {
+    pressed.removeAttribute("aria-disabled");
+  }
+}
+
+function onPress(pressed, action) {
+  pressed.addEventListener("click", () => once(pressed, action));
+}
+
+function onSubmit(id, action) {
+  byId(id).addEventListener("submit", (event) => {
+    event.preventDefault();
+    once(byId(id).querySelector("button"), () => action(byId(id).elements));
+  });
+}
+
 function button(text, action, attributes = {}) {
   const made = make("button", text, { type: "button", ...attributes });
-  made.addEventListener("click", action);
+  onPress(made, action);
   return made;
 }
 

@@ -15,10 +15,9 @@ function arrangeTerms() {
   form.agreed.required = withCamera;
 }
 
-byId("join").addEventListener("submit", async (event) => {
-  event.preventDefault();
+onSubmit("join", async (form) => {
   explain(null);
-  const form = event.target.elements, chosen = form.camera.value;
+  const chosen = form.camera.value;
   const body = { code: form.code.value, camera: chosen, consent: chosen === "none" ? null : consent,
     research: Boolean(chosen !== "none" && form.research?.checked) };
   try {
@@ -27,6 +26,9 @@ byId("join").addEventListener("submit", async (event) => {
     sessionStorage.setItem("token", page.token); // of this tab only, so that a reload comes back
     sessionStorage.setItem("receipt", joined.receipt);
     sessionStorage.removeItem("stopped");
+    page.camera = chosen;
+    byId("tag").textContent = joined.tag;
+    arrange(); // before the socket is open: the form must be gone, or it could be sent again
     connect();
   } catch (error) {
     explain(error);
@@ -36,8 +38,9 @@ byId("join").addEventListener("submit", async (event) => {
 function connect() {
   const socket = page.socket = openSocket("/ws/student");
   socket.onopen = () => socket.send(encodeText(KIND.hello, 0, page.token));
-  socket.onmessage = (event) => receive(JSON.parse(event.data));
-  socket.onclose = (event) => closed(event.code);
+  // An older one may still have something to say, and be told that the newer one is "elsewhere".
+  socket.onmessage = (event) => socket === page.socket && receive(JSON.parse(event.data));
+  socket.onclose = (event) => socket === page.socket && closed(event.code);
 }
 
 const ENDINGS = { 1000: "ended", 4001: "elsewhere", 4003: "expired", 4004: "ended" };
@@ -197,7 +200,7 @@ for (const one of byId("taps").children) {
   });
 }
 
-byId("take").addEventListener("click", async () => {
+onPress(byId("take"), async () => {
   explain(null);
   try {
     await save(await ask("GET", "/api/me/data", page.token), "mien-my-data.json");
@@ -206,7 +209,7 @@ byId("take").addEventListener("click", async () => {
   }
 });
 
-byId("withdraw").addEventListener("click", async () => {
+onPress(byId("withdraw"), async () => {
   if (!(await confirmed("withdraw-dialog"))) return;
   explain(null);
   const wasOver = page.over;

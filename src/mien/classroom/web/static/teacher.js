@@ -27,19 +27,15 @@ function only(id) {
   for (const one of ["signing", "lessons", "lesson"]) show(one, one === id);
 }
 
-byId("sign-in").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const field = event.target.elements.key;
-  tell(async () => {
-    const answer = await ask("POST", "/api/sign-in", null, { key: field.value });
-    field.value = "";
-    page.token = (await answer.json()).token;
-    sessionStorage.setItem("teacher", page.token); // of this tab only
-    await listLessons();
-  });
-});
+onSubmit("sign-in", ({ key }) => tell(async () => {
+  const answer = await ask("POST", "/api/sign-in", null, { key: key.value });
+  key.value = "";
+  page.token = (await answer.json()).token;
+  sessionStorage.setItem("teacher", page.token); // of this tab only
+  await listLessons();
+}));
 
-byId("sign-out").addEventListener("click", () => tell(async () => {
+onPress(byId("sign-out"), () => tell(async () => {
   await ask("POST", "/api/sign-out", page.token);
   signOut();
 }));
@@ -60,14 +56,10 @@ function entry(lesson) {
   return make("li", [about, open]);
 }
 
-byId("open").addEventListener("submit", (event) => {
-  event.preventDefault();
-  tell(async () => {
-    const body = { title: event.target.elements.title.value };
-    enter(await (await ask("POST", "/api/lessons", page.token, body)).json());
-    event.target.reset();
-  });
-});
+onSubmit("open", ({ title }) => tell(async () => {
+  enter(await (await ask("POST", "/api/lessons", page.token, { title: title.value })).json());
+  title.value = "";
+}));
 
 // A lesson that runs
 
@@ -107,9 +99,9 @@ function connect() {
   const lesson = page.lesson;
   const socket = page.socket = openSocket("/ws/teacher");
   socket.onopen = () => socket.send(encodeText(KIND.hello, 0, `${page.token} ${lesson.id}`));
-  socket.onmessage = (event) => page.lesson === lesson && receive(JSON.parse(event.data));
+  socket.onmessage = (event) => socket === page.socket && page.lesson === lesson && receive(JSON.parse(event.data));
   socket.onclose = (event) => {
-    if (page.lesson !== lesson) return;
+    if (socket !== page.socket || page.lesson !== lesson) return;
     if (event.code === 4003) return tell(() => ask("GET", "/api/lessons", page.token)); // signs out if the token is over
     if (page.ending) return; // whoever pressed the button waits until all is stored
     if ([1000, 4004].includes(event.code)) return setTimeout(() => page.lesson === lesson && tell(() => showReport(lesson)), 1500);
@@ -155,7 +147,6 @@ function drawRoom(room) {
   const ids = room.waiting.map((one) => one.id);
   show("nobody", !ids.length);
   show("admit-all", ids.length > 1);
-  byId("admit-all").onclick = () => decide("admit", ids);
   if (known !== ids.join()) byId("waiting").replaceChildren(...room.waiting.map(waiting)); // focus stays where nothing changed
 }
 
@@ -164,8 +155,10 @@ function waiting(student) {
     button(WORDS.refuse, () => decide("refuse", [student.id]), { "aria-label": `${WORDS.refuse}: ${student.tag}` })], { "data-id": student.id });
 }
 
+onPress(byId("admit-all"), () => decide("admit", [...byId("waiting").children].map((item) => item.dataset.id)));
+
 function decide(verb, participants) {
-  tell(() => ask("POST", `/api/lessons/${page.lesson.id}/${verb}`, page.token, { participants }));
+  return tell(() => ask("POST", `/api/lessons/${page.lesson.id}/${verb}`, page.token, { participants }));
 }
 
 function drawClass() {
@@ -220,7 +213,7 @@ function drawAgreement(message) {
   byId("agreement").textContent = `${WORDS.agreement}: ${message.percent_agreeing} % (n = ${message.num_taps}${kappa})`;
 }
 
-byId("end").addEventListener("click", async () => {
+onPress(byId("end"), async () => {
   if (!(await confirmed("end-dialog"))) return;
   const lesson = page.lesson;
   page.ending = true;
@@ -260,11 +253,13 @@ async function showReport(lesson) {
   }));
 }
 
-byId("export")?.addEventListener("click", () => tell(async () => {
-  await save(await ask("GET", `/api/lessons/${page.lesson.id}/export`, page.token), `windows-${page.lesson.id}.csv`);
-}));
+if (byId("export")) {
+  onPress(byId("export"), () => tell(async () => {
+    await save(await ask("GET", `/api/lessons/${page.lesson.id}/export`, page.token), `windows-${page.lesson.id}.csv`);
+  }));
+}
 
-byId("delete").addEventListener("click", async () => {
+onPress(byId("delete"), async () => {
   if (!(await confirmed("delete-dialog"))) return;
   await tell(async () => {
     await ask("DELETE", `/api/lessons/${page.lesson.id}`, page.token);
@@ -274,13 +269,13 @@ byId("delete").addEventListener("click", async () => {
 
 for (const one of byId("report-tools").querySelectorAll("[data-format]")) {
   const format = one.dataset.format;
-  one.addEventListener("click", () => tell(async () => {
+  onPress(one, () => tell(async () => {
     const path = `/api/lessons/${page.lesson.id}/report?format=${format}&lang=${document.documentElement.lang}`;
     await save(await ask("GET", path, page.token), `lesson-${page.lesson.id}.${format}`);
   }));
 }
 
-byId("back").addEventListener("click", () => tell(listLessons));
+onPress(byId("back"), () => tell(listLessons));
 byId("table")?.closest("details").addEventListener("toggle", drawTable);
 
 async function comeBack() {
