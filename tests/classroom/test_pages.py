@@ -472,6 +472,44 @@ def test_nobody_needs_a_camera_and_it_stops_at_once(open_browser, start, webcam)
 
 
 @slow
+def test_a_camera_that_ends_is_off_and_one_that_gives_nothing_is_no_data(
+    open_browser, live, webcam
+):
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    code = open_lesson(teacher, live)
+    student = Page(open_browser(camera=webcam), live, "/?lang=en")
+    join(student, code)
+    teacher.click("#waiting button")
+    student.until(lambda: student.text("#air") == WORDS["on_air"][0])
+    (lesson,) = live.school.lessons.values()
+    (inside,) = lesson.students.values()
+    student.until(lambda: inside.guard.last > 1)
+
+    def happens(what, muted="false"):
+        student.browser.execute_script(
+            "const [track] = camera.stream.getVideoTracks();"
+            f"Object.defineProperty(track, 'muted', {{ value: {muted}, configurable: true }});"
+            f"track.dispatchEvent(new Event('{what}'))"
+        )
+
+    happens("mute", "true")
+    student.until(lambda: student.text("#air") == WORDS["paused_air"][0])
+    time.sleep(0.5)  # one may still have been on its way
+    sent = inside.guard.last
+    time.sleep(1.5)
+    assert inside.guard.last == sent
+    assert inside.record.camera == "frames"  # present, with no data
+    happens("unmute")
+    student.until(lambda: student.text("#air") == WORDS["on_air"][0])
+    student.until(lambda: inside.guard.last > sent)
+    happens("ended")
+    student.until(lambda: student.text("#problem") == WORDS["camera_ended"][0])
+    assert student.text("#air") == WORDS["off_air"][0]
+    assert not student.is_shown("#pictures")
+    live.until(lambda: inside.record.camera == "none")
+
+
+@slow
 def test_a_double_click_opens_one_lesson_and_joins_it_once(open_browser, live):
     teacher = Page(open_browser(), live, "/teach?lang=en")
     teacher.type("[name=key]", live.KEY)

@@ -176,6 +176,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "camera_title": ("Your camera", "내 카메라"),
     "on_air": ("On air: pictures are sent", "송출 중: 사진을 보내고 있습니다"),
     "off_air": ("Off: nothing is sent", "꺼짐: 아무것도 보내지 않습니다"),
+    "paused_air": ("Paused: the camera gives no picture, nothing is sent", "일시 중지: 카메라에서 영상이 오지 않아 아무것도 보내지 않습니다"),
     "sent": ("The picture that was sent last", "마지막으로 보낸 사진"),
     "crop": ("Exactly what is looked at", "실제로 보는 부분"),
     "crop_none": ("Nothing was looked at: there is no single face.", "얼굴이 하나가 아니어서 아무것도 보지 않았습니다."),
@@ -187,6 +188,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "camera_refused": (
         "The camera cannot be used: it was not allowed, or something else uses it. You go on without.",
         "카메라를 사용할 수 없습니다. 허용되지 않았거나 다른 프로그램이 쓰고 있습니다. 카메라 없이 계속합니다.",
+    ),
+    "camera_ended": (
+        "The camera is gone: it was unplugged, or it is no longer allowed. You go on without.",
+        "카메라가 끊어졌습니다. 연결이 빠졌거나 허용이 취소되었습니다. 카메라 없이 계속합니다.",
     ),
     "your_data": ("Your data", "내 자료"),
     "your_data_lead": ("Whatever is kept of you in this lesson, you can take with you or delete.", "이 수업에서 보관되는 내 자료는 모두 내려받거나 삭제할 수 있습니다."),

@@ -4,10 +4,12 @@
 const WIDTH = 320, HEIGHT = 240, MAX_JPEG = 64 * 1024, LOST_ANSWER_MS = 10000;
 
 class Camera {
-  // `send` takes a JPEG and says whether it could be sent; `told` hears whether the light is on.
-  constructor(send, told) {
+  // `send` takes a JPEG and says whether it could be sent; `told` hears whether the light is "on", "off" or "paused"; `ended`
+  // is called when the camera is gone: unplugged, or its permission taken back.
+  constructor(send, told, ended) {
     this.send = send;
     this.told = told;
+    this.ended = ended;
     this.stream = null;
     this.starting = null;
     this.pace = 500;
@@ -23,18 +25,37 @@ class Camera {
     if (this.stream || this.starting) return;
     this.starting = navigator.mediaDevices.getUserMedia({ audio: false, video: { width: WIDTH, height: HEIGHT } });
     const asked = this.starting;
+    let stream;
     try {
-      const stream = await asked;
+      stream = await asked;
       if (this.starting !== asked) return halt(stream); // stopped while the browser asked for leave
       this.stream = stream;
+      this.watch(stream);
       byId("video").srcObject = stream;
       await byId("video").play();
     } finally {
       if (this.starting === asked) this.starting = null;
     }
+    if (this.stream !== stream) return; // it ended while it started
     show("pictures", true);
-    this.told(true);
     this.sentAt = performance.now() - Math.random() * this.pace; // or a class that is let in at once stays in step
+    this.go();
+  }
+
+  // A camera that has ended, or gives nothing for a while, leaves a video of black pictures: somebody who is there would be away.
+  watch(stream) {
+    const [track] = stream.getVideoTracks();
+    track.addEventListener("ended", () => this.stream === stream && this.ended());
+    for (const type of ["mute", "unmute"]) track.addEventListener(type, () => this.stream === stream && this.go());
+  }
+
+  isPaused() {
+    const [track] = this.stream.getVideoTracks();
+    return track.muted || track.readyState === "ended";
+  }
+
+  go() {
+    this.told(this.isPaused() ? "paused" : "on");
     this.plan();
   }
 
@@ -48,7 +69,7 @@ class Camera {
     this.preview.clearRect(0, 0, WIDTH, HEIGHT);
     this.clearCrop(WORDS.crop_empty);
     show("pictures", false);
-    this.told(false);
+    this.told("off");
   }
 
   // The connection broke: nothing is in flight any more.
@@ -69,7 +90,7 @@ class Camera {
 
   plan() {
     clearTimeout(this.timer);
-    if (!this.stream) return;
+    if (!this.stream || this.isPaused()) return;
     const due = this.inFlight ? this.sentAt + LOST_ANSWER_MS : this.sentAt + this.pace;
     this.timer = setTimeout(() => this.shoot(), Math.max(0, due - performance.now()));
   }

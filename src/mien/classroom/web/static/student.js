@@ -3,7 +3,7 @@
 
 const page = { token: sessionStorage.getItem("token"), socket: null, sequence: 0, admitted: false, camera: "none", over: false, wait: 500 };
 const consent = byId("joining").dataset.consent;
-const camera = new Camera(sendFrame, light);
+const camera = new Camera(sendFrame, light, () => turnOff(new Error(WORDS.camera_ended)));
 
 for (const choice of document.querySelectorAll("input[name=camera]")) {
   choice.addEventListener("change", arrangeTerms);
@@ -126,7 +126,7 @@ async function startCamera() {
     await camera.start();
     camera.plan();
   } catch {
-    turnOff(new Error(WORDS.camera_refused));
+    if (page.camera === "frames") turnOff(new Error(WORDS.camera_refused)); // else it was stopped while it started
   }
 }
 
@@ -137,9 +137,9 @@ function tellState(state, reason) {
   }
 }
 
-function light(on) {
-  byId("air").textContent = on ? byId("air").dataset.on : byId("air").dataset.off;
-  byId("air").classList.toggle("on", on);
+function light(how) {
+  byId("air").textContent = byId("air").dataset[how];
+  byId("air").classList.toggle("on", how === "on");
 }
 
 function sendFrame(jpeg) {
