@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra classroom is not installed")
@@ -563,17 +564,76 @@ def test_a_camera_that_could_not_be_turned_on_stays_off(open_browser, live, webc
     assert inside.guard.last == 0  # nothing was sent
 
 
-def crop_difference(browser):
-    """Mean difference between the crop that is shown and the square (40, 20)–(140, 120) of the picture that was sent."""
-    return browser.execute_script("""
+@slow
+@pytest.mark.parametrize(
+    ("camera", "sent"),
+    [((240, 320), (240, 320)), ((720, 1280), (180, 320)), ((1280, 720), (320, 180))],
+)
+def test_the_picture_keeps_the_shape_of_the_camera(open_browser, start, camera, sent):
+    corners = ((30.0, 40.0), (130.0, 40.0), (130.0, 140.0), (30.0, 140.0))
+    sizes = []
+
+    def read(data):
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        sizes.append(image.shape[1::-1])
+        seen = Observation(time_s=0, faces=1)
+        return FrameReading(observation=seen, width_px=sent[0], height_px=sent[1], crop=corners)
+
+    live = start(parts={"build_reader": lambda: read})
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    code = open_lesson(teacher, live)
+    student = Page(open_browser(390, 800), live, "/?lang=en")
+    student.browser.execute_script(
+        """
+        navigator.mediaDevices.getUserMedia = async () => {
+          const [width, height] = arguments, canvas = document.createElement("canvas"), drawing = canvas.getContext("2d");
+          Object.assign(canvas, { width, height });
+          setInterval(() => {
+            drawing.fillStyle = "#444"; drawing.fillRect(0, 0, width, height);
+            drawing.fillStyle = "#fff"; drawing.beginPath();
+            drawing.arc(width / 2, height / 2, Math.min(width, height) / 3, 0, 7); drawing.fill();
+          }, 50);
+          return canvas.captureStream(10);
+        }
+        """,
+        *camera,
+    )
+    join(student, code)
+    teacher.click("#waiting button")
+    student.until(lambda: len(sizes) > 1)
+    assert set(sizes) == {sent}
+    # A circle is still one, and what is shown is what was sent and looked at.
+    student.until(lambda: crop_difference(student.browser, 30, 40) < 3)
+    width, height = student.browser.execute_script(
+        """
+        const { canvas } = camera.sent, { width, height } = canvas, data = camera.sent.getImageData(0, 0, width, height).data;
+        const bright = [...Array(width * height).keys()].filter((i) => data[4 * i] > 150);
+        const size = (places) => Math.max(...places) - Math.min(...places) + 1;
+        return [size(bright.map((i) => i % width)), size(bright.map((i) => Math.floor(i / width)))];
+        """
+    )
+    assert abs(width - height) <= 2
+    assert abs(width - min(sent) * 2 / 3) <= 3
+    shown = student["#preview"].rect
+    assert abs(shown["width"] / shown["height"] - sent[0] / sent[1]) < 0.02
+    assert student.overflow_px() == 0
+
+
+def crop_difference(browser, x=40, y=20):
+    """Mean difference between the crop that is shown and a square of the picture that was sent, 100 px wide."""
+    return browser.execute_script(
+        """
       const draw = (from, x, y, side) => {
         const to = Object.assign(document.createElement("canvas"), { width: 50, height: 50 }).getContext("2d");
         to.drawImage(from, x, y, side, side, 0, 0, 50, 50);
         return to.getImageData(4, 4, 42, 42).data;
       };
-      const sent = draw(camera.sent.canvas, 40, 20, 100), shown = draw(camera.crop.canvas, 0, 0, 160);
+      const sent = draw(camera.sent.canvas, ...arguments, 100), shown = draw(camera.crop.canvas, 0, 0, 160);
       return sent.reduce((sum, value, i) => sum + Math.abs(value - shown[i]), 0) / sent.length;
-    """)
+    """,
+        x,
+        y,
+    )
 
 
 @slow

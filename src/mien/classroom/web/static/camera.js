@@ -1,7 +1,7 @@
 // The camera of a student's page: one small picture at a time. What is shown is what is sent, and what is looked at.
 "use strict";
 
-const WIDTH = 320, HEIGHT = 240, MAX_JPEG = 64 * 1024, LOST_ANSWER_MS = 10000;
+const LONG_SIDE = 320, SHORT_SIDE = 240, MAX_JPEG = 64 * 1024, LOST_ANSWER_MS = 10000;
 
 class Camera {
   // `send` takes a JPEG and says whether it could be sent; `told` hears whether the light is "on", "off" or "paused"; `ended`
@@ -18,12 +18,12 @@ class Camera {
     this.timer = null;
     this.preview = byId("preview").getContext("2d");
     this.crop = byId("crop").getContext("2d");
-    this.sent = make("canvas", "", { width: WIDTH, height: HEIGHT }).getContext("2d");
+    this.sent = make("canvas", "").getContext("2d");
   }
 
   async start() {
     if (this.stream || this.starting) return;
-    this.starting = navigator.mediaDevices.getUserMedia({ audio: false, video: { width: WIDTH, height: HEIGHT } });
+    this.starting = navigator.mediaDevices.getUserMedia({ audio: false, video: { width: LONG_SIDE, height: SHORT_SIDE } });
     const asked = this.starting;
     let stream;
     try {
@@ -66,7 +66,7 @@ class Camera {
     if (this.stream) halt(this.stream);
     this.stream = null;
     byId("video").srcObject = null;
-    this.preview.clearRect(0, 0, WIDTH, HEIGHT);
+    this.preview.clearRect(0, 0, this.preview.canvas.width, this.preview.canvas.height);
     this.clearCrop(WORDS.crop_empty);
     show("pictures", false);
     this.told("off");
@@ -82,6 +82,7 @@ class Camera {
     this.pace = message.pace_ms;
     this.inFlight = false;
     if (this.stream) {
+      resize(this.preview.canvas, this.sent.canvas);
       this.preview.drawImage(this.sent.canvas, 0, 0); // with its answer, so that the frame does not flicker
       if (message.outcome === "seen") this.showCrop(message.crop);
     }
@@ -99,7 +100,9 @@ class Camera {
     const stream = this.stream;
     this.inFlight = true;
     this.sentAt = performance.now();
-    this.sent.drawImage(byId("video"), 0, 0, WIDTH, HEIGHT);
+    const size = fitted(byId("video").videoWidth, byId("video").videoHeight);
+    resize(this.sent.canvas, size);
+    this.sent.drawImage(byId("video"), 0, 0, size.width, size.height);
     this.sent.canvas.toBlob(async (blob) => {
       const jpeg = new Uint8Array(await blob.arrayBuffer());
       if (this.stream !== stream) return; // stopped in the meantime
@@ -133,6 +136,17 @@ class Camera {
     this.crop.clearRect(0, 0, this.crop.canvas.width, this.crop.canvas.height);
     byId("crop-note").textContent = why;
   }
+}
+
+// All of the camera's picture, upright or not, as large as may be sent: squashed faces are read wrongly, cut ones not at all.
+function fitted(width, height) {
+  const scale = Math.min(LONG_SIDE / Math.max(width, height), SHORT_SIDE / Math.min(width, height));
+  return { width: Math.round(width * scale), height: Math.round(height * scale) };
+}
+
+function resize(canvas, { width, height }) {
+  if (canvas.width !== width) canvas.width = width; // a phone may be turned at any time; setting it clears the picture
+  if (canvas.height !== height) canvas.height = height;
 }
 
 function halt(stream) {
