@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import queue
 import re
@@ -754,6 +755,50 @@ def test_a_switch_takes_the_consent_to_research_back_without_leaving(open_browse
     assert not page["#research-on"].is_selected()
     page.click("#research-on")
     page.until(lambda: live.school.store.participants(lesson["id"])[0].research)
+
+
+@slow
+def test_a_token_that_is_over_is_renewed_by_the_receipt(open_browser, live):
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    code = open_lesson(teacher, live)
+    student = Page(open_browser(), live, "/?lang=en")
+    join(student, code, camera="none")
+    teacher.click("#waiting button")
+    student.until(lambda: student.is_shown("#inside"))
+    receipt = student.text("#receipt")
+    (lesson,) = live.school.lessons.values()
+    (inside,) = lesson.students
+
+    def expire():
+        """As after a quarter of an hour with the lid closed: the connection has broken, the token is too old."""
+        token = student.browser.execute_script("return page.token")
+        live.school.store.delete_token(hashlib.sha256(token.encode()).hexdigest())
+        live.school.tokens.forget(inside)
+        student.browser.execute_script("page.socket.close(4999)")
+        return token
+
+    old = expire()
+    student.until(lambda: student.browser.execute_script("return page.token") != old)
+    student.until(lambda: not student.is_shown("#link"))
+    assert student.is_shown("#inside")  # in the same seat
+    assert list(lesson.students) == [inside]
+    assert student.text("#receipt") == receipt
+
+    # The page of one's own data does not ask for what this tab knows.
+    expire()
+    student.browser.get(live.base + "/mine?lang=en")
+    student.until(lambda: student.is_shown("#come-back"))
+    assert student["[name=receipt]"].get_attribute("value") == receipt.replace(" ", "")
+    student.click("#come-back button")
+    student.until(lambda: student.text("#lesson") == "Fractions")
+
+    # Only when the server keeps nothing is the receipt thrown away.
+    student.browser.get(live.base + "/?lang=en")
+    student.until(lambda: student.is_shown("#inside"))
+    live.school.store.delete_participant(inside)
+    expire()
+    student.until(lambda: student.text("#over-text") == WORDS["expired"][0])
+    assert student.browser.execute_script("return sessionStorage.length") == 0
 
 
 @slow

@@ -13,7 +13,7 @@ async function tell(action) {
 }
 
 onSubmit("come-back", ({ receipt }) => tell(async () => {
-  token = (await (await ask("POST", "/api/receipt", null, { receipt: receipt.value })).json()).token; // kept in this page only
+  token = await tokenFor(receipt.value); // kept in this page only
   receipt.value = "";
   await showKept();
   byId("mine-title").focus();
@@ -49,5 +49,6 @@ onPress(byId("withdraw"), async () => {
 
 listenToResearch(() => token);
 
-// A token of this tab that is over is no mistake of anybody's: then the receipt is asked for.
+// A token of this tab that is over is no mistake of anybody's: then the receipt is asked for, which this tab may know.
+byId("come-back").elements.receipt.value = sessionStorage.getItem("receipt") || "";
 if (token) showKept().catch((error) => error.status === 401 || explain(error));

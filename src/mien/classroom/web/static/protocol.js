@@ -42,6 +42,11 @@ async function ask(method, path, token, body) {
   return answer;
 }
 
+// A new token for what was written down.
+async function tokenFor(receipt) {
+  return (await (await ask("POST", "/api/receipt", null, { receipt })).json()).token;
+}
+
 // The store was away when a student withdrew. Ask again until the rows are gone; a server that starts anew in between knows of
 // no withdrawal. No token, no student: then they are.
 async function untilDeleted(token, done) {

@@ -22,8 +22,7 @@ onSubmit("join", async (form) => {
     research: Boolean(chosen !== "none" && form.research?.checked) };
   try {
     const joined = await (await ask("POST", "/api/join", null, body)).json();
-    page.token = joined.token;
-    sessionStorage.setItem("token", page.token); // of this tab only, so that a reload comes back
+    keepToken(joined.token);
     sessionStorage.setItem("receipt", joined.receipt);
     sessionStorage.removeItem("stopped");
     page.camera = chosen;
@@ -35,6 +34,11 @@ onSubmit("join", async (form) => {
   }
 });
 
+function keepToken(token) {
+  page.token = token;
+  sessionStorage.setItem("token", token); // of this tab only, so that a reload comes back
+}
+
 function connect() {
   const socket = page.socket = openSocket("/ws/student");
   socket.onopen = () => socket.send(encodeText(KIND.hello, 0, page.token));
@@ -43,17 +47,35 @@ function connect() {
   socket.onclose = (event) => socket === page.socket && closed(event.code);
 }
 
-const ENDINGS = { 1000: "ended", 4001: "elsewhere", 4003: "expired", 4004: "ended" };
+const ENDINGS = { 1000: "ended", 4001: "elsewhere", 4004: "ended" };
 
 function closed(code) {
   camera.pause();
   if (page.over) return;
   if (code === 4002) return finish(page.admitted ? "withdrawn" : "sent_away");
   if (ENDINGS[code]) return finish(ENDINGS[code]);
-  // Wait longer each time, and not as long as everybody else.
+  if (code === 4003) return comeBack();
+  later(connect);
+}
+
+// Wait longer each time, and not as long as everybody else.
+function later(action) {
   show("link", true);
   page.wait = Math.min(10000, page.wait * 2);
-  setTimeout(() => page.over || connect(), page.wait * (0.5 + Math.random()));
+  setTimeout(() => page.over || action(), page.wait * (0.5 + Math.random()));
+}
+
+// The token is over: a lid was closed for half an hour. The receipt lives longer, and gives a new one for the same seat.
+async function comeBack() {
+  const receipt = sessionStorage.getItem("receipt");
+  if (!receipt) return finish("expired");
+  try {
+    keepToken(await tokenFor(receipt));
+    later(connect);
+  } catch (error) {
+    if (error.status === 404) finish("expired"); // nothing is kept any more
+    else later(comeBack);
+  }
 }
 
 function receive(message) {
