@@ -327,7 +327,7 @@ def test_a_whole_lesson_in_two_browsers(open_browser, fast, webcam):
         teacher.until(
             lambda: not teacher.is_shown("#withheld") and teacher.text("#valid") in ("5", "6")
         )
-        assert "of 6 present" in teacher.text("#present")
+        assert teacher.text("#present") == WORDS["count_valid_of"][0].format(n=6)
         shown = lambda: teacher.text(".legend [data-state=strained] b").removesuffix(" %")  # noqa: E731
         teacher.until(lambda: shown().isdigit() and 40 <= int(shown()) <= 80, 120)
         assert len(teacher["polyline.strained"].get_attribute("points")) > len(before)
@@ -365,7 +365,10 @@ def test_a_whole_lesson_in_two_browsers(open_browser, fast, webcam):
     assert len(rows) == len(report["aggregates"])
     newest_shown = next(row for row in rows if "withheld" not in row.text)
     cells = [cell.text for cell in newest_shown.find_elements("css selector", "td")]
-    assert cells[0] == f"{shown[-1]['num_valid']} / {shown[-1]['num_present']}"
+    counted = shown[-1]["num_present"]
+    assert (
+        cells[0] == f"{shown[-1]['num_valid']} / {counted} / {counted + shown[-1]['num_waiting']}"
+    )
     assert cells[1] == f"{shown[-1]['percent']['strained']} %"
     lost = sum(one["counts"]["lost"] for one in report["answers"] if one["counts"])
     assert teacher.all(".bars dd")[1].text == str(lost)
@@ -376,6 +379,21 @@ def test_a_whole_lesson_in_two_browsers(open_browser, fast, webcam):
             re.match(rf"(http|ws)://127\.0\.0\.1:{live.settings.port}/", url) for url in asked
         )
         assert not [line for line in one.browser.troubles() if "Content Security" in line]
+
+
+@slow
+def test_who_is_there_is_told_though_nobody_can_be_counted(open_browser, fast):
+    live = fast()
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    code = open_lesson(teacher, live)
+    with simulated(live, code, students(2000 / SPEED, count=3)):
+        teacher.until(lambda: len(teacher.all("#waiting li")) == 3)
+        teacher.click("#admit-all")
+        told = WORDS["count_waiting"][0].format(n=3)
+        teacher.until(lambda: teacher.text("#present") == told)
+        assert teacher.text("#valid") == "–"
+        teacher.click("summary")
+        teacher.until(lambda: "– / 0 / 3" in teacher.text("#table"))
 
 
 @slow

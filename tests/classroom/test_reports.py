@@ -15,7 +15,7 @@ from mien.errors import InputError
 def aggregate(time_s, percent):
     shown = percent is not None
     return {
-        "time_s": time_s, "published_s": time_s + 30, "mapping_id": "m-1", "num_present": 8,
+        "time_s": time_s, "published_s": time_s + 30, "mapping_id": "m-1", "num_present": 8, "num_waiting": 2,
         "num_valid": 7 if shown else None, "percent": percent, "withheld": None if shown else "few_members",
     }  # fmt: skip
 
@@ -93,10 +93,11 @@ def test_a_report_of_presence_says_why_and_nothing_of_expressions(report):
 
 def test_csv_is_no_formula_and_numbers_stay_numbers(report):
     rows = list(csv.reader(io.StringIO(reports.render(report, "csv")[0])))
-    assert rows[0] == ["time_s", "kind", "what", "value", "num_valid", "num_present"]
-    assert ["5.0", "percent", "away", "20", "7", "8"] in rows
-    assert ["10.0", "withheld", "few_members", "", "", "8"] in rows
-    assert ["60", "answers", "lost", "1", "", "8"] in rows
+    assert rows[0] == ["time_s", "kind", "what", "value", "num_valid", "num_present", "num_waiting"]
+    assert {len(row) for row in rows} == {7}
+    assert ["5.0", "percent", "away", "20", "7", "8", "2"] in rows
+    assert ["10.0", "withheld", "few_members", "", "", "8", "2"] in rows
+    assert ["60", "answers", "lost", "1", "", "8", ""] in rows
     (gap,) = (row for row in rows if row[1] == "gap")
     assert (gap[2].split()[-1], gap[3]) == ("full", "3")
     assert any(row[3] == '\'=HYPERLINK("x") <b>' for row in rows)
@@ -135,6 +136,8 @@ def test_html_is_whole_escaped_and_in_both_languages(report):
         assert CAVEATS[lang][0].split(".")[0] in text
         assert word in text or lang == "en"
         assert gaps[lang] in text
+        assert "<td>7 / 8 / 10</td>" in text
+        assert "<td>– / 8 / 10</td>" in text
         assert "http" not in text
         assert (
             len(re.findall("<polyline", text)) == 4

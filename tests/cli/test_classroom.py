@@ -36,7 +36,7 @@ def lesson(tmp_path):
     )  # fmt: skip
     store.add_lesson(record)
     shares = {
-        "time_s": 5.0, "published_s": 35.0, "mapping_id": "m-1", "num_present": 8, "num_valid": 8,
+        "time_s": 5.0, "published_s": 35.0, "mapping_id": "m-1", "num_present": 8, "num_waiting": 0, "num_valid": 8,
         "percent": {"away": 30, "steady": 70}, "withheld": None,
     }  # fmt: skip
     row = {"lesson": "abc", "at": started, "kind": "aggregate", "aggregate": shares}

@@ -113,30 +113,32 @@ def _table(rows: list[list[object]]) -> str:
 
 def _as_csv(report: dict[str, Any]) -> str:
     """One row a statement: when, what kind, which state or answer, its value, of how many."""
-    rows: list[list[object]] = [["time_s", "kind", "what", "value", "num_valid", "num_present"]]
+    rows: list[list[object]] = [
+        ["time_s", "kind", "what", "value", "num_valid", "num_present", "num_waiting"]
+    ]
     lesson = report["lesson"]
-    rows += [["", "lesson", name, lesson[name] or "", "", ""] for name in lesson]
-    rows += [["", "decision", "mode", report["decision"]["mode"], "", ""]]
-    rows += [["", "mapping", "id", report["mapping"], "", ""]]
+    rows += [["", "lesson", name, lesson[name] or "", "", "", ""] for name in lesson]
+    rows += [["", "decision", "mode", report["decision"]["mode"], "", "", ""]]
+    rows += [["", "mapping", "id", report["mapping"], "", "", ""]]
     rows += [
-        ["", "caveat", number, text, "", ""] for number, text in enumerate(report["caveats"], 1)
+        ["", "caveat", number, text, "", "", ""] for number, text in enumerate(report["caveats"], 1)
     ]
     for one in report["aggregates"]:
-        counted = [one["num_valid"], one["num_present"]]
+        counted = [one["num_valid"], one["num_present"], one["num_waiting"]]
         if one["percent"] is None:
             rows.append([one["time_s"], "withheld", one["withheld"], "", *counted])
         else:
             rows += [[one["time_s"], "percent", s, p, *counted] for s, p in one["percent"].items()]
     for one in report["moments"]:
-        rows.append([one["start_s"], "moment", one["state"], one["peak_percent"], "", ""])
+        rows.append([one["start_s"], "moment", one["state"], one["peak_percent"], "", "", ""])
     for one in report["answers"]:
         for answer, count in (one["counts"] or {"withheld": ""}).items():
-            rows.append([one["end_s"], "answers", answer, count, "", one["num_present"]])
+            rows.append([one["end_s"], "answers", answer, count, "", one["num_present"], ""])
     for name, value in (report["agreement"] or {}).items():
-        rows.append(["", "agreement", name, value, "", ""])
+        rows.append(["", "agreement", name, value, "", "", ""])
     for one in report["gaps"]:
         what = f"{one['start_at']} {one['end_at']} {one['reason']}"
-        rows.append(["", "gap", what, one["lost_rows"], "", ""])
+        rows.append(["", "gap", what, one["lost_rows"], "", "", ""])
     return _table(rows)
 
 

@@ -169,7 +169,11 @@ function tellAggregate(one) {
 }
 
 function tellCounts(one) {
-  return `${clock(one.time_s)} · ${WORDS.valid_of_present} ${one.num_valid} / ${one.num_present}`;
+  return `${clock(one.time_s)} · ${WORDS.valid_counted_present} ${counts(one)}`;
+}
+
+function counts(one) {
+  return `${one.num_valid ?? "–"} / ${one.num_present} / ${one.num_present + one.num_waiting}`;
 }
 
 function svg(tag, attributes) {

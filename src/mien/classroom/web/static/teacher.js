@@ -165,7 +165,7 @@ function drawClass() {
   if (!chart) return;
   const newest = chart.points[chart.points.length - 1];
   byId("valid").textContent = newest?.num_valid ?? "–";
-  byId("present").textContent = newest ? fill(WORDS.count_valid_of, { n: newest.num_present }) : "";
+  byId("present").textContent = newest ? tellPresent(newest) : "";
   const isOver = !byId("report-tools").hidden; // a report says it only of a lesson that never showed anything
   show("withheld", isOver ? !chart.points.some((one) => one.percent) : !newest?.percent);
   chart.moments = [...page.moments.values()];
@@ -173,13 +173,21 @@ function drawClass() {
   drawTable();
 }
 
+// Who is there with a camera: counted together, or not.
+function tellPresent({ num_present, num_waiting }) {
+  const parts = [];
+  if (num_present) parts.push(fill(WORDS.count_valid_of, { n: num_present }));
+  if (num_waiting) parts.push(fill(WORDS.count_waiting, { n: num_waiting }));
+  return parts.join("; ") || WORDS.count_nobody;
+}
+
 function drawTable() {
   const table = byId("table");
   if (!table.closest("details").open) return;
   const states = chart.states();
-  const head = make("tr", [WORDS.time, WORDS.valid_of_present, ...states.map((state) => WORDS[state])].map((name) => make("th", name, { scope: "col" })));
+  const head = make("tr", [WORDS.time, WORDS.valid_counted_present, ...states.map((state) => WORDS[state])].map((name) => make("th", name, { scope: "col" })));
   const rows = chart.points.toReversed().map((one) => make("tr", [
-    make("th", clock(one.time_s), { scope: "row" }), make("td", `${one.num_valid ?? "–"} / ${one.num_present}`),
+    make("th", clock(one.time_s), { scope: "row" }), make("td", counts(one)),
     ...(one.percent ? states.map((state) => make("td", `${one.percent[state] ?? 0} %`)) : [make("td", WORDS.withheld, { colspan: states.length || 1 })]),
   ]));
   table.replaceChildren(make("thead", head), make("tbody", rows));
