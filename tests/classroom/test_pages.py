@@ -213,7 +213,7 @@ class Page:
                 if holds():
                     return
             if time.monotonic() > deadline:
-                seen = self[".top ~ main"].text
+                seen = self["body"].text
                 raise AssertionError(
                     f"Waited {seconds} s in vain. {self.browser.troubles()}\n{seen}"
                 )
@@ -665,6 +665,33 @@ def test_wrong_codes_and_keys_are_answered_in_korean(open_browser, live):
     teacher.type("[name=key]", "wrong")
     teacher.click("#sign-in button")
     teacher.until(lambda: teacher.text("#problem") == WORDS["error_key"][1])
+
+
+@slow
+def test_what_went_wrong_is_seen_from_anywhere_on_the_page(open_browser, live, monkeypatch):
+    teacher = Page(open_browser(360, 740), live, "/teach?lang=en")
+    code = open_lesson(teacher, live)
+    assert not teacher.is_shown("#understood")
+    live.join(code, "none")
+
+    def locked(*_):
+        raise StoreError("The store is locked.")
+
+    monkeypatch.setattr(live.school.store, "admit", locked)
+    teacher.click("#waiting button")
+    teacher.until(lambda: teacher.text("#problem") == WORDS["error_store"][0])
+    assert teacher["#problem"].get_attribute("role") == "alert"
+    for where in ("0", "document.body.scrollHeight"):
+        teacher.browser.execute_script(f"scrollTo(0, {where})")
+        top, bottom, height = teacher.browser.execute_script(
+            "const { top, bottom } = document.querySelector('#problem').getBoundingClientRect();"
+            "return [top, bottom, innerHeight]"
+        )
+        assert 0 < top < bottom < height
+    assert teacher.overflow_px() == 0
+    teacher.click("#understood")
+    assert teacher.text("#problem") == ""
+    assert not teacher.is_shown("#understood")
 
 
 @slow

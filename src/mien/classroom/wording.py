@@ -97,6 +97,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "학급 모드와 같습니다. 동의한 학생의 수치는 이름 없이 연구용으로도 내보냅니다.",
     ),
     "cancel": ("Cancel", "취소"),
+    "close": ("Close", "닫기"),
     "connecting": ("Connecting again …", "다시 연결하는 중 …"),
     # joining
     "join": ("Join a lesson", "수업 참여"),

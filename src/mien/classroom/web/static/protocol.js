@@ -150,7 +150,13 @@ function listenToResearch(tokenNow) {
   });
 }
 
+// At the lower edge of the window, wherever one is on the page.
 function explain(error) {
   byId("problem").textContent = error ? error.message : "";
 }
+
+byId("understood").addEventListener("click", () => {
+  explain(null);
+  byId("main").focus({ preventScroll: true }); // the button is gone
+});
 

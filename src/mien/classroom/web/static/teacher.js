@@ -25,6 +25,7 @@ function signOut() {
 
 function only(id) {
   for (const one of ["signing", "lessons", "lesson"]) show(one, one === id);
+  show("link", false); // of a lesson that was left
 }
 
 onSubmit("sign-in", ({ key }) => tell(async () => {
@@ -70,7 +71,7 @@ function arrange(lesson, isRunning) {
   byId("now-title").textContent = isRunning ? byId("now-title").dataset.running : WORDS.report;
   for (const id of ["door", "counts", "running-tools"]) show(id, isRunning);
   for (const id of ["report-tools", "looked"]) show(id, !isRunning);
-  for (const id of ["store", "link"]) show(id, false);
+  show("store", false);
   forget();
   byId("title").focus();
 }
