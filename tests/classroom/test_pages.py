@@ -668,6 +668,81 @@ def test_wrong_codes_and_keys_are_answered_in_korean(open_browser, live):
 
 
 @slow
+def test_the_focus_is_never_lost_and_what_is_new_is_said_once(open_browser, live):
+    from selenium.webdriver.common.keys import Keys
+
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+
+    def focused(page):
+        return page.browser.switch_to.active_element.get_attribute("id")
+
+    code = open_lesson(teacher, live)
+    assert focused(teacher) == "title"
+    student = Page(open_browser(), live, "/?lang=en")
+    student.type("[name=code]", code + Keys.ENTER)
+    student.until(lambda: focused(student) == "lobby-title")
+    live.join(code, "none"), live.join(code, "none")
+    teacher.until(lambda: teacher.text("#how-many") == "Waiting: 3")
+    assert teacher["#how-many"].get_attribute("role") == "status"
+    teacher["#waiting li:nth-child(2) button"].send_keys(Keys.ENTER)
+    teacher.until(lambda: len(teacher.all("#waiting li")) == 2)
+    assert focused(teacher) == ""
+    here = teacher.browser.execute_script(
+        "return [...document.querySelectorAll('#waiting li')].indexOf(document.activeElement)"
+    )
+    assert here == 1  # whoever came after
+    time.sleep(0.6)  # longer than a double click
+    teacher["#waiting li:nth-child(1) button"].send_keys(Keys.ENTER + Keys.ENTER)
+    teacher.until(lambda: len(teacher.all("#waiting li")) == 1)
+    student.until(lambda: focused(student) == "lesson-title")
+    time.sleep(0.6)
+    assert len(teacher.all("#waiting li")) == 1  # the second press has let nobody in
+    teacher["#waiting button"].send_keys(Keys.ENTER)
+    teacher.until(lambda: focused(teacher) == "room-title")
+    assert teacher.text("#how-many") == WORDS["nobody_waits"][0]
+
+    moment = {"end_s": None, "before_percent": 0, "peak_percent": 40}
+    said = teacher.browser.execute_script(
+        """
+        const [moment] = arguments, said = [];
+        const news = (message) => { byId("news").textContent = ""; receive(message); said.push(byId("news").textContent); };
+        const first = { type: "moment", state: "away", start_s: 60, ...moment }, second = { ...first, start_s: 300 };
+        news({ type: "history", messages: [first] });
+        news(second);
+        news({ ...second, end_s: 400 });
+        news({ type: "history", messages: [first, second] });
+        return said;
+        """,
+        moment,
+    )
+    assert said == ["", "away rose from 0 to 40 %", "", ""]
+    assert len(teacher.all("#moments li")) == 2
+
+
+@slow
+def test_a_running_lesson_can_be_left_and_found_again(open_browser, live):
+    teacher = Page(open_browser(360, 740), live, "/teach?lang=en")
+    code = open_lesson(teacher, live)
+    assert teacher.overflow_px() == 0
+    (lesson,) = live.school.lessons.values()
+    live.until(lambda: len(lesson.teachers) == 1)
+    teacher.click("#back")
+    teacher.until(lambda: len(teacher.all("#list li")) == 1)
+    assert not teacher.is_shown("#back")
+    assert teacher.browser.switch_to.active_element.get_attribute("id") == "new-title"
+    live.until(lambda: not lesson.teachers)  # nobody watches any more, and it goes on
+    teacher.click("#list button")
+    teacher.until(lambda: teacher.text("#code") == code)
+    live.until(lambda: len(lesson.teachers) == 1)
+    teacher.click("#sign-out")
+    teacher.until(lambda: teacher.is_shown("#signing"))
+    live.until(lambda: not lesson.teachers)
+    assert not teacher.is_shown("#session")
+    assert teacher.browser.execute_script("return sessionStorage.length") == 0
+    assert list(live.school.lessons) == [lesson.id]
+
+
+@slow
 def test_what_went_wrong_is_seen_from_anywhere_on_the_page(open_browser, live, monkeypatch):
     teacher = Page(open_browser(360, 740), live, "/teach?lang=en")
     code = open_lesson(teacher, live)
@@ -701,7 +776,7 @@ def test_who_is_sent_away_is_told_so(open_browser, live):
     join(student, open_lesson(teacher, live), camera="none")
     teacher.click("#waiting button:last-child")
     student.until(lambda: student.text("#over-text") == WORDS["sent_away"][0])
-    teacher.until(lambda: teacher.is_shown("#nobody"))
+    teacher.until(lambda: teacher.text("#how-many") == WORDS["nobody_waits"][0])
 
 
 @slow

@@ -248,6 +248,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "join_at": ("Students open {address} and type", "학생은 {address} 에서 입력"),
     "waiting_room": ("Waiting room", "대기실"),
     "nobody_waits": ("Nobody waits.", "기다리는 학생이 없습니다."),
+    "how_many_wait": ("Waiting: {n}", "{n}명이 기다리고 있습니다."),
     "admit_all": ("Let all in", "모두 입장"),
     "admit": ("Let in", "입장"),
     "refuse": ("Send away", "거절"),

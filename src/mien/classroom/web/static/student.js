@@ -28,6 +28,7 @@ onSubmit("join", async (form) => {
     page.camera = chosen;
     byId("tag").textContent = joined.tag;
     arrange(); // before the socket is open: the form must be gone, or it could be sent again
+    byId("lobby-title").focus();
     connect();
   } catch (error) {
     explain(error);

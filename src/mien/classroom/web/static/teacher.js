@@ -1,7 +1,8 @@
 // A teacher's page: sign in, open a lesson, let students in, see the class as a whole, read the report.
 "use strict";
 
-const page = { token: sessionStorage.getItem("teacher"), lesson: null, socket: null, moments: new Map(), ending: false, wait: 500 };
+const page = { token: sessionStorage.getItem("teacher"), lesson: null, socket: null, moments: new Map(), ending: false, wait: 500, movedAt: -Infinity };
+const DOUBLE_CLICK_MS = 500;
 const chart = byId("chart") && new Chart(byId("chart"), WORDS.class_now);
 
 async function tell(action) {
@@ -16,15 +17,30 @@ async function tell(action) {
 }
 
 function signOut() {
-  page.token = page.lesson = null;
-  page.socket?.close();
+  page.token = null;
   sessionStorage.removeItem("teacher");
-  sessionStorage.removeItem("lesson");
+  leave();
   only("signing");
+  byId("teach-title").focus();
+}
+
+// The lesson goes on without this page.
+function leave() {
+  page.lesson = null;
+  hangUp();
+  sessionStorage.removeItem("lesson");
+}
+
+function hangUp() {
+  const socket = page.socket;
+  page.socket = null; // so that its end is nobody's business any more
+  socket?.close();
 }
 
 function only(id) {
   for (const one of ["signing", "lessons", "lesson"]) show(one, one === id);
+  show("session", id !== "signing");
+  show("back", id === "lesson");
   show("link", false); // of a lesson that was left
 }
 
@@ -33,7 +49,7 @@ onSubmit("sign-in", ({ key }) => tell(async () => {
   key.value = "";
   page.token = (await answer.json()).token;
   sessionStorage.setItem("teacher", page.token); // of this tab only
-  await listLessons();
+  await goToLessons();
 }));
 
 onPress(byId("sign-out"), () => tell(async () => {
@@ -43,12 +59,16 @@ onPress(byId("sign-out"), () => tell(async () => {
 
 async function listLessons() {
   const { lessons } = await (await ask("GET", "/api/lessons", page.token)).json();
-  page.lesson = null;
-  sessionStorage.removeItem("lesson");
+  leave();
   only("lessons");
   byId("list").replaceChildren(...lessons.map(entry));
   show("list-empty", !lessons.length);
   return lessons;
+}
+
+async function goToLessons() {
+  await listLessons();
+  byId("new-title").focus();
 }
 
 function entry(lesson) {
@@ -127,6 +147,8 @@ function receive(message) {
     const time = message.away_since && hour(message.away_since);
     byId("store").textContent = time ? fill(message.reason === "full" ? WORDS.store_full : WORDS.store_away, { time }) : "";
   } else {
+    // The list is drawn anew each time, and after a broken connection: only what is new is said.
+    if (message.type === "moment" && !page.moments.has(momentKey(message))) byId("news").textContent = tellMoment(message);
     take(message);
     if (message.type === "aggregate") drawClass();
     if (message.type === "moment") drawMoments();
@@ -138,22 +160,45 @@ function take(message) {
   if (message.type === "aggregate") chart?.points.push(message);
   else if (message.type === "answers") drawAnswers(message);
   else if (message.type === "agreement") drawAgreement(message);
-  else if (message.type === "moment") page.moments.set(`${message.state} ${message.start_s}`, message);
+  else if (message.type === "moment") page.moments.set(momentKey(message), message);
+}
+
+function momentKey(moment) {
+  return `${moment.state} ${moment.start_s}`;
+}
+
+function tellMoment(moment) {
+  return fill(WORDS.moment_line, { state: WORDS[moment.state], before: moment.before_percent, peak: moment.peak_percent });
 }
 
 function drawRoom(room) {
   byId("connected").textContent = room.connected;
   byId("admitted").textContent = fill(WORDS.count_in_of, { n: room.admitted });
-  const known = [...byId("waiting").children].map((item) => item.dataset.id).join();
-  const ids = room.waiting.map((one) => one.id);
-  show("nobody", !ids.length);
-  show("admit-all", ids.length > 1);
-  if (known !== ids.join()) byId("waiting").replaceChildren(...room.waiting.map(waiting)); // focus stays where nothing changed
+  const list = byId("waiting"), ids = new Set(room.waiting.map((one) => one.id)), focused = document.activeElement;
+  const here = focused.closest("#waiting li");
+  let next = here; // whoever is let in would take the focus along
+  while (next && !ids.has(next.dataset.id)) next = next.nextElementSibling;
+  for (const item of [...list.children]) {
+    if (ids.delete(item.dataset.id)) continue;
+    item.remove();
+    page.movedAt = performance.now();
+  }
+  list.append(...room.waiting.filter((one) => ids.has(one.id)).map(waiting)); // the others are not touched
+  show("admit-all", room.waiting.length > 1);
+  const told = room.waiting.length ? fill(WORDS.how_many_wait, { n: room.waiting.length }) : WORDS.nobody_waits;
+  if (byId("how-many").textContent !== told) byId("how-many").textContent = told;
+  if (here && here !== next) (next || byId("room-title")).focus(); // not a button, or Enter pressed twice would let in two
+  if (focused === byId("admit-all") && focused.hidden) byId("room-title").focus();
 }
 
 function waiting(student) {
-  return make("li", [make("strong", student.tag), button(WORDS.admit, () => decide("admit", [student.id]), { "aria-label": `${WORDS.admit}: ${student.tag}` }),
-    button(WORDS.refuse, () => decide("refuse", [student.id]), { "aria-label": `${WORDS.refuse}: ${student.tag}` })], { "data-id": student.id });
+  return make("li", [make("strong", student.tag), button(WORDS.admit, () => decideOnce("admit", student), { "aria-label": `${WORDS.admit}: ${student.tag}` }),
+    button(WORDS.refuse, () => decideOnce("refuse", student), { "aria-label": `${WORDS.refuse}: ${student.tag}` })], { "data-id": student.id, tabindex: -1 });
+}
+
+// The second press of a double click must not meet whoever has just moved up to that place.
+function decideOnce(verb, student) {
+  if (performance.now() - page.movedAt > DOUBLE_CLICK_MS) return decide(verb, [student.id]);
 }
 
 onPress(byId("admit-all"), () => decide("admit", [...byId("waiting").children].map((item) => item.dataset.id)));
@@ -199,8 +244,7 @@ function drawMoments() {
   show("moments-none", !moments.length);
   byId("moments").replaceChildren(...moments.map((one) => {
     const until = one.end_s === null ? WORDS.going_on : clock(one.end_s);
-    const what = fill(WORDS.moment_line, { state: WORDS[one.state], before: one.before_percent, peak: one.peak_percent });
-    return make("li", [make("span", what), make("span", `${clock(one.start_s)} – ${until}`, { class: "note" })]);
+    return make("li", [make("span", tellMoment(one)), make("span", `${clock(one.start_s)} – ${until}`, { class: "note" })]);
   }));
   if (chart && page.lesson) {
     chart.moments = moments;
@@ -237,7 +281,7 @@ onPress(byId("end"), async () => {
 
 async function showReport(lesson) {
   const report = await (await ask("GET", `/api/lessons/${lesson.id}/report?format=json`, page.token)).json();
-  page.socket?.close();
+  hangUp();
   sessionStorage.removeItem("lesson");
   arrange(lesson, false);
   for (const type of ["aggregate", "moment"]) report[`${type}s`].forEach((one) => take({ type, ...one }));
@@ -272,7 +316,7 @@ onPress(byId("delete"), async () => {
   if (!(await confirmed("delete-dialog"))) return;
   await tell(async () => {
     await ask("DELETE", `/api/lessons/${page.lesson.id}`, page.token);
-    await listLessons();
+    await goToLessons();
   });
 });
 
@@ -284,7 +328,7 @@ for (const one of byId("report-tools").querySelectorAll("[data-format]")) {
   }));
 }
 
-onPress(byId("back"), () => tell(listLessons));
+onPress(byId("back"), () => tell(goToLessons));
 byId("table")?.closest("details").addEventListener("toggle", drawTable);
 
 async function comeBack() {
