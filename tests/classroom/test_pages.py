@@ -571,7 +571,7 @@ def test_a_camera_that_could_not_be_turned_on_stays_off(open_browser, live, webc
         raise StoreError("The store is locked.")
 
     with monkeypatch.context() as away:
-        away.setattr(live.school.store, "set_camera", locked)
+        away.setattr(live.school.store, "set_choices", locked)
         student.click("#camera")
         student.click("#start-dialog .main")
         student.until(lambda: student.text("#problem") == WORDS["error_store"][0])
