@@ -133,6 +133,26 @@ def test_signing_out_voids_the_token(live):
     assert live.ask("GET", "/api/lessons", token).status_code == 401
 
 
+def test_signing_out_closes_what_was_opened_with_the_token_and_nothing_else(live):
+    token, other = live.teacher(), live.teacher()
+    lesson = live.open_lesson(token)
+    opened = [live.socket("/ws/teacher", f"{one} {lesson['id']}") for one in (token, token, other)]
+    for one in opened:
+        live.receive(one, "room")
+    live.ask("POST", "/api/sign-out", token)
+    assert [live.closing(one) for one in opened[:2]] == [4003, 4003]
+    live.join(lesson["code"])
+    assert live.receive(opened[2], "room")["waiting"]
+
+
+def test_a_socket_ends_with_its_token_though_nobody_signs_out(start, monkeypatch):
+    live = start()
+    token = live.teacher()
+    lesson = live.open_lesson(token)
+    monkeypatch.setattr(live.school.tokens, "seconds_left", lambda _: 0.2)
+    assert live.closing(live.socket("/ws/teacher", f"{token} {lesson['id']}")) == 4003
+
+
 ORIGINS = [
     "https://evil.kr",
     "{base}.evil.kr",

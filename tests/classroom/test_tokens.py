@@ -8,6 +8,8 @@ import pytest
 from mien.classroom.store import LessonRecord, ParticipantRecord, StoreError
 from mien.classroom.tokens import Tokens
 
+KEYS = {"kim": "key-of-kim-0123456789", "lee": "key-of-lee-0123456789"}
+
 
 @pytest.fixture
 def tokens(store, fake_time):
@@ -21,7 +23,7 @@ def tokens(store, fake_time):
         joined_at=fake_time.now(),
     )  # fmt: skip
     store.add_participant(student)
-    return Tokens(store, fake_time.now)
+    return Tokens(store, fake_time.now, KEYS)
 
 
 def test_a_receipt_is_read_however_it_is_typed_and_is_no_token(tokens, fake_time):
@@ -82,6 +84,41 @@ def test_a_token_in_use_is_recalled_without_the_store_until_half_its_time_is_ove
     assert tokens.bearer(student) == known[student]
     assert tokens.bearer(student) == known[student]  # by now it has read how long
     assert tokens.recall(student) == known[student]
+
+
+@pytest.mark.parametrize("keys", [{"lee": KEYS["lee"]}, {**KEYS, "kim": "another-key-0123456789"}])
+def test_who_is_struck_off_the_keys_or_got_another_is_no_teacher_by_an_old_token(
+    tokens, store, fake_time, keys
+):
+    kim, lee = tokens.for_teacher("kim"), tokens.for_teacher("lee")
+    assert tokens.bearer(kim).teacher == "kim"
+    restarted = Tokens(store, fake_time.now, keys)
+    assert restarted.bearer(kim) is None
+    assert restarted.recall(kim) is None
+    assert restarted.bearer(lee).teacher == "lee"
+
+
+def test_a_teacher_s_token_ends_with_the_day_however_much_it_is_used(
+    tokens, store, fake_time, monkeypatch
+):
+    token = tokens.for_teacher("kim")
+    for minute in range(0, 12 * 60, 20):
+        fake_time.s = minute * 60
+        assert tokens.bearer(token).teacher == "kim"
+    assert tokens.seconds_left(tokens.bearer(token)) == 20 * 60
+    fake_time.s = 12 * 3600
+    assert tokens.bearer(token) is None
+    fake_time.s -= 1
+    tokens.bearer(token)
+    fake_time.s += 1
+
+    def away(_):
+        raise StoreError("The store does not answer.")
+
+    monkeypatch.setattr(store, "token", away)
+    assert tokens.recall(token) is None
+    with pytest.raises(StoreError):
+        tokens.bearer(token)
 
 
 def test_who_signed_out_or_withdrew_is_not_recalled(tokens):

@@ -19,7 +19,7 @@ from mien.classroom.frames import FrameReading, open_frame_reader
 from mien.classroom.perimeter import Perimeter
 from mien.classroom.policy import decide
 from mien.classroom.routes import health, pages, sockets, students, teachers
-from mien.classroom.routes.access import Limits, RefusedError
+from mien.classroom.routes.access import Limits, OpenSockets, RefusedError
 from mien.classroom.schema import migrate
 from mien.classroom.school import School, utc_now
 from mien.classroom.settings import Settings
@@ -96,6 +96,7 @@ def create_app(
     app.state.school = school
     app.state.limits = Limits()
     app.state.open_sockets = 0
+    app.state.teacher_sockets = OpenSockets()
     for part in (sockets, pages, teachers, students, health):  # routes are tried in this order
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=pages.WEB / "static"))

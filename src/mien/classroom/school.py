@@ -93,7 +93,7 @@ class School:
         self.store = store
         self.metrics = Metrics()
         self.pace = Pace(settings.pace_ms)
-        self.tokens = Tokens(store, now)
+        self.tokens = Tokens(store, now, settings.keys())
         self.lessons: dict[str, LiveLesson] = {}
         self._ending: set[str] = set()
         """Lessons that are over but whose end the store does not know yet."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from mien.classroom.store import Store, StoreError
 
 __all__ = [
     "STUDENT_MINUTES",
+    "TEACHER_HOURS",
     "TEACHER_MINUTES",
     "Bearer",
     "Tokens",
@@ -26,6 +28,8 @@ __all__ = [
 STUDENT_MINUTES = 15
 """A student's token is void so long after its last use."""
 TEACHER_MINUTES = 60
+TEACHER_HOURS = 12
+"""So long after signing in a teacher's token is void however much it is used; a lesson lasts no longer."""
 
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Without letters that are read wrongly from a screen: 0 and O, 1, I and L, U and V."""
@@ -46,25 +50,34 @@ class Bearer:
     participant: str | None
     lesson: str | None
     """Of a participant; None for a teacher, who may have several."""
+    until: datetime | None = None
+    """When a teacher's token ends whatever is done with it; a student's lives as long as there is anything to delete."""
 
 
 class Tokens:
     """Issues tokens and recognises them again, after a restart too."""
 
-    def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
-        """Keep digests in ``store``; ``now`` gives the time in UTC."""
+    def __init__(self, store: Store, now: Callable[[], datetime], keys: Mapping[str, str]) -> None:
+        """Keep digests in ``store``; ``now`` gives the time in UTC, ``keys`` each teacher's key by the teacher's name."""
         self._store = store
         self._now = now
+        self._keys = keys
         self._known: dict[str, tuple[Bearer, datetime]] = {}
         """Those that were last used: who wants to stop or to withdraw can, though the store is away."""
 
     def for_teacher(self, teacher: str) -> str:
-        """Issue a token to a teacher who has shown the key."""
-        return self._issue(TEACHER_MINUTES, teacher=teacher, participant=None)
+        """Issue a token to a teacher who has shown the key.
+
+        It holds when it was issued, and a trace of the key. Nobody can change either: then its digest is another one.
+        """
+        word = f"{secrets.token_urlsafe(32)}.{int(self._now().timestamp())}"
+        token = f"{word}.{_trace(word, self._keys[teacher])}"
+        return self._issue(token, TEACHER_MINUTES, teacher=teacher, participant=None)
 
     def for_participant(self, participant: str) -> str:
         """Issue a token to a student who has joined."""
-        return self._issue(STUDENT_MINUTES, teacher=None, participant=participant)
+        token = secrets.token_urlsafe(32)
+        return self._issue(token, STUDENT_MINUTES, teacher=None, participant=participant)
 
     def receipt(self, participant: str, hours: float) -> str:
         """Give a student something to write down, by which to come back for so long if the page is closed."""
@@ -79,7 +92,9 @@ class Tokens:
         return self.for_participant(row["participant"]) if row else None
 
     def bearer(self, token: str) -> Bearer | None:
-        """Return who brings a token; None if it is unknown or over. Using it lets it live on.
+        """Return who brings a token; None if it is unknown, over, or of a key that is no teacher's any more.
+
+        Using it lets it live on, a teacher's for `TEACHER_HOURS` at most.
 
         Raises:
             StoreError: If the store is away and has not told of this token before.
@@ -88,18 +103,37 @@ class Tokens:
         try:
             row = self._store.token(digest)
         except StoreError:
-            bearer, expires_at = self._known.get(digest, (None, self._now()))
-            if bearer is None or expires_at <= self._now():
+            if (bearer := self._from_memory(digest)) is None:
                 raise
             return bearer
-        if row is None:
+        until = self._end_of(token, row["teacher"]) if row and row["teacher"] else None
+        if row is None or (row["teacher"] and (until is None or until <= self._now())):
             self._known.pop(digest, None)
             return None
-        bearer = Bearer(digest, row["teacher"], row["participant"], row["lesson"])
+        bearer = Bearer(digest, row["teacher"], row["participant"], row["lesson"], until)
         self._remember(bearer, row["expires_at"])
         with suppress(StoreError):  # locked: it can be read, and lives on for half its time
-            self._extend(digest, row["expires_at"], _minutes(row["participant"]))
+            self._extend(bearer, row["expires_at"])
         return bearer
+
+    def _from_memory(self, digest: str) -> Bearer | None:
+        bearer, expires_at = self._known.get(digest, (None, None))
+        if bearer is None or expires_at is None or expires_at <= self._now():
+            return None
+        return None if bearer.until and bearer.until <= self._now() else bearer
+
+    def _end_of(self, token: str, teacher: str) -> datetime | None:
+        """When a teacher's token ends at the latest; None if the teacher has no key any more, or another one."""
+        word, _, trace = token.rpartition(".")
+        key = self._keys.get(teacher)
+        if key is None or not secrets.compare_digest(trace.encode(), _trace(word, key).encode()):
+            return None
+        issued = datetime.fromtimestamp(int(word.rpartition(".")[2]), UTC)
+        return issued + timedelta(hours=TEACHER_HOURS)
+
+    def seconds_left(self, bearer: Bearer) -> float | None:
+        """Return after how long a token ends whatever is done with it; None for a student's."""
+        return (bearer.until - self._now()).total_seconds() if bearer.until else None
 
     def recall(self, token: str) -> Bearer | None:
         """Return who brings a token that was used lately, from memory; None if the store has to be asked.
@@ -108,9 +142,10 @@ class Tokens:
         letting them in, in threads that hold up everybody else. A token past half of its time is not recalled, so that
         the store lets it live on. For sockets only: what a withdrawal deletes is refused there by the lesson as well.
         """
-        bearer, expires_at = self._known.get(_digest(token), (None, None))
-        if bearer is None or expires_at is None:
+        digest = _digest(token)
+        if (bearer := self._from_memory(digest)) is None:
             return None
+        expires_at = self._known[digest][1]
         return None if self._is_half_over(expires_at, _minutes(bearer.participant)) else bearer
 
     def forget(self, participant: str) -> None:
@@ -130,16 +165,18 @@ class Tokens:
         if len(self._known) > _MAX_KNOWN:
             self._known.pop(next(iter(self._known)), None)
 
-    def _issue(self, minutes: int, teacher: str | None, participant: str | None) -> str:
-        token = secrets.token_urlsafe(32)
+    def _issue(self, token: str, minutes: int, teacher: str | None, participant: str | None) -> str:
         expires_at = self._now() + timedelta(minutes=minutes)
         self._store.add_token(_digest(token), expires_at, teacher, participant)
         return token
 
-    def _extend(self, digest: str, expires_at: datetime, minutes: int) -> None:
+    def _extend(self, bearer: Bearer, expires_at: datetime) -> None:
         """Write only when half the time is over: not every request should."""
-        if self._is_half_over(expires_at, minutes):
-            self._store.extend_token(digest, self._now() + timedelta(minutes=minutes))
+        minutes = _minutes(bearer.participant)
+        extended = self._now() + timedelta(minutes=minutes)
+        extended = min(extended, bearer.until) if bearer.until else extended
+        if self._is_half_over(expires_at, minutes) and extended > expires_at:
+            self._store.extend_token(bearer.digest, extended)
 
     def _is_half_over(self, expires_at: datetime, minutes: int) -> bool:
         return expires_at - self._now() < timedelta(minutes=minutes / 2)
@@ -152,6 +189,11 @@ def _minutes(participant: str | None) -> int:
 def _digest(token: str) -> str:
     # A plain digest is enough: nobody can guess 256 random bits, salted or not.
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _trace(word: str, key: str) -> str:
+    """What a token remembers of the key that it was given for: enough to see that it is another one now."""
+    return hmac.new(key.encode(), word.encode(), "sha256").hexdigest()[:16]
 
 
 def new_id() -> str:

@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from mien.classroom.lessons import LiveLesson, LiveStudent
 from mien.classroom.limits import Buckets, Rate, Turns
+from mien.classroom.outbox import Outbox
 from mien.classroom.school import School
 from mien.classroom.store import LessonRecord, ParticipantRecord
 from mien.classroom.tokens import Bearer
@@ -19,6 +20,7 @@ __all__ = [
     "Kept",
     "KeptOf",
     "Limits",
+    "OpenSockets",
     "OwnLesson",
     "RefusedError",
     "RunningLesson",
@@ -28,6 +30,7 @@ __all__ = [
     "Teacher",
     "address_of",
     "limits_of",
+    "open_sockets_of",
     "school_of",
 ]
 
@@ -56,6 +59,36 @@ class Limits:
     """By token: a page that connects again and again waits in between."""
     turns: Turns = field(default_factory=Turns)
     """Of those who connect."""
+
+
+class OpenSockets:
+    """Which sockets were opened by which token, so that they end with it."""
+
+    def __init__(self) -> None:
+        """None are open."""
+        self._of: dict[str, set[Outbox]] = {}
+
+    def add(self, bearer: Bearer, outbox: Outbox) -> None:
+        """Note that a socket is open."""
+        self._of.setdefault(bearer.digest, set()).add(outbox)
+
+    def discard(self, bearer: Bearer, outbox: Outbox) -> None:
+        """Note that a socket is closed."""
+        left = self._of.get(bearer.digest, set())
+        left.discard(outbox)
+        if not left:
+            self._of.pop(bearer.digest, None)
+
+    def close(self, bearer: Bearer) -> None:
+        """Close all of a token that is void."""
+        for outbox in self._of.get(bearer.digest, ()):
+            outbox.close(4003, "token")
+
+
+def open_sockets_of(connection: HTTPConnection) -> OpenSockets:
+    """Return which sockets teachers have open."""
+    opened: OpenSockets = connection.app.state.teacher_sockets
+    return opened
 
 
 def school_of(connection: HTTPConnection) -> School:

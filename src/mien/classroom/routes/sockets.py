@@ -14,7 +14,7 @@ from mien.classroom.lessons import LiveLesson, LiveStudent
 from mien.classroom.limits import Bucket, Rate
 from mien.classroom.outbox import Outbox
 from mien.classroom.protocol import Kind, Message, ProtocolError
-from mien.classroom.routes.access import limits_of, school_of
+from mien.classroom.routes.access import limits_of, open_sockets_of, school_of
 from mien.classroom.school import School
 from mien.classroom.store import StoreError
 from mien.classroom.tokens import Bearer
@@ -216,12 +216,17 @@ async def _teacher(socket: WebSocket, school: School) -> None:
     lesson = school.lessons.get(lesson_id)
     if lesson is None or lesson.record.teacher != bearer.teacher:
         raise _Closed(4004, "no such lesson")
-    await school.note_watching(lesson)
-    outbox = Outbox()
-    lesson.watch(outbox)
+    outbox, opened = Outbox(), open_sockets_of(socket)
+    opened.add(bearer, outbox)
+    seconds = school.tokens.seconds_left(bearer)
+    end = asyncio.get_running_loop().call_later(seconds or 0, outbox.close, 4003, "token")
     try:
+        await school.note_watching(lesson)
+        lesson.watch(outbox)
         await _both_ways(socket, outbox, _take_nothing(socket))
     finally:
+        end.cancel()
+        opened.discard(bearer, outbox)
         lesson.teachers.discard(outbox)
 
 

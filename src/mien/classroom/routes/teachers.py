@@ -14,6 +14,7 @@ from mien.classroom.routes.access import (
     Teacher,
     address_of,
     limits_of,
+    open_sockets_of,
     school_of,
 )
 from mien.classroom.schemas import Admission, LessonRequest, SignIn
@@ -42,9 +43,10 @@ async def sign_in(body: SignIn, request: Request) -> dict[str, Any]:
 
 @router.post("/sign-out", status_code=204)
 async def sign_out(teacher: Teacher, request: Request) -> None:
-    """Make the token void."""
+    """Make the token void, and close what was opened with it."""
     school = school_of(request)
     await school.ask(school.tokens.revoke, teacher)
+    open_sockets_of(request).close(teacher)
 
 
 @router.get("/lessons")
