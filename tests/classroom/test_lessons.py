@@ -105,6 +105,32 @@ def test_five_students_are_seen_as_a_class_half_a_minute_late(room):
     assert not any(f'"s{number}"' in text for number in range(6))
 
 
+def test_of_many_taps_at_once_the_last_is_noted_and_counted_as_the_page_was_told(room):
+    here = room(5)
+    student = here.lesson.students["s0"]
+    for answer in [Answer.OK] * 5 + [Answer.LOST, Answer.TOO_FAST]:
+        here.lesson.tap(student, answer)
+    noted = lambda: [row["answer"] for row in here.lesson.batch.self_reports]  # noqa: E731
+    assert noted() == ["ok"] * 5
+    here.run(6)
+    assert noted() == ["ok"] * 5 + ["too_fast"]
+    assert {row["at"] for row in here.lesson.batch.self_reports} == {here.lesson.at(0)}
+    here.run(90)
+    (counted,) = messages(here.teacher, "answers")
+    assert counted["counts"] == {"lost": 0, "ok": 0, "too_fast": 1}
+
+
+def test_the_last_of_many_taps_is_noted_when_the_lesson_ends_or_the_student_has_left(room):
+    here = room(2)
+    for name in ("s0", "s1"):
+        for answer in [Answer.OK] * 5 + [Answer.LOST]:
+            here.lesson.tap(here.lesson.students[name], answer)
+    here.lesson.disconnect(here.lesson.students["s1"], here.outboxes["s1"])
+    here.lesson.finish()
+    last = {row["participant"]: row["answer"] for row in here.lesson.batch.self_reports}
+    assert last == {"s0": "lost", "s1": "lost"}
+
+
 @pytest.mark.parametrize("students", [1, 4])
 def test_fewer_than_five_are_never_shown(room, students):
     here = room(students)

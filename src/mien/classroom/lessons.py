@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mien.classroom import signals
+from mien.classroom.limits import Bucket, Rate
 from mien.classroom.outbox import Outbox
 from mien.classroom.policy import Decision
 from mien.classroom.protocol import SequenceGuard
@@ -21,6 +22,8 @@ __all__ = ["Frame", "LiveLesson", "LiveStudent"]
 
 GONE_AFTER_S = 120.0
 """A student whose connection broke so long ago has left; until then the seat is kept."""
+TAPS = Rate(burst=5, per_s=0.2)
+"""Of one student: so many are taken in. Of those who tap faster the last one is, which is the one that counts in its minute."""
 SNAPSHOT_EVERY_S = 4.0
 """So much of the signals' memory is lost at most when the program is killed."""
 
@@ -49,6 +52,9 @@ class LiveStudent:
     newest: Frame | None = None
     in_work: bool = False
     """Whether one of the student's frames is being looked at, or the newest is in line for it."""
+    taps: Bucket = field(default_factory=lambda: Bucket(TAPS))
+    late_tap: tuple[float, Answer] | None = None
+    """What was tapped last and when, if it could not be taken in yet; a newer one takes its place."""
     seen_s: float = 0.0
     """When the socket was last open, on the monotonic clock."""
     is_counted: bool = False
@@ -120,7 +126,8 @@ class LiveLesson:
 
     def add(self, record: ParticipantRecord, known: bool = False) -> LiveStudent:
         """Take in a student; ``known`` after a restart, if the snapshot holds the student."""
-        student = LiveStudent(record, seen_s=self._clock(), is_counted=known)
+        taps = Bucket(TAPS, self._clock)
+        student = LiveStudent(record, taps=taps, seen_s=self._clock(), is_counted=known)
         self.students[record.id] = student
         self.tell_waiting()
         return student
@@ -192,13 +199,23 @@ class LiveLesson:
             self.signals.observe(student.id, replace(observation, time_s=self.time_s()))
 
     def tap(self, student: LiveStudent, answer: Answer) -> None:
-        """Take in a self-report."""
+        """Take in a self-report, now or some seconds later: what the page was told is noted is noted."""
         if student.is_counted:
-            time_s = self.time_s()
-            self.signals.answer(student.id, time_s, answer)
-            who = {"lesson": self.id, "participant": student.id}
-            row = {**who, "at": self.at(time_s), "answer": answer.value}
-            self.batch.self_reports.append(row)
+            student.late_tap = (self.time_s(), answer)
+            self._take_tap(student)
+
+    def _take_tap(self, student: LiveStudent, at_once: bool = False) -> None:
+        if student.late_tap is None or not (at_once or student.taps.take()):
+            return
+        (time_s, answer), student.late_tap = student.late_tap, None
+        self.signals.answer(student.id, time_s, answer)
+        who = {"lesson": self.id, "participant": student.id}
+        self.batch.self_reports.append({**who, "at": self.at(time_s), "answer": answer.value})
+
+    def take_late_taps(self) -> None:
+        """Take in what was tapped last, however fast, before the lesson or the server ends."""
+        for student in self.students.values():
+            self._take_tap(student, at_once=True)
 
     # Once a second
 
@@ -206,6 +223,7 @@ class LiveLesson:
         """Move the signals on, tell everybody what became known, and note what is to be stored."""
         now_s = self._clock()
         for student in self.students.values():
+            self._take_tap(student)
             is_gone = student.outbox is None and now_s - student.seen_s > GONE_AFTER_S
             if student.is_counted and is_gone:
                 self._count_out(student)
@@ -227,6 +245,7 @@ class LiveLesson:
 
     def finish(self) -> None:
         """End the lesson: what was held back for the delay is let out; everybody is told."""
+        self.take_late_taps()
         self._publish(self.signals.finish(self.time_s()))
         for outbox in self.outboxes():
             outbox.put(type="ended")

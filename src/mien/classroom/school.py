@@ -153,6 +153,7 @@ class School:
         self.store.close()
 
     async def _store_last(self, lesson: LiveLesson) -> None:
+        lesson.take_late_taps()
         lesson.remember()
         await self.writer.write(lesson.id, lesson.take_batch())
 

@@ -28,7 +28,6 @@ router = APIRouter()
 HELLO_TIMEOUT_S = 5.0
 MESSAGES = Rate(burst=30, per_s=12)
 """Of one student: a frame every tenth of a second at most, and some taps."""
-TAPS = Rate(burst=5, per_s=0.2)
 
 
 class _Closed(Exception):  # noqa: N818 - not an error: how a socket comes to its end
@@ -160,7 +159,7 @@ async def _both_ways(socket: WebSocket, outbox: Outbox, taking: object) -> None:
 async def _take_messages(
     socket: WebSocket, school: School, lesson: LiveLesson, student: LiveStudent
 ) -> None:
-    messages, taps = Bucket(MESSAGES), Bucket(TAPS)
+    messages = Bucket(MESSAGES)
     while True:
         message = await _receive(socket)
         if not messages.take():
@@ -174,8 +173,7 @@ async def _take_messages(
             _take_signals(school, lesson, student, message)
         elif message.kind is Kind.TAP:
             answer = protocol.answer_of(message)
-            if taps.take():
-                lesson.tap(student, answer)
+            lesson.tap(student, answer)
             student.tell(type="tapped", answer=answer.value, sequence=message.sequence)
         else:
             raise ProtocolError("The token came a second time.")
