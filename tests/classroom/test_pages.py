@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import logging
 import os
 import queue
 import re
@@ -63,6 +64,17 @@ def test_everything_that_scripts_and_pages_say_is_a_word():
     assert {answer.value for answer in Answer} <= set(WORDS)
 
 
+def test_every_refusal_of_the_server_has_words():
+    package = WEB.parent
+    texts = [path.read_text() for path in (*package.glob("routes/*.py"), package / "app.py")]
+    called = r'(?:RefusedError|answer)\(\s*(?:\d+|error\.status_code), "(\w+)"'
+    codes = {code for text in texts for code in re.findall(called, text)}
+    codes |= set(re.findall(r'return \d+, "(\w+)"', (package / "perimeter.py").read_text()))
+    assert {"no_lesson", "store", "invalid", "http", "host", "too_large"} <= codes
+    codes -= {"metrics"}  # no page asks for them
+    assert {f"error_{code}" for code in codes} <= set(WORDS)
+
+
 def test_no_word_lies_unused():
     source = "\n".join(path.read_text() for path in (*SCRIPTS, *(WEB / "templates").iterdir()))
     built = ("means_", "why_", "mode_", "about_", "error_", "sent_shown_", "did_", "gap_")
@@ -74,6 +86,16 @@ def test_no_word_lies_unused():
 
 
 # What is sent as a page
+
+
+@pytest.fixture(scope="module")
+def some_live(live_class, tmp_path_factory):
+    """One server for tests that only ask for pages."""
+    settings = live_class.settings_for(tmp_path_factory.mktemp("pages"))
+    live = live_class(settings, build_reader=live_class.read_nothing)
+    yield live
+    live.stop()
+    logging.getLogger("uvicorn.error").handlers.clear()
 
 
 @slow
@@ -97,6 +119,39 @@ def test_pages_hold_no_inline_script_or_style_and_name_nothing_outside(start, la
         assert not re.search(r"https?://(?!www\.w3\.org/)", script.read_text())
         assert "innerHTML" not in script.read_text()
         assert "eval(" not in script.read_text()
+
+
+@slow
+@pytest.mark.parametrize(
+    ("accepted", "lang"),
+    [
+        ("ko", "ko"),
+        ("fr,ko;q=0.8,en;q=0.5", "ko"),
+        ("en;q=0.5, ko-KR;q=0.9", "ko"),
+        ("en-GB,ko;q=0.9", "en"),
+        ("ko;q=0,en;q=0.1", "en"),
+        ("fr", "en"),
+        ("*", "en"),
+        ("ko;q=x;;,,;q=", "ko"),
+        ("", "en"),
+    ],
+)
+def test_a_page_speaks_the_first_of_the_browsers_languages_that_it_knows(some_live, accepted, lang):
+    text = some_live.http.get("/", headers={"accept-language": accepted}).text
+    assert f'<html lang="{lang}">' in text
+
+
+@slow
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_a_wrong_address_is_answered_by_a_page_and_programs_by_json(some_live, lang):
+    place = ("en", "ko").index(lang)
+    for path in ("/teacher", "/api/nothing", "/static/nothing.js"):
+        headers = {"accept": "text/html,*/*;q=0.8", "accept-language": lang}
+        page = some_live.http.get(path, headers=headers)
+        assert page.status_code == 404
+        assert f"<h1>{WORDS['missing'][place]}</h1>" in page.text
+        assert WORDS["join"][place] in page.text
+        assert some_live.http.get(path).json()["error"]["code"] == "http"
 
 
 @slow
@@ -803,6 +858,21 @@ def test_a_teacher_exports_sees_who_looked_and_deletes(open_browser, start, tmp_
     teacher.click("#delete-dialog .grave")
     teacher.until(lambda: teacher.is_shown("#list-empty"))
     assert live.school.store.lessons() == []
+
+
+@slow
+def test_a_lesson_that_is_gone_is_told_so(open_browser, live):
+    teacher = Page(open_browser(lang="ko"), live, "/teach")
+    open_lesson(teacher, live)
+    (lesson,) = live.school.lessons
+    live.ask("POST", f"/api/lessons/{lesson}/end", live.teacher())
+    teacher.until(lambda: teacher.is_shown("#report-tools"))
+    teacher.click("#back")
+    teacher.until(lambda: len(teacher.all("#list li")) == 1)
+    live.ask("DELETE", f"/api/lessons/{lesson}", live.teacher())
+    teacher.click("#list button")
+    teacher.until(lambda: teacher.text("#problem") == WORDS["lesson_gone"][1])
+    assert teacher.is_shown("#list-empty")
 
 
 @slow

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
@@ -133,5 +133,7 @@ def _answer_errors(app: FastAPI) -> None:
         return answer(422, "invalid", f"{where}: {first['msg']}.")
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
+            return pages.missing_page(request)  # somebody typed the address
         return answer(error.status_code, "http", str(error.detail))

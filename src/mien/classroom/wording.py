@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["CAVEATS", "WORDS", "caveats", "words"]
+__all__ = ["CAVEATS", "LANGUAGES", "WORDS", "caveats", "words"]
+
+LANGUAGES = ("en", "ko")
 
 CAVEATS = {
     "en": (
@@ -96,6 +98,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "As in class; numbers of students who agree to it are also exported for research, without names.",
         "학급 모드와 같습니다. 동의한 학생의 수치는 이름 없이 연구용으로도 내보냅니다.",
     ),
+    "missing": ("There is no such page", "페이지가 없습니다"),
+    "missing_lead": ("The address is mistyped, or the page has moved.", "주소가 잘못되었거나 페이지가 옮겨졌습니다."),
     "cancel": ("Cancel", "취소"),
     "close": ("Close", "닫기"),
     "connecting": ("Connecting again …", "다시 연결하는 중 …"),
@@ -245,6 +249,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "running": ("running", "진행 중"),
     "go_on": ("Go on", "계속하기"),
     "back": ("All lessons", "모든 수업"),
+    "lesson_gone": ("There is no such lesson any more: it was deleted, or it was too old to be kept.", "이 수업은 더 이상 없습니다. 삭제되었거나 보관 기간이 지났습니다."),
     "join_at": ("Students open {address} and type", "학생은 {address} 에서 입력"),
     "waiting_room": ("Waiting room", "대기실"),
     "nobody_waits": ("Nobody waits.", "기다리는 학생이 없습니다."),
@@ -360,13 +365,20 @@ WORDS: dict[str, tuple[str, str]] = {
     "error_too_many": ("Too many tries. Wait a minute.", "시도가 너무 많습니다. 잠시 후 다시 하세요."),
     "error_store": ("Nothing can be stored right now. Try again in a moment.", "지금은 저장할 수 없습니다. 잠시 후 다시 하세요."),
     "error_invalid": ("That cannot be used. Check what you typed, or load the page again.", "사용할 수 없는 값입니다. 입력을 확인하거나 페이지를 다시 여세요."),
+    "error_origin": ("This page may not ask here. Open the address that your school has given you.", "이 페이지에서는 사용할 수 없습니다. 학교에서 알려 준 주소를 여세요."),
+    "error_host": ("The server is not known under this address. Open the one that your school has given you.", "서버가 이 주소를 알지 못합니다. 학교에서 알려 준 주소를 여세요."),
+    "error_mode": ("In this mode nothing is exported.", "이 모드에서는 내보낼 수 없습니다."),
+    "error_teachers_only": ("Only teachers may do this. Sign in with your key.", "교사만 할 수 있습니다. 교사 키로 로그인하세요."),
+    "error_students_only": ("Only students may do this. Join with the code.", "학생만 할 수 있습니다. 코드로 참여하세요."),
+    "error_too_large": ("That is too long.", "내용이 너무 깁니다."),
+    "error_http": ("The server does not know this request. Load the page again.", "서버가 알지 못하는 요청입니다. 페이지를 다시 여세요."),
     "error_network": ("The server does not answer.", "서버가 응답하지 않습니다."),
 }  # fmt: skip
 
 
 def words(lang: str) -> dict[str, str]:
     """Return all words in one language, ``"en"`` or ``"ko"``."""
-    place = ("en", "ko").index(lang)
+    place = LANGUAGES.index(lang)
     return {name: both[place] for name, both in WORDS.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mien.classroom.routes.access import school_of
 from mien.classroom.schemas import CONSENT_VERSION
-from mien.classroom.wording import caveats, words
+from mien.classroom.wording import LANGUAGES, caveats, words
 
-__all__ = ["WEB", "router"]
+__all__ = ["WEB", "missing_page", "router"]
 
 WEB = Path(__file__).parents[1] / "web"
 _templates = Environment(
@@ -23,7 +24,7 @@ _templates = Environment(
 router = APIRouter(default_response_class=HTMLResponse)
 
 
-def _page(request: Request, name: str) -> HTMLResponse:
+def _page(request: Request, name: str, status: int = 200) -> HTMLResponse:
     school = school_of(request)
     lang = _language(request)
     facts: dict[str, Any] = {
@@ -36,16 +37,31 @@ def _page(request: Request, name: str) -> HTMLResponse:
         "consent": CONSENT_VERSION,
         "mapping": school.mapping,
     }
-    return HTMLResponse(_templates.get_template(name).render(facts))
+    return HTMLResponse(_templates.get_template(name).render(facts), status)
 
 
 def _language(request: Request) -> str:
     """The one asked for in the address, else the browser's first of ours."""
     asked = request.query_params.get("lang", "")
-    if asked in ("en", "ko"):
+    if asked in LANGUAGES:
         return asked
-    accepted = request.headers.get("accept-language", "").lower()
-    return "ko" if accepted.startswith("ko") else "en"
+    return next((one for one in _accepted(request) if one in LANGUAGES), LANGUAGES[0])
+
+
+def _accepted(request: Request) -> list[str]:
+    """The browser's languages without their countries, the dearest first; of equals the one that it names first."""
+    weights: dict[str, float] = {}
+    for part in request.headers.get("accept-language", "").split(","):
+        tag, _, weight = part.partition(";")
+        match = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d*)?)\s*", weight) if weight else None
+        name = tag.strip().lower().partition("-")[0]
+        weights.setdefault(name, float(match[1]) if match else 1.0)
+    return sorted((name for name in weights if weights[name] > 0), key=lambda n: -weights[n])
+
+
+def missing_page(request: Request) -> HTMLResponse:
+    """Tell somebody who typed an address that there is nothing under it."""
+    return _page(request, "missing.html", 404)
 
 
 @router.get("/")

@@ -11,9 +11,17 @@ async function tell(action) {
     return await action();
   } catch (error) {
     if (error.status === 401 && page.token) signOut();
+    if (error.status === 404) return lessonIsGone();
     explain(error);
     return null;
   }
+}
+
+// A teacher asks for nothing but lessons of their own: this one was deleted elsewhere, or is too old.
+async function lessonIsGone() {
+  await tell(goToLessons);
+  explain(new Error(WORDS.lesson_gone));
+  return null;
 }
 
 function signOut() {
