@@ -77,7 +77,7 @@ def test_every_refusal_of_the_server_has_words():
 
 def test_no_word_lies_unused():
     source = "\n".join(path.read_text() for path in (*SCRIPTS, *(WEB / "templates").iterdir()))
-    built = ("means_", "why_", "mode_", "about_", "error_", "sent_shown_", "did_", "gap_")
+    built = ("means_", "why_", "mode_", "about_", "error_", "pace_", "sent_shown_", "did_", "gap_")
     of_states = {one.value for one in (*State, *Answer)}
     unused = [
         n for n in WORDS if not n.startswith(built) and n not in of_states and n not in source
@@ -164,6 +164,23 @@ def test_how_long_things_are_kept_is_what_is_set(start):
         "4 days at most",
     ]
     assert "for 2 hours at most" in live.http.get("/?lang=en").text
+
+
+@slow
+@pytest.mark.parametrize(
+    ("pace_ms", "told"),
+    [
+        (100, ("10 a second at most", "1초에 최대 10장")),
+        (300, ("3.33 a second at most", "1초에 최대 3.33장")),
+        (1000, ("1 a second at most", "1초에 최대 1장")),
+        (2500, ("one every 2.5 seconds at most", "2.5초에 최대 한 장")),
+    ],
+)
+def test_consent_names_as_many_pictures_as_are_sent(start, pace_ms, told):
+    live = start(pace_ms=pace_ms)
+    for lang, words in zip(("en", "ko"), told, strict=True):
+        # On joining, and before the camera is turned on later.
+        assert live.http.get(f"/?lang={lang}").text.count(words) == 2
 
 
 @slow

@@ -120,9 +120,11 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "what_happens": ("What happens with a camera", "카메라를 켜면 일어나는 일"),
     "sent_what": (
-        "Sent: one or two small pictures a second (320 × 240), to the server of your school. No sound.",
-        "보내는 것: 1초에 한두 장의 작은 사진(320 × 240). 학교 서버로 보냅니다. 소리는 보내지 않습니다.",
+        "Sent: small pictures (320 × 240 at most), {pace}, to the server of your school. No sound.",
+        "보내는 것: {pace}의 작은 사진(최대 320 × 240). 학교 서버로 보냅니다. 소리는 보내지 않습니다.",
     ),
+    "pace_a_second": ("{n} a second at most", "1초에 최대 {n}장"),
+    "pace_seconds": ("one every {n} seconds at most", "{n}초에 최대 한 장"),
     "sent_looked": (
         "Looked at: the square around your face, which you see all the time, for how strained, positive or surprised it looks beside your own usual.",
         "보는 것: 내 화면에 늘 표시되는 얼굴 주위의 사각형. 평소의 나와 비교해 긴장, 긍정, 놀람이 더 보이는지를 봅니다.",

@@ -33,11 +33,18 @@ def _page(request: Request, name: str, status: int = 200) -> HTMLResponse:
         "decision": school.decision,
         "reason": school.decision.reason(lang),
         "settings": school.settings,
+        "pace": _pace(school.settings.pace_ms, lang),
         "caveats": caveats(lang, school.decision.expressions_allowed),
         "consent": CONSENT_VERSION,
         "mapping": school.mapping,
     }
     return HTMLResponse(_templates.get_template(name).render(facts), status)
+
+
+def _pace(pace_ms: int, lang: str) -> str:
+    """How many pictures a page sends at the most; a machine that does not keep up asks for fewer."""
+    name, number = ("a_second", 1000 / pace_ms) if pace_ms <= 1000 else ("seconds", pace_ms / 1000)
+    return words(lang)[f"pace_{name}"].format(n=f"{number:.3g}")
 
 
 def _language(request: Request) -> str:
