@@ -893,6 +893,33 @@ def test_a_lesson_that_is_gone_is_told_so(open_browser, live):
 
 
 @slow
+def test_a_title_turns_nothing_but_itself_round(open_browser, live):
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    title = "مرحبا \u202e(1)"
+    lesson = live.open_lesson(live.teacher(), title)
+    student = Page(open_browser(), live, "/?lang=en")
+    join(student, lesson["code"], camera="none")
+    teacher.type("[name=key]", live.KEY)
+    teacher.click("#sign-in button")
+    teacher.until(lambda: teacher.all("#list li"))
+    # The date behind it runs from left to right.
+    first, last = teacher.browser.execute_script(
+        "const text = document.querySelector('#list li span').lastChild;"
+        "return [0, text.length - 1].map((at) => { const one = document.createRange();"
+        " one.setStart(text, at); one.setEnd(text, at + 1); return one.getBoundingClientRect().left; })"
+    )
+    assert first < last
+    teacher.click("#list button")
+    teacher.click("#waiting button")
+    student.until(lambda: student.is_shown("#inside"))
+    assert student["#lesson-title"].get_attribute("dir") == "auto"
+    teacher.click("#end")
+    teacher.click("#end-dialog .grave")
+    teacher.until(lambda: teacher.is_shown("#report-tools"))
+    assert teacher["#title bdi"].get_attribute("textContent") == title
+
+
+@slow
 def test_after_the_end_a_student_sees_and_deletes_what_is_kept(open_browser, live):
     teacher = Page(open_browser(), live, "/teach?lang=en")
     code = open_lesson(teacher, live)

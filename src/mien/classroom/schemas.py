@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 __all__ = [
     "Admission",
@@ -19,11 +27,24 @@ __all__ = [
 CONSENT_VERSION = "2026-11-27"
 """Of the words that a student agrees to; a change of them is a new version, and old pages must be loaded again."""
 
+_UNSEEN = ("Cc", "Cf", "Mn", "Me", "Zl", "Zp", "Zs")
+"""Categories of what steers writing, sits on a letter before it, or is a space."""
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and symbols that show nothing: fillers of Hangul, the empty pattern of Braille."""
+
+
+def _can_be_seen(text: str) -> str:
+    if all(unicodedata.category(one) in _UNSEEN or one in _BLANK for one in text):
+        raise ValueError("nothing in it can be seen; expected a few words")
+    return text
+
+
 Title = Annotated[
     str,
     StringConstraints(
         strip_whitespace=True, min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$"
     ),
+    AfterValidator(_can_be_seen),
 ]
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
 

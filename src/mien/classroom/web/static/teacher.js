@@ -80,7 +80,7 @@ async function goToLessons() {
 }
 
 function entry(lesson) {
-  const about = make("span", [make("strong", lesson.title), ` · ${when(lesson.started_at)}${lesson.ended_at ? "" : ` · ${WORDS.running}`}`]);
+  const about = make("span", [make("strong", make("bdi", lesson.title)), ` · ${when(lesson.started_at)}${lesson.ended_at ? "" : ` · ${WORDS.running}`}`]);
   const open = lesson.ended_at ? button(WORDS.report, () => tell(() => showReport(lesson))) : button(WORDS.go_on, () => enter(lesson), { class: "main" });
   return make("li", [about, open]);
 }
@@ -95,7 +95,7 @@ onSubmit("open", ({ title }) => tell(async () => {
 function arrange(lesson, isRunning) {
   page.lesson = lesson;
   only("lesson");
-  byId("title").textContent = isRunning ? lesson.title : `${WORDS.report}: ${lesson.title}`;
+  byId("title").replaceChildren(...(isRunning ? [] : [`${WORDS.report}: `]), make("bdi", lesson.title)); // it may be written to the left
   byId("now-title").textContent = isRunning ? byId("now-title").dataset.running : WORDS.report;
   for (const id of ["door", "counts", "running-tools"]) show(id, isRunning);
   for (const id of ["report-tools", "looked"]) show(id, !isRunning);
@@ -310,7 +310,7 @@ async function showReport(lesson) {
   const { views } = await (await ask("GET", `/api/lessons/${lesson.id}/views`, page.token)).json();
   byId("views").replaceChildren(...views.map((one) => {
     const [did, ...how] = one.action.split(" ");
-    return make("li", [make("span", `${one.teacher}: ${WORDS[`did_${did}`]} ${how.join(" ").toUpperCase()}`), make("span", when(one.at), { class: "note" })]);
+    return make("li", [make("span", [make("bdi", one.teacher), `: ${WORDS[`did_${did}`]} ${how.join(" ").toUpperCase()}`]), make("span", when(one.at), { class: "note" })]);
   }));
 }
 
