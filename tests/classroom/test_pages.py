@@ -893,6 +893,29 @@ def test_a_lesson_that_is_gone_is_told_so(open_browser, live):
 
 
 @slow
+def test_a_downloaded_report_has_the_teachers_time_and_opens_in_excel(open_browser, live, tmp_path):
+    teacher = Page(open_browser(), live, "/teach?lang=ko")
+    teacher.browser.execute_cdp_cmd(
+        "Emulation.setTimezoneOverride", {"timezoneId": "Australia/Adelaide"}
+    )
+    open_lesson(teacher, live, "분수")
+    teacher.click("#end")
+    teacher.click("#end-dialog .grave")
+    teacher.until(lambda: teacher.is_shown("#report-tools"))
+    downloads, found = tmp_path / "downloads", {}
+    for form in ("html", "csv"):
+        teacher.click(f"[data-format={form}]")
+        teacher.until(
+            lambda form=form: [one.stat().st_size for one in downloads.glob(f"*.{form}")] > [0]
+        )
+        (path,) = downloads.glob(f"*.{form}")
+        found[form] = path.read_bytes()
+    assert re.search(rb"\(UTC\+(09:30|10:30)\)", found["html"])
+    assert found["csv"].startswith(b"\xef\xbb\xbftime_s,")
+    assert "분수" in found["csv"].decode("utf-8-sig")
+
+
+@slow
 def test_a_title_turns_nothing_but_itself_round(open_browser, live):
     teacher = Page(open_browser(), live, "/teach?lang=en")
     title = "مرحبا \u202e(1)"

@@ -109,7 +109,13 @@ def cells_with_title(report, title):
     return [cell for row in rows for cell in row]
 
 
-@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t=1", "  =1", "\n=1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("=1", "+1", "-1", "@x", "\t=1", "  =1", "\n=1"),
+        *("\uff1d1", "\uff0b1", "\uff0d1", "\uff20x", "\u3000=1", "\xa0\uff1d1"),
+    ],
+)
 def test_every_beginning_of_a_formula_is_guarded(report, text):
     assert "'" + text in cells_with_title(report, text)
 
@@ -124,7 +130,20 @@ def test_no_cell_begins_after_a_line_break_in_a_title(report, text):
 def test_a_number_below_zero_is_no_formula(report):
     agreed = {**report, "agreement": {"lost": -1.5}}
     rows = list(csv.reader(io.StringIO(reports.render(agreed, "csv")[0])))
-    assert ["", "agreement", "lost", "-1.5", "", ""] in rows
+    assert ["", "agreement", "lost", "-1.5", "", "", ""] in rows
+
+
+@pytest.mark.parametrize(
+    ("utc_offset_min", "told"),
+    [(0, "09:00:00 (UTC):"), (540, "18:00:00 (UTC+09:00):"), (-210, "05:30:00 (UTC-03:30):")],
+)
+def test_html_has_the_readers_time_and_says_how_far_it_is_from_utc(report, utc_offset_min, told):
+    text, _ = reports.render(report, "html", "ko", utc_offset_min)
+    assert told in text
+    assert f"2026-03-02 {told[:5]} –  ({told[10:-2]})" in text
+    ended = {**report["lesson"], "ended_at": "2026-03-02T16:30:00+00:00"}
+    text, _ = reports.render({**report, "lesson": ended}, "html", "ko", 540)
+    assert "2026-03-02 18:00 – 2026-03-03 01:30 (UTC+09:00)" in text
 
 
 def test_html_is_whole_escaped_and_in_both_languages(report):

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import random
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ FORMATS = ("html", "csv", "json")
 _WEB = Path(__file__).parent / "web" / "templates"
 _CHART_WIDTH, _CHART_HEIGHT = 720, 200
 _LOTS = random.SystemRandom()
+_FORMULA = tuple("=+-@") + tuple("\uff1d\uff0b\uff0d\uff20")
+"""How formulas begin; Excel with East Asian input takes the full-width forms for the same."""
 
 
 class TooFewError(InputError):
@@ -70,13 +72,17 @@ def _gap(row: Row) -> dict[str, Any]:
     }
 
 
-def render(report: dict[str, Any], form: str, lang: str = "en") -> tuple[str, str]:
+def render(
+    report: dict[str, Any], form: str, lang: str = "en", utc_offset_min: int = 0
+) -> tuple[str, str]:
     """Write a report.
 
     Args:
         report: From `collect`.
         form: One of `FORMATS`.
         lang: ``"en"`` or ``"ko"``, of the caveats and of the page.
+        utc_offset_min: How far clocks are ahead of UTC where the page is read; it names the offset beside its times. CSV
+            and JSON have UTC, in ISO 8601 with the offset.
 
     Returns:
         The text and its media type.
@@ -91,7 +97,7 @@ def render(report: dict[str, Any], form: str, lang: str = "en") -> tuple[str, st
     if form == "csv":
         return _as_csv(report), "text/csv; charset=utf-8"
     if form == "html":
-        return _as_html(report, lang), "text/html; charset=utf-8"
+        return _as_html(report, lang, utc_offset_min), "text/html; charset=utf-8"
     raise InputError(f"A report has no format '{form}'; expected {', '.join(FORMATS)}.")
 
 
@@ -101,7 +107,8 @@ def _cell(value: object) -> object:
         return value
     # Python 3.11 writes a lone carriage return without quotes: what follows it would begin a row, and may be a formula.
     text = value.replace("\r\n", "\n").replace("\r", "\n")
-    return "'" + text if text.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\n")) else text
+    is_formula = text.lstrip().startswith(_FORMULA) or text.lstrip(" ").startswith(("\t", "\n"))
+    return "'" + text if is_formula else text
 
 
 def _table(rows: list[list[object]]) -> str:
@@ -168,15 +175,18 @@ def export_windows(store: Store, lesson: str, min_students: int) -> str:
     return _table([heads, *rows])
 
 
-def _as_html(report: dict[str, Any], lang: str) -> str:
+def _as_html(report: dict[str, Any], lang: str, utc_offset_min: int) -> str:
     templates = Environment(
         loader=FileSystemLoader(_WEB), autoescape=True, undefined=StrictUndefined
     )
+    zone = timezone(timedelta(minutes=utc_offset_min))
+    templates.filters["local"] = lambda iso: datetime.fromisoformat(iso).astimezone(zone)
     facts = {"report": report, "lang": lang, "words": words(lang), "lines": _lines(report)}
     rule = report["decision"].get(
         "rule"
     )  # the decision is kept in English; its reason is there in both
     facts["reason"] = REASONS[Rule(rule)][lang] if rule else ""
+    facts["zone"] = str(zone)
     size = {"width": _CHART_WIDTH, "height": _CHART_HEIGHT}
     return templates.get_template("report.html").render(**facts, **size)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from mien.classroom import reports
 from mien.classroom.routes.access import (
@@ -108,12 +108,17 @@ async def show_report(
     request: Request,
     format: Literal["html", "csv", "json"] = "json",
     lang: Literal["en", "ko"] = "en",
+    utc_offset_min: Annotated[int, Query(ge=-18 * 60, le=18 * 60)] = 0,
 ) -> Response:
     """Return the report of a lesson; that it was read is written down."""
     school = school_of(request)
     await school.ask(school.store.note, teacher.teacher or "", record.id, f"report {format}")
     report = await school.ask(reports.collect, school.store, record)
-    text, kind = await school.ask(reports.render, report, format, lang)
+    text, kind = await school.ask(reports.render, report, format, lang, utc_offset_min)
+    if format == "csv":
+        text = (
+            "\ufeff" + text
+        )  # or Excel, which most people open it with, takes Korean for something else
     disposition = f'attachment; filename="lesson-{record.id}.{format}"'
     return Response(text, media_type=kind, headers={"content-disposition": disposition})
 

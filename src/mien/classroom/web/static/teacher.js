@@ -331,7 +331,8 @@ onPress(byId("delete"), async () => {
 for (const one of byId("report-tools").querySelectorAll("[data-format]")) {
   const format = one.dataset.format;
   onPress(one, () => tell(async () => {
-    const path = `/api/lessons/${page.lesson.id}/report?format=${format}&lang=${document.documentElement.lang}`;
+    const here = `lang=${document.documentElement.lang}&utc_offset_min=${-new Date(page.lesson.started_at).getTimezoneOffset()}`;
+    const path = `/api/lessons/${page.lesson.id}/report?format=${format}&${here}`;
     await save(await ask("GET", path, page.token), `lesson-${page.lesson.id}.${format}`);
   }));
 }
