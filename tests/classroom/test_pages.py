@@ -454,6 +454,40 @@ def test_a_whole_lesson_in_two_browsers(open_browser, fast, webcam):
 
 
 @slow
+def test_the_table_of_a_long_lesson_grows_row_by_row(open_browser, live):
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    open_lesson(teacher, live)
+    run = teacher.browser.execute_script
+    run(
+        """
+        const shares = { num_present: 9, num_waiting: 0, num_valid: 8, percent: { away: 10, steady: 90 } };
+        window.aggregate = (number) => ({ type: "aggregate", time_s: 5 * number, ...shares });
+        receive({ type: "history", messages: [...Array(5760).keys()].map((one) => aggregate(one + 1)) }); // eight hours
+        """
+    )
+    teacher.click("summary")
+    teacher.until(lambda: len(teacher.all("#table tbody tr")) == 720)
+    run("window.second = document.querySelector('#table tbody').rows[0]; receive(aggregate(5761))")
+    assert run("return document.querySelector('#table tbody').rows[1] === window.second")
+    rows = run(
+        "return [...document.querySelector('#table tbody').rows].map((one) => one.cells[0].textContent)"
+    )
+    assert len(rows) == 720
+    assert (rows[0], rows[1], rows[-1]) == ("480:05", "480:00", "420:10")
+    teacher.click("#earlier")
+    rows = run(
+        "return [...document.querySelector('#table tbody').rows].map((one) => one.cells[0].textContent)"
+    )
+    assert (len(rows), rows[0], rows[-1]) == (1440, "480:05", "360:10")
+    # What students gave changes the columns: then all of it is new.
+    run("receive({ ...aggregate(5762), percent: { away: 10, turned: 10, steady: 80 } })")
+    assert [one.text for one in teacher.all("#table thead th")][2:] == [
+        WORDS[state][0] for state in ("away", "turned", "steady")
+    ]
+    assert run("return document.querySelector('#table tbody').rows.length") == 720
+
+
+@slow
 def test_who_is_there_is_told_though_nobody_can_be_counted(open_browser, fast):
     live = fast()
     teacher = Page(open_browser(), live, "/teach?lang=en")

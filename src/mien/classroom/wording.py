@@ -272,6 +272,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "chart_hint": ("Shares of the class in steps of ten, by the minute of the lesson. Arrow keys read single times.", "학급의 비율(10 % 단위)을 수업 시간에 따라 보여 줍니다. 화살표 키로 시점별 값을 읽을 수 있습니다."),
     "chart_empty": ("The line begins when there is something to show.", "표시할 것이 생기면 선이 시작됩니다."),
     "chart_table": ("As a table", "표로 보기"),
+    "earlier": ("One hour more", "한 시간 더 보기"),
     "not_shown": ("not shown", "표시 안 함"),
     "why_none": (
         "Nothing is shown while fewer than five students can be counted together and give data: otherwise shares would be about single people. Newcomers wait until five of them can be added at once.",

@@ -1,8 +1,9 @@
 // A teacher's page: sign in, open a lesson, let students in, see the class as a whole, read the report.
 "use strict";
 
-const page = { token: sessionStorage.getItem("teacher"), lesson: null, socket: null, moments: new Map(), ending: false, wait: 500, movedAt: -Infinity };
+const page = { token: sessionStorage.getItem("teacher"), lesson: null, socket: null, moments: new Map(), ending: false, wait: 500, movedAt: -Infinity, drawn: null };
 const DOUBLE_CLICK_MS = 500;
+const ROWS_AT_ONCE = 720; // of the table: an hour
 const chart = byId("chart") && new Chart(byId("chart"), WORDS.class_now);
 
 async function tell(action) {
@@ -235,16 +236,37 @@ function tellPresent({ num_present, num_waiting }) {
   return parts.join("; ") || WORDS.count_nobody;
 }
 
+// Rows that stand there stay: drawing the thousands of a long lesson anew would take seconds, every five of them.
 function drawTable() {
-  const table = byId("table");
+  const table = byId("table"), states = chart.states(), columns = states.join();
   if (!table.closest("details").open) return;
-  const states = chart.states();
-  const head = make("tr", [WORDS.time, WORDS.valid_counted_present, ...states.map((state) => WORDS[state])].map((name) => make("th", name, { scope: "col" })));
-  const rows = chart.points.toReversed().map((one) => make("tr", [
-    make("th", clock(one.time_s), { scope: "row" }), make("td", counts(one)),
-    ...(one.percent ? states.map((state) => make("td", `${one.percent[state] ?? 0} %`)) : [make("td", WORDS.withheld, { colspan: states.length || 1 })]),
-  ]));
-  table.replaceChildren(make("thead", head), make("tbody", rows));
+  let { drawn } = page;
+  if (drawn?.points !== chart.points || drawn.columns !== columns) {
+    const head = [WORDS.time, WORDS.valid_counted_present, ...states.map((state) => WORDS[state])];
+    const cells = head.map((name) => make("th", name, { scope: "col" }));
+    table.replaceChildren(make("thead", make("tr", cells)), make("tbody", []));
+    const until = chart.points.length;
+    drawn = page.drawn = { points: chart.points, columns, from: until, until, limit: ROWS_AT_ONCE };
+  }
+  const [body] = table.tBodies, oldest = Math.max(0, chart.points.length - drawn.limit);
+  while (drawn.until < chart.points.length) body.prepend(row(chart.points[drawn.until++], states)); // the newest first
+  while (drawn.from > oldest) body.append(row(chart.points[--drawn.from], states));
+  for (; drawn.from < oldest; drawn.from++) body.lastChild.remove();
+  show("earlier", drawn.from > 0);
+}
+
+function row(one, states) {
+  const shares = one.percent ? states.map((state) => make("td", `${one.percent[state] ?? 0} %`))
+    : [make("td", WORDS.withheld, { colspan: states.length || 1 })];
+  return make("tr", [make("th", clock(one.time_s), { scope: "row" }), make("td", counts(one)), ...shares]);
+}
+
+if (byId("earlier")) {
+  onPress(byId("earlier"), () => {
+    page.drawn.limit += ROWS_AT_ONCE;
+    drawTable();
+    if (byId("earlier").hidden) byId("table").parentElement.focus();
+  });
 }
 
 function drawMoments() {
