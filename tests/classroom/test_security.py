@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
@@ -296,6 +297,52 @@ def test_keys_and_codes_are_not_guessed(start):
     assert answers[:40] == [404] * 40
     assert answers[-1] == 429
     assert live.ask("POST", "/api/receipt", body={"receipt": "2222"}).status_code == 429
+
+
+def test_of_many_who_join_at_once_no_more_get_in_than_there_are_seats(start):
+    live = start(max_students=5)
+    lesson = live.open_lesson(live.teacher())
+    body = {"code": lesson["code"], "camera": "none"}
+    with ThreadPoolExecutor(24) as many:
+        came = list(many.map(lambda _: live.ask("POST", "/api/join", body=body), range(24)))
+    assert sorted(one.status_code for one in came) == [201] * 5 + [409] * 19
+    assert len(live.school.lessons[lesson["id"]].students) == 5
+
+
+def test_one_caller_does_not_take_all_seats_at_once_and_stops_nobody_of_another_lesson(live):
+    joins = live.app.state.limits.joins
+    at_s = [0.0]
+    joins._clock = lambda: at_s[0]
+    teacher = live.teacher()
+    first, second = live.open_lesson(teacher), live.open_lesson(teacher)
+
+    def join(lesson):
+        body = {"code": lesson["code"], "camera": "none"}
+        return live.ask("POST", "/api/join", body=body).status_code
+
+    assert [join(first) for _ in range(103)] == [201] * 100 + [429] * 3
+    assert join(second) == 201
+    at_s[0] = 150.0  # by now a class of 250 behind one address is in
+    assert sum(join(first) == 201 for _ in range(110)) == 100
+
+
+def test_who_waits_without_a_page_loses_the_seat_after_two_minutes(start, fake_time):
+    live = start(parts={"clock": fake_time.clock}, max_students=3)
+    _, lesson, inside, opened = live.student_inside()
+    waiting, gone = live.join(lesson["code"]), live.join(lesson["code"])
+    page = live.socket("/ws/student", waiting["token"])
+    assert not live.receive(page, "welcome")["admitted"]
+    opened.close()
+    students = live.school.lessons[lesson["id"]].students
+    live.until(lambda: students[inside["participant"]].outbox is None)
+    fake_time.s = 119
+    assert "token" not in live.join(lesson["code"])  # full
+    fake_time.s = 121
+    live.until(lambda: len(students) == 2)
+    assert set(students) == {inside["participant"], waiting["participant"]}
+    live.until(lambda: len(live.school.store.participants(lesson["id"])) == 2)
+    assert live.ask("GET", "/api/me", gone["token"]).status_code == 401
+    assert live.join(lesson["code"])["token"]
 
 
 def test_a_message_of_64_kib_and_one_byte_closes_with_1009_and_text_with_1003(live):

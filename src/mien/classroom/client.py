@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -24,10 +25,16 @@ __all__ = ["ClientError", "Sending", "SimulatedStudent", "SimulatedTeacher", "as
 Payload = tuple[Kind, bytes]
 ANSWER_TIMEOUT_S = 10.0
 _LET_IN_EVERY_S = 0.4
+_JOIN_PATIENCE_S = 300.0
 
 
 class ClientError(MienError):
     """The server refused something, or cannot be reached."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        """Say what happened, and with which status the server refused it, if it did."""
+        super().__init__(message)
+        self.status = status
 
 
 def ask(base: str, method: str, path: str, token: str | None = None, body: object = None) -> Any:
@@ -45,7 +52,7 @@ def ask(base: str, method: str, path: str, token: str | None = None, body: objec
         with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_S) as answer:  # noqa: S310
             text = answer.read()
     except urllib.error.HTTPError as error:
-        raise ClientError(f"{method} {path}: {_told(error)}") from None
+        raise ClientError(f"{method} {path}: {_told(error)}", error.code) from None
     except OSError as error:
         raise ClientError(
             f"{base} does not answer: {error}. Start it with: mien classroom serve"
@@ -160,9 +167,20 @@ class SimulatedStudent:
     _pace_s: float = 0.0
 
     async def join(self) -> None:
-        """Ask to be let in."""
+        """Ask to be let in; where many come from one address, wait for a turn."""
         body = {"code": self.code, "camera": self.camera, "consent": self.consent}
-        joined = await asyncio.to_thread(ask, self.base, "POST", "/api/join", None, body)
+        patient_until_s = time.monotonic() + _JOIN_PATIENCE_S
+        while True:
+            try:
+                joined = await asyncio.to_thread(ask, self.base, "POST", "/api/join", None, body)
+                break
+            except ClientError as error:
+                if (
+                    error.status != HTTPStatus.TOO_MANY_REQUESTS
+                    or time.monotonic() > patient_until_s
+                ):
+                    raise
+            await asyncio.sleep(1)
         self.token, self.participant = joined["token"], joined["participant"]
 
     async def run(self, until_s: float) -> None:

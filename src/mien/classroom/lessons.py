@@ -21,7 +21,7 @@ from mien.classroom.tokens import new_id
 __all__ = ["Frame", "LiveLesson", "LiveStudent"]
 
 GONE_AFTER_S = 120.0
-"""A student whose connection broke so long ago has left; until then the seat is kept."""
+"""A student whose connection broke so long ago has left; until then the seat is kept. Who still waits loses it then."""
 TAPS = Rate(burst=5, per_s=0.2)
 """Of one student: so many are taken in. Of those who tap faster the last one is, which is the one that counts in its minute."""
 SNAPSHOT_EVERY_S = 4.0
@@ -100,6 +100,8 @@ class LiveLesson:
         self.decision = decision
         self.signals = class_signals
         self.students: dict[str, LiveStudent] = {}
+        self.joining = 0
+        """Seats that are taken by students whose rows are just being written."""
         self.teachers: set[Outbox] = set()
         self.batch = Batch()
         self.history: list[dict[str, Any]] = []
@@ -233,6 +235,15 @@ class LiveLesson:
         if not published.is_empty or now_s - self._snapshot_s >= SNAPSHOT_EVERY_S:
             self._snapshot_s = now_s
             self.remember()
+
+    def abandoned(self) -> list[str]:
+        """Return who has a seat, was not let in, and has had no page open for so long that others may have the seat."""
+        latest_s = self._clock() - GONE_AFTER_S
+        return [
+            one.id
+            for one in self.students.values()
+            if not one.is_admitted and one.outbox is None and one.seen_s < latest_s
+        ]
 
     def _snapshot(self) -> dict[str, Any]:
         counted = [student.id for student in self.students.values() if student.is_counted]

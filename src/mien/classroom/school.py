@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
 from mien.classroom import tables
 from mien.classroom.frame_line import FrameLine
 from mien.classroom.frames import FrameReading
+from mien.classroom.joining import Joined, Joining, LessonFullError
 from mien.classroom.lessons import LiveLesson, LiveStudent
 from mien.classroom.metrics import Metrics
 from mien.classroom.pace import LoadMeter, Pace
@@ -27,9 +28,8 @@ from mien.classroom.store import Batch, LessonRecord, ParticipantRecord, Store, 
 from mien.classroom.tokens import Tokens, new_code, new_id, new_tag
 from mien.classroom.workers import Workers
 from mien.classroom.writer import Writer
-from mien.errors import InputError
 
-__all__ = ["LESSON_HOURS", "Joined", "Joining", "LessonFullError", "School", "utc_now"]
+__all__ = ["LESSON_HOURS", "School", "utc_now"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,30 +47,6 @@ T = TypeVar("T")
 def utc_now() -> datetime:
     """Return the time in UTC."""
     return datetime.now(UTC)
-
-
-class LessonFullError(InputError):
-    """No more students fit into a lesson."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Joining:
-    """What a student chose before joining."""
-
-    camera: str
-    consent: str | None
-    research: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Joined:
-    """What a student gets who has joined."""
-
-    lesson: LiveLesson
-    student: LiveStudent
-    token: str
-    receipt: str
-    """To write down: by it the student comes back when the page is closed, to see and to delete what is kept."""
 
 
 class School:
@@ -233,17 +209,27 @@ class School:
 
     # Students
 
-    async def join(self, code: str, joining: Joining) -> Joined | None:
-        """Let somebody into the waiting room; None if no lesson has the code.
+    def lesson_with_code(self, code: str) -> LiveLesson | None:
+        """Return the running lesson that a code joins."""
+        return next((one for one in self.lessons.values() if one.record.code == code), None)
+
+    async def join(self, lesson: LiveLesson, joining: Joining) -> Joined:
+        """Let somebody into the waiting room.
 
         Raises:
             LessonFullError: If the lesson has no seat left.
         """
-        lesson = next((one for one in self.lessons.values() if one.record.code == code), None)
-        if lesson is None:
-            return None
-        if len(lesson.students) >= self.settings.max_students:
+        if len(lesson.students) + lesson.joining >= self.settings.max_students:
             raise LessonFullError("The lesson has no seat left. Ask the teacher.")
+        lesson.joining += (
+            1  # the seat is taken from here on, or many who come at once would all find it free
+        )
+        try:
+            return await self._take_seat(lesson, joining)
+        finally:
+            lesson.joining -= 1
+
+    async def _take_seat(self, lesson: LiveLesson, joining: Joining) -> Joined:
         record = ParticipantRecord(
             id=new_id(),
             lesson=lesson.id,
@@ -339,6 +325,8 @@ class School:
         self.metrics.students.set(sum(len(one.students) for one in self.lessons.values()))
         for lesson in list(self.lessons.values()):
             lesson.tick()
+            for student_id in lesson.abandoned():
+                self._spawn(self.withdraw(lesson.id, student_id))
             lesson.tell_store(self.writer.away_since(lesson.id), self.writer.reason(lesson.id))
             if not self.writer.is_busy(lesson.id):
                 self._spawn(self.writer.write(lesson.id, lesson.take_batch()))

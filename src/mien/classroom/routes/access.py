@@ -53,6 +53,9 @@ class Limits:
     """By address: a key is not guessed."""
     wrong_codes: Buckets = field(default_factory=lambda: Buckets(Rate(burst=40, per_s=0.5)))
     """By address: a class behind one address mistypes often, and 40 of 30^8 are nothing."""
+    joins: Buckets = field(default_factory=lambda: Buckets(Rate(burst=100, per_s=1)))
+    """By address and lesson, of right codes: one caller does not take all seats at once, and without pages that stay open never;
+    a class of 250 behind one address is in after two and a half minutes."""
     requests: Buckets = field(default_factory=lambda: Buckets(Rate(burst=60, per_s=5)))
     """By token."""
     sockets: Buckets = field(default_factory=lambda: Buckets(Rate(burst=8, per_s=0.5)))

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from mien.classroom import tables
+from mien.classroom.joining import Joining, LessonFullError
 from mien.classroom.routes.access import (
     KeptOf,
     RefusedError,
@@ -24,7 +25,6 @@ from mien.classroom.schemas import (
     Receipt,
     ResearchChoice,
 )
-from mien.classroom.school import Joining, LessonFullError
 from mien.classroom.tokens import normal_code
 
 __all__ = ["router"]
@@ -61,15 +61,17 @@ async def join(body: JoinRequest, request: Request) -> dict[str, Any]:
         raise RefusedError(
             429, "too_many", "Too many wrong codes from this address. Wait a minute."
         )
-    choice = Joining(camera=body.camera, consent=body.consent, research=body.research)
-    try:
-        joined = await school.join(normal_code(body.code), choice)
-    except LessonFullError as error:
-        raise RefusedError(409, "full", str(error)) from None
-    if joined is None:
+    lesson = school.lesson_with_code(normal_code(body.code))
+    if lesson is None:
         limit.take(address)
         raise RefusedError(404, "no_lesson", "No lesson has this code. Check it with your teacher.")
-    lesson = joined.lesson
+    if not limits_of(request).joins.take(f"{address} {lesson.id}"):
+        raise RefusedError(429, "too_many", "Many join from this address. Try again in a moment.")
+    choice = Joining(camera=body.camera, consent=body.consent, research=body.research)
+    try:
+        joined = await school.join(lesson, choice)
+    except LessonFullError as error:
+        raise RefusedError(409, "full", str(error)) from None
     return {
         "token": joined.token,
         "receipt": joined.receipt,
