@@ -285,18 +285,59 @@ def test_numbers_are_no_longer_taken_once_the_setting_is_taken_back(start, tmp_p
     assert live.receive(opened, "ack")["outcome"] == "stopped"
 
 
-def test_keys_and_codes_are_not_guessed(start):
-    live = start()
+def hold_still(limits):
+    """However long this takes, nothing is given back meanwhile."""
+    for buckets in (limits.wrong_keys, limits.wrong_codes, limits.wrong_receipts, limits.guesses):
+        buckets._clock = lambda: 0.0
+    limits.guesses._at = 0.0
+
+
+def test_who_guesses_is_told_to_wait_and_locks_nobody_out_behind_the_same_address(live):
+    hold_still(live.app.state.limits)
+    lesson = live.open_lesson(live.teacher())
+    receipt = live.join(lesson["code"])["receipt"]
+    right = {
+        "/api/sign-in": {"key": live.KEY},
+        "/api/join": {"camera": "none", "code": lesson["code"]},
+        "/api/receipt": {"receipt": receipt},
+    }
+    wrong = {
+        "/api/sign-in": ({"key": "guess"}, 10, 401),
+        "/api/join": ({"camera": "none", "code": "22222222"}, 40, 404),
+        "/api/receipt": ({"receipt": "2222"}, 40, 404),
+    }
+    for path, (body, tries, status) in wrong.items():
+        came = [live.ask("POST", path, body=body).status_code for _ in range(tries + 4)]
+        assert came == [status] * tries + [429] * 4, path
+        assert live.ask("POST", path, body=right[path]).is_success, path
+
+
+def test_codes_are_not_guessed_by_ever_so_many_tries(live):
     limits = live.app.state.limits
-    for buckets in (limits.wrong_keys, limits.wrong_codes):
-        buckets._clock = lambda: 0.0  # however long this takes, nothing is given back meanwhile
-    answers = [live.ask("POST", "/api/sign-in", body={"key": f"guess-{n}"}) for n in range(14)]
-    assert [a.status_code for a in answers] == [401] * 10 + [429] * 4
-    body = {"camera": "none", "code": "ABCDEFGH"}
-    answers = [live.ask("POST", "/api/join", body=body).status_code for _ in range(50)]
-    assert answers[:40] == [404] * 40
-    assert answers[-1] == 429
-    assert live.ask("POST", "/api/receipt", body={"receipt": "2222"}).status_code == 429
+    hold_still(limits)
+    limits.guesses._left = 45
+    lesson = live.open_lesson(live.teacher())
+    join = lambda code: live.ask("POST", "/api/join", body={"camera": "none", "code": code})  # noqa: E731
+    assert [join("22222222").status_code for _ in range(45)] == [404] * 40 + [429] * 5
+    assert join(lesson["code"]).status_code == 429
+    limits.wrong_codes._buckets.clear()  # as from another address
+    assert join(lesson["code"]).status_code == 201
+
+
+def test_a_flood_from_one_address_locks_nobody_out_who_is_in(live):
+    teacher, lesson, student, _ = live.student_inside()
+    unused = live.join(lesson["code"])
+    perimeter = live.app.middleware_stack.app
+    while not hasattr(perimeter, "_addresses"):
+        perimeter = perimeter.app
+    perimeter._addresses.take = lambda _: False  # all of this address's are used up
+    assert live.http.get("/").status_code == 429
+    assert live.ask("GET", "/api/me", "wrong").status_code == 429
+    assert live.ask("GET", "/api/lessons", teacher).status_code == 200
+    assert live.ask("GET", "/api/me", student["token"]).status_code == 200
+    for token in (student["token"], unused["token"]):
+        assert live.ask("DELETE", "/api/me", token).json() == {"deleted": True}
+    assert live.ask("DELETE", "/api/me", "wrong").status_code == 401
 
 
 def test_of_many_who_join_at_once_no_more_get_in_than_there_are_seats(start):

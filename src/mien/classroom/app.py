@@ -106,6 +106,7 @@ def create_app(
         hosts=settings.hosts(),
         origins=settings.all_origins(),
         is_encrypted=settings.is_encrypted,
+        is_known=school.tokens.is_known,
     )
     return app
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +20,8 @@ MAX_BODY_BYTES = 16 * 1024
 
 PER_ADDRESS = Rate(burst=1200, per_s=100)
 """Generous: a whole school may come from one address. Wrong codes and keys have tighter limits of their own."""
+
+_WITHDRAWAL = ("DELETE", "/api/me")
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -43,7 +45,12 @@ class Perimeter:
     """ASGI middleware; refuses before the application sees anything."""
 
     def __init__(
-        self, app: ASGIApp, hosts: Iterable[str], origins: Iterable[str], is_encrypted: bool
+        self,
+        app: ASGIApp,
+        hosts: Iterable[str],
+        origins: Iterable[str],
+        is_encrypted: bool,
+        is_known: Callable[[str], bool],
     ) -> None:
         """Say who may ask.
 
@@ -52,10 +59,12 @@ class Perimeter:
             hosts: Names in the Host header, without ports.
             origins: Exact origins of pages that may change anything or open a socket.
             is_encrypted: Whether browsers come by https; they are then told to stay there.
+            is_known: Whether a token was in use lately, without asking the store.
         """
         self._app = app
         self._hosts = frozenset(hosts)
         self._origins = frozenset(origins)
+        self._is_known = is_known
         self._addresses = Buckets(PER_ADDRESS)
         self._turns = Turns()
         headers = dict(_HEADERS)
@@ -87,8 +96,7 @@ class Perimeter:
         host = headers[b"host"]
         if len(host) != 1 or host_name(host[0].decode("latin-1")) not in self._hosts:
             return 421, "host", "This server is not known under that name."
-        client = scope.get("client")
-        if not self._addresses.take(client[0] if client else "unknown"):
+        if not self._may_ask_now(scope):
             return 429, "too_many", "Too many requests from this address. Wait a little."
         if scope["type"] == "websocket" or scope["method"] not in _SAFE:
             origin = headers[b"origin"]
@@ -98,6 +106,19 @@ class Perimeter:
             if not length.isdigit() or int(length) > MAX_BODY_BYTES:
                 return 413, "too_large", f"A body has at most {MAX_BODY_BYTES} bytes."
         return None
+
+    def _may_ask_now(self, scope: Scope) -> bool:
+        """Whoever floods the server must not lock out those who are in and share the address."""
+        client = scope.get("client")
+        if self._addresses.take(client[0] if client else "unknown"):
+            return True
+        if scope["type"] != "http":
+            return False
+        # Withdrawing is checked by the store as well; who is in has a limit by token instead.
+        if (scope["method"], scope["path"]) == _WITHDRAWAL:
+            return True
+        given = next((v for n, v in scope["headers"] if n == b"authorization"), b"")
+        return self._is_known(given.decode("latin-1").partition(" ")[2])
 
     async def _refuse(
         self, scope: Scope, receive: Receive, send: Send, status: int, code: str, message: str

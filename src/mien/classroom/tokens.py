@@ -148,6 +148,10 @@ class Tokens:
         expires_at = self._known[digest][1]
         return None if self._is_half_over(expires_at, _minutes(bearer.participant)) else bearer
 
+    def is_known(self, token: str) -> bool:
+        """Whether a token was in use lately and is not over; the store is not asked."""
+        return self._from_memory(_digest(token)) is not None
+
     def forget(self, participant: str) -> None:
         """Recall no token of a student who has withdrawn."""
         for digest, (bearer, _) in list(self._known.items()):

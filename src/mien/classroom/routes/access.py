@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from mien.classroom.lessons import LiveLesson, LiveStudent
-from mien.classroom.limits import Buckets, Rate, Turns
+from mien.classroom.limits import Bucket, Buckets, Rate, Turns
 from mien.classroom.outbox import Outbox
 from mien.classroom.school import School
 from mien.classroom.store import LessonRecord, ParticipantRecord
@@ -47,12 +47,20 @@ class RefusedError(MienError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How often callers may try."""
+    """How often callers may try.
+
+    What is right passes, whatever others behind the same address tried before: else anybody could lock a whole school out.
+    Keys and receipts are too long to be guessed however often one tries. Codes are not, and have `guesses`.
+    """
 
     wrong_keys: Buckets = field(default_factory=lambda: Buckets(Rate(burst=10, per_s=0.1)))
-    """By address: a key is not guessed."""
+    """By address; beyond it the answer is to wait."""
+    wrong_receipts: Buckets = field(default_factory=lambda: Buckets(Rate(burst=40, per_s=0.5)))
     wrong_codes: Buckets = field(default_factory=lambda: Buckets(Rate(burst=40, per_s=0.5)))
-    """By address: a class behind one address mistypes often, and 40 of 30^8 are nothing."""
+    """By address: a class behind one mistypes often."""
+    guesses: Bucket = field(default_factory=lambda: Bucket(Rate(burst=100_000, per_s=5)))
+    """Of all addresses together, for a wrong code is a guess at every running lesson. Once it is empty, an address that has used
+    up its `wrong_codes` gets no right code through either: in twelve hours a lesson is hit with a chance of 1 to 2,000,000."""
     joins: Buckets = field(default_factory=lambda: Buckets(Rate(burst=100, per_s=1)))
     """By address and lesson, of right codes: one caller does not take all seats at once, and without pages that stay open never;
     a class of 250 behind one address is in after two and a half minutes."""

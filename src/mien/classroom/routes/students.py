@@ -55,17 +55,19 @@ async def show_policy(request: Request) -> dict[str, Any]:
 async def join(body: JoinRequest, request: Request) -> dict[str, Any]:
     """Ask to be let in; the answer holds the token and the tag by which the teacher recognises who waits."""
     _refuse_devices(body, request)
-    school, limit = school_of(request), limits_of(request).wrong_codes
-    address = address_of(request)
-    if not limit.has(address):
-        raise RefusedError(
-            429, "too_many", "Too many wrong codes from this address. Wait a minute."
-        )
+    school, limits, address = school_of(request), limits_of(request), address_of(request)
+    too_many = RefusedError(
+        429, "too_many", "Too many wrong codes from this address. Wait a minute."
+    )
+    if not limits.wrong_codes.has(address) and not limits.guesses.has():
+        raise too_many
     lesson = school.lesson_with_code(normal_code(body.code))
     if lesson is None:
-        limit.take(address)
+        limits.guesses.take()
+        if not limits.wrong_codes.take(address):
+            raise too_many
         raise RefusedError(404, "no_lesson", "No lesson has this code. Check it with your teacher.")
-    if not limits_of(request).joins.take(f"{address} {lesson.id}"):
+    if not limits.joins.take(f"{address} {lesson.id}"):
         raise RefusedError(429, "too_many", "Many join from this address. Try again in a moment.")
     choice = Joining(camera=body.camera, consent=body.consent, research=body.research)
     try:
@@ -94,15 +96,13 @@ def _refuse_devices(body: CameraChoice, request: Request) -> None:
 @router.post("/receipt")
 async def come_back(body: Receipt, request: Request) -> dict[str, Any]:
     """Exchange a student's receipt for a token, during the lesson and as long as anything of the student is kept."""
-    school, limit = school_of(request), limits_of(request).wrong_codes
-    address = address_of(request)
-    if not limit.has(address):
-        raise RefusedError(
-            429, "too_many", "Too many wrong receipts from this address. Wait a minute."
-        )
+    school, limit = school_of(request), limits_of(request).wrong_receipts
     token = await school.ask(school.tokens.from_receipt, body.receipt)
     if token is None:
-        limit.take(address)
+        if not limit.take(address_of(request)):
+            raise RefusedError(
+                429, "too_many", "Too many wrong receipts from this address. Wait a minute."
+            )
         raise RefusedError(
             404, "no_receipt", "Nothing is kept under this receipt; it is wrong, or all is deleted."
         )

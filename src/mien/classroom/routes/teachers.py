@@ -30,12 +30,12 @@ router = APIRouter(prefix="/api")
 async def sign_in(body: SignIn, request: Request) -> dict[str, Any]:
     """Exchange a teacher's key for a short-lived token."""
     school, limit = school_of(request), limits_of(request).wrong_keys
-    address = address_of(request)
-    if not limit.has(address):
-        raise RefusedError(429, "too_many", "Too many wrong keys from this address. Wait a minute.")
     teacher = teacher_of_key(school.settings.keys(), body.key)
     if teacher is None:
-        limit.take(address)
+        if not limit.take(address_of(request)):
+            raise RefusedError(
+                429, "too_many", "Too many wrong keys from this address. Wait a minute."
+            )
         raise RefusedError(401, "key", "The key is wrong.")
     token = await school.ask(school.tokens.for_teacher, teacher)
     return {"token": token, "teacher": teacher, "minutes": TEACHER_MINUTES}
