@@ -1,4 +1,5 @@
 import json
+import socket
 import sys
 from datetime import UTC, datetime
 
@@ -81,6 +82,17 @@ def test_serving_others_without_encryption_is_refused(run):
     code, _, err = run("serve", *policy, "--host", "0.0.0.0")
     assert code == 2
     assert "can be reached from other machines, so teacher_keys must be set" in err
+
+
+def test_serving_where_somebody_listens_ends_with_one_line(run):
+    policy = ("--jurisdiction", "KR", "--context", "education", "--mode", "presence")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, out, err = run("serve", *policy, "--port", port)
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1] == (
+        f"mien: The server could not start on 127.0.0.1:{port}: Address already in use."
+    )
 
 
 def test_a_report_is_written_and_its_reading_noted(run, lesson, tmp_path):

@@ -25,6 +25,7 @@ from mien.classroom.school import School, utc_now
 from mien.classroom.settings import Settings
 from mien.classroom.signals import load_mapping
 from mien.classroom.store import Store, StoreError
+from mien.classroom.store_lock import lock_store
 from mien.classroom.workers import Workers
 from mien.errors import ConfigError
 from mien.processors import usable_cores
@@ -32,15 +33,28 @@ from mien.processors import usable_cores
 __all__ = ["create_app", "open_store"]
 
 
-def open_store(settings: Settings, now: Callable[[], datetime] = utc_now) -> Store:
+def open_store(
+    settings: Settings, now: Callable[[], datetime] = utc_now, *, to_serve: bool = False
+) -> Store:
     """Open the store and bring it to this version.
 
+    Args:
+        settings: Where it is.
+        now: The time in UTC.
+        to_serve: Whether lessons are run on it, which one server may do.
+
     Raises:
-        ConfigError: If it cannot be opened.
+        ConfigError: If it cannot be opened, or another server runs lessons on it.
     """
     engine = open_engine(settings.store_url())
-    migrate(engine)
-    return Store(engine, now)
+    lock = lock_store(engine) if to_serve else None
+    try:
+        migrate(engine)
+    except ConfigError:
+        if lock is not None:
+            lock.close()
+        raise
+    return Store(engine, now, lock)
 
 
 def create_app(
@@ -60,7 +74,7 @@ def create_app(
         build_reader: Makes what turns a JPEG into a `FrameReading`, in the place of detector and network.
 
     Raises:
-        ConfigError: If the policy is not set, no teacher has a key, or the store cannot be opened.
+        ConfigError: If the policy is not set, no teacher has a key, or the store cannot be opened or is another server's.
         ModelFileError: If the model cannot be opened; in presence mode it is not looked for.
     """
     decision = decide(settings.jurisdiction, settings.context, settings.mode)
@@ -79,8 +93,9 @@ def create_app(
 
     count = settings.workers or usable_cores()
     workers: Workers[FrameReading] = Workers(build_reader or build, count)
-    store = open_store(settings, now)
-    school = School(settings, decision, load_mapping(), store, workers, now, clock)
+    mapping = load_mapping()
+    store = open_store(settings, now, to_serve=True)
+    school = School(settings, decision, mapping, store, workers, now, clock)
     workers.on_replaced = school.metrics.workers_replaced.inc
 
     @asynccontextmanager

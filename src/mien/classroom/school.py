@@ -37,6 +37,7 @@ LESSON_HOURS = 12.0
 """A lesson that nobody ended is ended then."""
 TICK_EVERY_S = 1.0
 PURGE_EVERY_S = 600.0
+HOLD_EVERY_S = 5.0
 _FLUSH_S = 3.0
 """How long the last rows are tried for when the server stops."""
 
@@ -111,6 +112,7 @@ class School:
             self.frames.run(),
             for_ever("Moving lessons on", self.tick, TICK_EVERY_S),
             for_ever("Deleting what is too old", self._end_and_purge, self.purge_every_s),
+            for_ever("Holding the store", self._hold, HOLD_EVERY_S),
         )
         self._endless = [asyncio.create_task(one) for one in beside]
 
@@ -334,6 +336,10 @@ class School:
             if not self.writer.is_busy(lesson_id):
                 self._spawn(self._store_end(lesson_id))
         self.last_tick_s = time.monotonic()
+
+    async def _hold(self) -> None:
+        with suppress(StoreError):  # the writer says it
+            await self.ask(self.store.hold)
 
     async def _end_and_purge(self) -> None:
         for lesson in list(self._forgotten_lessons()):

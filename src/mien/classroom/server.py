@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import resource
+import socket
 import sys
 from typing import Any
 
@@ -13,8 +15,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from mien.classroom.protocol import MAX_MESSAGE_BYTES
 from mien.classroom.settings import Settings
+from mien.errors import ConfigError
 
-__all__ = ["DRAIN_S", "forbid_crash_dumps", "make_server"]
+__all__ = ["DRAIN_S", "bind", "forbid_crash_dumps", "make_server"]
 
 DRAIN_S = 5
 """How long open connections are waited for when the server is told to stop; the last rows take up to three more."""
@@ -52,6 +55,56 @@ class _Socket(WebSocketsSansIOProtocol):
         if self.close_timer is not None:
             self.close_timer.cancel()
         self.close_timer = self.loop.call_later(LINGER_S, self.transport.close)
+
+
+def bind(settings: Settings) -> list[socket.socket]:
+    """Take the address to listen on, for `uvicorn.Server.run`.
+
+    Uvicorn does so after lessons have been gone on with. Whoever cannot have the address must not have touched any.
+
+    Raises:
+        ConfigError: If somebody else has it, or it is none of this machine's.
+    """
+    where = f"{settings.host}:{settings.port}"
+    try:
+        places = socket.getaddrinfo(
+            settings.host.strip("[]"), settings.port, type=socket.SOCK_STREAM
+        )
+    except OSError as error:
+        raise ConfigError(f"The server could not start on {where}: {error.strerror}.") from None
+    taken: list[socket.socket] = []
+    reason = "no such address"
+    for family, kind, protocol, _, address in dict.fromkeys(places):
+        try:
+            taken.append(_bound(socket.socket(family, kind, protocol), address))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            # A name may stand for addresses of both kinds on a machine that has one of them.
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                taken = _closed(taken)
+                break
+    if not taken:
+        raise ConfigError(f"The server could not start on {where}: {reason}.")
+    return taken
+
+
+def _bound(opened: socket.socket, address: Any) -> socket.socket:
+    try:
+        # A server that is started again need not wait for the connections of the last one to be forgotten.
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if opened.family == socket.AF_INET6:  # IPv4 has a socket of its own
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(address)
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def _closed(sockets: list[socket.socket]) -> list[socket.socket]:
+    for one in sockets:
+        one.close()
+    return []
 
 
 def make_server(app: Any, settings: Settings) -> uvicorn.Server:

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mien.classroom import tables
+from mien.classroom.store_lock import StoreLock
 from mien.classroom.transaction import StoreError, Transaction
 
 __all__ = ["Batch", "LessonRecord", "ParticipantRecord", "Store", "StoreError"]
@@ -100,10 +101,22 @@ class Batch:
 class Store:
     """Reads and writes the rows of lessons."""
 
-    def __init__(self, engine: sa.Engine, now: Callable[[], datetime] | None = None) -> None:
-        """Take an engine whose schema is up to date; ``now`` gives the time in UTC."""
+    def __init__(
+        self,
+        engine: sa.Engine,
+        now: Callable[[], datetime] | None = None,
+        lock: StoreLock | None = None,
+    ) -> None:
+        """Take an opened database.
+
+        Args:
+            engine: From `open_engine`; its schema is up to date.
+            now: Gives the time in UTC.
+            lock: That no other server has the store; None for those who only look or purge.
+        """
         self._engine = engine
         self._now = now or (lambda: datetime.now(UTC))
+        self._lock = lock
 
     # Lessons
 
@@ -319,9 +332,20 @@ class Store:
         """
         self._rows(sa.select(sa.literal(1)))
 
+    def hold(self) -> None:
+        """See that no other server has the store.
+
+        Raises:
+            StoreError: If one has it by now, or the database does not answer.
+        """
+        if self._lock is not None:
+            self._lock.renew()
+
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and leave the store to another server."""
         self._engine.dispose()
+        if self._lock is not None:
+            self._lock.close()
 
     def _forget(self) -> None:
         """Empty SQLite's journal too: until then it still holds what was deleted."""
@@ -330,6 +354,8 @@ class Store:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _begin(self) -> Transaction:
+        if self._lock is not None and self._lock.is_lost:
+            raise StoreError("Another server has taken the store.", "locked")
         return Transaction(self._engine)
 
     def _run(self, statement: sa.Executable) -> None:

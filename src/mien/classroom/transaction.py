@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mien.errors import MienError
 
-__all__ = ["StoreError", "Transaction", "reason_of"]
+__all__ = ["StoreError", "Transaction", "as_store_error", "reason_of"]
 
 _LOCKED = ("SQLITE_BUSY", "SQLITE_LOCKED", "55P03", "40P01")
 """How codes begin: SQLite's names, and the SQLSTATE of PostgreSQL. Its words are in the language of its machine."""
@@ -41,7 +41,7 @@ class Transaction:
         try:
             return self._context.__enter__()
         except (SQLAlchemyError, OSError) as error:
-            raise _as_ours(error) from None
+            raise as_store_error(error) from None
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         """Commit, or roll back if something failed.
@@ -52,12 +52,13 @@ class Transaction:
         try:
             self._context.__exit__(kind, error, trace)
         except (SQLAlchemyError, OSError) as failed:
-            raise _as_ours(failed) from None
+            raise as_store_error(failed) from None
         if isinstance(error, (SQLAlchemyError, OSError)):
-            raise _as_ours(error) from None
+            raise as_store_error(error) from None
 
 
-def _as_ours(error: BaseException) -> StoreError:
+def as_store_error(error: BaseException) -> StoreError:
+    """Return what a database's driver raised as an error of ours."""
     words = str(getattr(error, "orig", None) or error).splitlines()[0]
     return StoreError(f"The store does not take or give rows: {words}.", reason_of(error))
 

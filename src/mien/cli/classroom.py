@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -99,13 +98,18 @@ def serve(
         model=model,
     )
     from mien.classroom.app import create_app
-    from mien.classroom.server import forbid_crash_dumps, make_server
+    from mien.classroom.server import bind, forbid_crash_dumps, make_server
 
     settings, key = _with_key(settings)
     forbid_crash_dumps()
-    application = create_app(settings)
-    server = make_server(application, settings)
-    print(f"Policy: {application.state.school.decision.line()}")
+    app = create_app(settings)
+    try:
+        sockets = bind(settings)
+    except ConfigError:
+        app.state.school.store.close()
+        raise
+    server = make_server(app, settings)
+    print(f"Policy: {app.state.school.decision.line()}")
     if settings.device_signals:
         print(
             "Students may send numbers instead of pictures: for simulated ones, never for a real lesson."
@@ -115,8 +119,13 @@ def serve(
     print(f"Students: {address}/   Teachers: {address}/teach", flush=True)
     if key:
         print(f"Key of the teacher, for this start only: {key}", flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run()
+    try:
+        server.run(sockets)
+    except KeyboardInterrupt:
+        pass
+    except OSError:  # somebody has begun to listen there
+        if server.started:
+            raise
     if not server.started:
         raise ConfigError(f"The server could not start on {settings.host}:{settings.port}.")
 
