@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import socket
 import sqlite3
 import sys
@@ -47,6 +48,27 @@ def test_frames_are_answered_and_counted(live):
         if line.startswith("mien_messages_answered_total")
     ]
     assert sum(answered) == 7
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"yaw_deg": 1.7e308},
+        {"score": 10**400},
+        {"face_px": "x"},
+        {"probs": "10000000"},
+        {"점" * 60: 1},
+        {"\ud800": 1},
+    ],
+)
+def test_signals_that_cannot_be_end_their_socket_and_nothing_else(live, caplog, changes):
+    _, lesson, _, opened = live.student_inside()
+    sent = json.dumps({**json.loads(live.SIGNALS), **changes}).encode()
+    live.send(opened, Kind.SIGNALS, 1, sent)
+    assert live.closing(opened) == 1008
+    assert "Traceback" not in caplog.text
+    live.until(lambda: live.school.store.snapshot(lesson["id"]))
+    assert set(live.http.get("/readyz").json().values()) == {"ok"}
 
 
 def reader_that(waits):

@@ -1,5 +1,6 @@
 """The same tests on SQLite and on a real PostgreSQL."""
 
+import math
 import sqlite3
 from dataclasses import replace
 from datetime import timedelta
@@ -165,6 +166,16 @@ def test_a_batch_is_written_as_a_whole_or_not_at_all(store, fake_time):
         store.write(batch)
     assert told.value.reason == "refused"
     assert len(store.rows_of(tables.windows, "lesson1")) == 2
+
+
+@pytest.mark.parametrize("number", [math.inf, math.nan])
+def test_a_number_that_is_none_is_refused_by_either_database(store, fake_time, number):
+    fill(store, fake_time)
+    row = {"lesson": "lesson1", "at": fake_time.now(), "signals": {"centre": number}}
+    with pytest.raises(StoreError) as told:
+        store.write(Batch(snapshot=row))
+    assert told.value.reason == "refused"
+    assert store.snapshot("lesson1")["signals"] == {"seats": ["student1"]}
 
 
 def test_moments_and_snapshots_are_replaced_by_their_later_form(store, fake_time):

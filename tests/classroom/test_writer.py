@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
@@ -18,13 +19,16 @@ class FlakyStore:
 
     def __init__(self):
         self.fails = None
+        self.refuses = lambda _: False
         self.written = []
         self.deleted = []
 
     def write(self, batch):
         if self.fails:
             raise StoreError("The store does not take rows.", self.fails)
-        self.written.append(batch)
+        if self.refuses(batch):
+            raise StoreError("The store refuses rows.", "refused")
+        self.written.append(replace(batch))
 
     def delete_participant(self, participant):
         if self.fails:
@@ -96,6 +100,21 @@ def test_rows_that_are_refused_are_not_tried_for_ever(writer, flaky):
     assert write(writer, Batch(windows=rows(1)))
     assert len(flaky.written[-1].windows) == 1
     assert flaky.written[-1].gaps[0]["lost_rows"] == 3
+
+
+def test_rows_are_written_though_the_snapshot_is_refused(writer, flaky):
+    flaky.refuses = lambda batch: batch.snapshot is not None
+    assert write(writer, Batch(windows=rows(2), snapshot={"n": 1}))
+    assert [(len(one.windows), one.snapshot) for one in flaky.written] == [(2, None)]
+    assert writer.away_since("l") is None
+
+
+def test_the_snapshot_is_written_though_rows_are_refused(writer, flaky):
+    flaky.refuses = lambda batch: batch.windows
+    assert not write(writer, Batch(windows=rows(2), snapshot={"n": 1}))
+    assert [(one.windows, one.snapshot) for one in flaky.written] == [([], {"n": 1})]
+    assert write(writer, Batch(self_reports=[TAP]))
+    assert flaky.written[-1].gaps[0]["lost_rows"] == 2
 
 
 def test_nothing_to_write_asks_the_store_nothing(writer, flaky):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ __all__ = ["open_engine"]
 
 BUSY_TIMEOUT_S = 1.0
 """How long a locked database is waited for; the batch is tried again a second later anyway."""
+
+_TO_JSON = functools.partial(json.dumps, allow_nan=False)
+"""Infinity and NaN are no JSON: SQLite takes them, PostgreSQL does not, and both must be alike."""
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -37,6 +42,7 @@ def open_engine(url: str) -> sa.Engine:
             parsed.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
             connect_args={"connect_timeout": 2, "options": timeouts},
+            json_serializer=_TO_JSON,
             hide_parameters=True,
         )
     if kind != "sqlite" or not parsed.database or parsed.database == ":memory:":
@@ -45,7 +51,10 @@ def open_engine(url: str) -> sa.Engine:
         )
     _make_private(Path(parsed.database))
     engine = sa.create_engine(
-        parsed, connect_args={"timeout": BUSY_TIMEOUT_S}, hide_parameters=True
+        parsed,
+        connect_args={"timeout": BUSY_TIMEOUT_S},
+        json_serializer=_TO_JSON,
+        hide_parameters=True,
     )
     sa.event.listen(engine, "connect", _set_up_sqlite)
     return engine

@@ -13,6 +13,8 @@ __all__ = ["StoreError", "Transaction", "as_store_error", "reason_of"]
 
 _LOCKED = ("SQLITE_BUSY", "SQLITE_LOCKED", "55P03", "40P01")
 """How codes begin: SQLite's names, and the SQLSTATE of PostgreSQL. Its words are in the language of its machine."""
+_FAILURES = (SQLAlchemyError, OSError, ValueError)
+"""PostgreSQL's driver turns values into what is sent itself, and its ValueErrors come as they are."""
 _FULL = ("SQLITE_FULL", "53100")
 
 
@@ -40,7 +42,7 @@ class Transaction:
         """
         try:
             return self._context.__enter__()
-        except (SQLAlchemyError, OSError) as error:
+        except _FAILURES as error:
             raise as_store_error(error) from None
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
@@ -51,9 +53,9 @@ class Transaction:
         """
         try:
             self._context.__exit__(kind, error, trace)
-        except (SQLAlchemyError, OSError) as failed:
+        except _FAILURES as failed:
             raise as_store_error(failed) from None
-        if isinstance(error, (SQLAlchemyError, OSError)):
+        if isinstance(error, _FAILURES):
             raise as_store_error(error) from None
 
 
@@ -67,7 +69,11 @@ def reason_of(error: BaseException) -> str:
     """Return the `StoreError.reason` of what a database's driver raised."""
     if isinstance(error, (sa.exc.IntegrityError, sa.exc.DataError)):
         return "refused"
-    own = getattr(error, "orig", None)
+    own = getattr(error, "orig", None) or error
+    if isinstance(
+        own, ValueError
+    ):  # before it was sent: a number that is none, text that is no text
+        return "refused"
     code = str(getattr(own, "sqlite_errorname", None) or getattr(own, "sqlstate", None) or "")
     if code.startswith(_LOCKED):
         return "locked"

@@ -101,7 +101,7 @@ class Writer:
             for participant in list(state.forgetting):
                 await self._in_thread(self._store.delete_participant, participant)
                 state.forgetting.discard(participant)
-            await self._in_thread(self._store.write, batch)
+            await self._write_batch(batch)
         except StoreError as error:
             self._keep(state, error)
             return False
@@ -110,6 +110,32 @@ class Writer:
         self._metrics.batches.labels("written").inc()
         state.waiting, state.away_since, state.lost = Batch(), None, 0
         return True
+
+    async def _write_batch(self, batch: Batch) -> None:
+        """Write rows and snapshot together; if one of them is refused, the other all the same.
+
+        Raises:
+            StoreError: If the store does not answer, or refuses the rows.
+        """
+        try:
+            await self._in_thread(self._store.write, batch)
+        except StoreError as error:
+            if error.reason != "refused" or batch.snapshot is None or not len(batch):
+                raise
+        else:
+            return
+        alone = Batch(snapshot=batch.snapshot)
+        batch.snapshot = None
+        try:
+            await self._in_thread(self._store.write, batch)
+        finally:
+            await self._write_snapshot(alone)
+
+    async def _write_snapshot(self, alone: Batch) -> None:
+        try:
+            await self._in_thread(self._store.write, alone)
+        except StoreError as error:
+            logger.warning("%s The lesson's memory is that of before.", error)
 
     def _gap(self, lesson: str, state: _Lesson) -> dict[str, Any]:
         return {

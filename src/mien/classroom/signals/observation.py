@@ -16,6 +16,18 @@ __all__ = ["EXPRESSIONS", "Observation", "Reason"]
 EXPRESSIONS = FERPLUS.labels
 """The order of `Observation.probs`: neutral, happiness, surprise, sadness, anger, disgust, fear, contempt."""
 
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "faces": (0, 1000),
+    "score": (-1000, 1000),
+    "face_px": (1, 10_000),
+    "brightness": (0, 255),
+    "sharpness": (0, 1e7),
+    "yaw_deg": (-180, 180),
+}
+"""Wide enough for every detector and picture; what is outside was never measured. A device may send any number, and sums of
+such as 1e308 are infinite, which no database takes: one student's would cost the whole class its rows."""
+_WHOLE = ("faces", "face_px")
+
 _SUM_TOLERANCE = 0.01
 """Probabilities that a device sends are rounded; their sum may be off by so much."""
 
@@ -59,13 +71,14 @@ class Observation:
     """Coarse; None without landmarks, and in presence mode."""
 
     def __post_init__(self) -> None:
-        numbers = (self.time_s, self.score, self.brightness, self.sharpness, self.yaw_deg)
-        if not all(number is None or math.isfinite(number) for number in numbers):
-            raise InputError("An observation holds a number that is infinite or none at all.")
-        if self.time_s < 0 or self.faces < 0:
-            raise InputError(
-                f"An observation has time {self.time_s} s and {self.faces} faces; expected 0 or more."
-            )
+        if not 0 <= self.time_s < math.inf:
+            raise InputError(f"An observation has time {self.time_s} s; expected 0 or more.")
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise InputError(
+                    f"An observation's {name} is out of range; expected {least:g} to {most:g}."
+                )
         if self.probs is not None and (self.face_px is None or self.sharpness is None):
             raise InputError(
                 "An observation with probabilities lacks face_px or sharpness; both are needed to judge it."
@@ -93,11 +106,25 @@ class Observation:
         Raises:
             InputError: If a field is unknown, missing or out of range.
         """
+        # What was sent is not repeated in a message: it may be long, or no text that a socket can be closed with.
+        if not fields.keys() <= cls.__dataclass_fields__.keys():
+            raise InputError("The observation cannot be read: it has a field that is none of ours.")
+        if fields.get("time_s") is None or fields.get("faces") is None:
+            raise InputError("The observation cannot be read: time_s or faces is missing.")
         probs = fields.get("probs")
-        try:
-            return cls(**{**fields, "probs": None if probs is None else tuple(map(float, probs))})
-        except (TypeError, ValueError) as error:
-            raise InputError(f"The observation cannot be read: {error}.") from None
+        for name, value in fields.items():
+            if name != "probs" and value is not None and not _is_number(value, name in _WHOLE):
+                raise InputError(f"The observation cannot be read: {name} is no such number.")
+        if probs is not None and not (
+            isinstance(probs, list | tuple) and all(map(_is_number, probs))
+        ):
+            raise InputError("The observation cannot be read: probs is no list of numbers.")
+        return cls(**{**fields, "probs": None if probs is None else tuple(probs)})
+
+
+def _is_number(value: object, is_whole: bool = False) -> bool:
+    """Whether a value is one; JSON's true and false are none."""
+    return isinstance(value, int if is_whole else int | float) and not isinstance(value, bool)
 
 
 def _check_probs(probs: tuple[float, ...], faces: int) -> None:
