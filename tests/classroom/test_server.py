@@ -143,6 +143,9 @@ def test_withdrawing_leaves_no_row(live):
         == "lost"
     )
     assert live.ask("DELETE", "/api/me", student["token"]).json() == {"deleted": True}
+    # At once, not with the next second: a server that is killed in between has not forgotten how the class was counted.
+    memory = live.school.store.snapshot(lesson["id"])["signals"]
+    assert student["participant"] not in json.dumps(memory)
     assert rows() == []
     assert live.school.store.participants(lesson["id"]) == []
     assert live.closing(opened) == 4002

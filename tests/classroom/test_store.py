@@ -121,6 +121,13 @@ def test_withdrawing_deletes_every_row_of_the_student_and_no_other(store, fake_t
     assert len(store.rows_of(tables.aggregates, "lesson1")) == 1
 
 
+def test_withdrawing_leaves_the_lesson_its_memory_of_the_others(store, fake_time):
+    fill(store, fake_time)
+    memory = {"lesson": "lesson1", "at": fake_time.now(), "signals": {"seats": ["student2"]}}
+    store.delete_participant("student1", memory)
+    assert store.snapshot("lesson1") == memory
+
+
 def test_ending_a_lesson_leaves_students_the_time_to_delete(store, fake_time):
     fill(store, fake_time)
     later = fake_time.now() + timedelta(hours=24)

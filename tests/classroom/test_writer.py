@@ -22,6 +22,7 @@ class FlakyStore:
         self.refuses = lambda _: False
         self.written = []
         self.deleted = []
+        self.snapshots = []
 
     def write(self, batch):
         if self.fails:
@@ -30,10 +31,11 @@ class FlakyStore:
             raise StoreError("The store refuses rows.", "refused")
         self.written.append(replace(batch))
 
-    def delete_participant(self, participant):
+    def delete_participant(self, participant, snapshot=None):
         if self.fails:
             raise StoreError("The store does not take rows.", self.fails)
         self.deleted.append(participant)
+        self.snapshots.append(snapshot)
 
 
 async def here(call, *arguments):
@@ -133,6 +135,24 @@ def test_a_withdrawal_takes_waiting_rows_along(writer, flaky):
     assert flaky.written[0].windows == [{"participant": "b"}]
     assert flaky.written[0].self_reports == []
     assert flaky.written[0].aggregates == [{"n": 5}]
+
+
+def test_a_withdrawal_brings_the_memory_without_the_student(writer, flaky):
+    asyncio.run(writer.forget("l", "a", lambda: {"of": "b"}))
+    asyncio.run(writer.forget("l", "b"))  # the lesson is over
+    assert flaky.snapshots == [{"of": "b"}, None]
+
+
+def test_a_withdrawal_brings_it_too_when_the_store_is_back(writer, flaky):
+    flaky.fails = "gone"
+    for participant, memory in (("a", {"of": "b, c"}), ("b", {"of": "c"})):
+        with pytest.raises(StoreError):
+            asyncio.run(writer.forget("l", participant, lambda memory=memory: memory))
+    flaky.fails = None
+    write(writer, Batch(windows=[{"participant": "c"}]))
+    assert set(flaky.deleted) == {"a", "b"}
+    assert flaky.snapshots == [{"of": "c"}] * 2
+    assert flaky.written[-1].snapshot == {"of": "c"}
 
 
 def test_a_withdrawal_waits_for_a_write_that_is_going_on(flaky, fake_time):

@@ -14,11 +14,11 @@ from mien.classroom.limits import Bucket, Rate
 from mien.classroom.outbox import Outbox
 from mien.classroom.policy import Decision
 from mien.classroom.protocol import SequenceGuard
-from mien.classroom.signals import Answer, ClassSignals, Observation, Publication
+from mien.classroom.signals import Answer, ClassSignals, Observation, Publication, SignalMapping
 from mien.classroom.store import Batch, LessonRecord, ParticipantRecord
 from mien.classroom.tokens import new_id
 
-__all__ = ["Frame", "LiveLesson", "LiveStudent"]
+__all__ = ["Frame", "LiveLesson", "LiveStudent", "new_signals"]
 
 GONE_AFTER_S = 120.0
 """A student whose connection broke so long ago has left; until then the seat is kept. Who still waits loses it then."""
@@ -74,6 +74,15 @@ class LiveStudent:
         """Send a message, if a socket is open."""
         if self.outbox is not None:
             self.outbox.put(**message)
+
+
+def new_signals(decision: Decision, mapping: SignalMapping) -> ClassSignals:
+    """Return what a lesson begins with: as much as the policy gate allows."""
+    return ClassSignals(
+        mapping,
+        expressions=decision.expressions_allowed,
+        aggregates=decision.aggregates_allowed,
+    )
 
 
 class LiveLesson:
@@ -245,14 +254,15 @@ class LiveLesson:
             if not one.is_admitted and one.outbox is None and one.seen_s < latest_s
         ]
 
-    def _snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
+        """Return the row that a restart goes on from."""
         counted = [student.id for student in self.students.values() if student.is_counted]
         memory = {"counted": counted, "signals": self.signals.as_dict()}
         return {"lesson": self.id, "at": self.at(self.time_s()), "signals": memory}
 
     def remember(self) -> None:
         """Note what a restart needs to go on."""
-        self.batch.snapshot = self._snapshot()
+        self.batch.snapshot = self.snapshot()
 
     def finish(self) -> None:
         """End the lesson: what was held back for the delay is let out; everybody is told."""

@@ -13,17 +13,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
-from mien.classroom import tables
 from mien.classroom.frame_line import FrameLine
 from mien.classroom.frames import FrameReading
 from mien.classroom.joining import Joined, Joining, LessonFullError
-from mien.classroom.lessons import LiveLesson, LiveStudent
+from mien.classroom.lessons import LiveLesson, LiveStudent, new_signals
 from mien.classroom.metrics import Metrics
 from mien.classroom.pace import LoadMeter, Pace
 from mien.classroom.policy import Decision
+from mien.classroom.resume import resume
 from mien.classroom.rounds import for_ever
 from mien.classroom.settings import Settings
-from mien.classroom.signals import ClassSignals, SignalMapping
+from mien.classroom.signals import SignalMapping
 from mien.classroom.store import Batch, LessonRecord, ParticipantRecord, Store, StoreError
 from mien.classroom.tokens import Tokens, new_code, new_id, new_tag
 from mien.classroom.workers import Workers
@@ -147,28 +147,10 @@ class School:
             logger.warning("A lesson ran under other rules than now; it is ended.")
             await self.ask(self.store.end_lesson, record.id, self._tokens_until())
             return
-        snapshot = await self.ask(self.store.snapshot, record.id)
-        memory = snapshot["signals"] if snapshot else None
-        signals = self._new_signals()
-        if memory:
-            signals = ClassSignals.from_dict(memory["signals"], self.mapping)
-        lesson = LiveLesson(record, self.decision, signals, self._now, self._clock)
-        for row in await self.ask(self.store.rows_of, tables.aggregates, record.id):
-            lesson.history.append({"type": row["kind"], **row["aggregate"]})
-        for row in await self.ask(self.store.rows_of, tables.moments, record.id):
-            lesson.history.append({"type": "moment", **row["moment"]})
-        counted = set(memory["counted"]) if memory else set()
-        for participant in await self.ask(self.store.participants, record.id):
-            lesson.add(participant, known=participant.id in counted)
+        facts = (record, self.decision, self.mapping, self._now, self._clock)
+        lesson = await self.ask(resume, self.store, *facts)
         self.lessons[record.id] = lesson
         logger.info("A lesson goes on with %d students.", len(lesson.students))
-
-    def _new_signals(self) -> ClassSignals:
-        return ClassSignals(
-            self.mapping,
-            expressions=self.decision.expressions_allowed,
-            aggregates=self.decision.aggregates_allowed,
-        )
 
     # Lessons
 
@@ -184,7 +166,7 @@ class School:
             started_at=self._now(),
         )
         await self.ask(self.store.add_lesson, record)
-        signals = self._new_signals()
+        signals = new_signals(self.decision, self.mapping)
         self.lessons[record.id] = LiveLesson(record, self.decision, signals, self._now, self._clock)
         return record
 
@@ -283,15 +265,15 @@ class School:
         Raises:
             StoreError: If the lesson is over, all of it is stored, and the store is away: nothing has changed then.
         """
-        found = self.find_student(student_id, lesson_id)
-        if found:
+        lesson = self.lessons.get(lesson_id)
+        if lesson is not None and student_id in lesson.students:
             self.tokens.forget(student_id)
-            found[0].withdraw(student_id)
-        elif not self.writer.holds(lesson_id):
+            lesson.withdraw(student_id)
+        elif lesson is None and not self.writer.holds(lesson_id):
             await self.ask(self.store.delete_participant, student_id)
             return True
         try:
-            await self.writer.forget(lesson_id, student_id)
+            await self.writer.forget(lesson_id, student_id, lesson.snapshot if lesson else None)
         except StoreError:
             return False
         return True

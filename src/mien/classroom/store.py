@@ -16,7 +16,7 @@ from mien.classroom import tables
 from mien.classroom.store_lock import StoreLock
 from mien.classroom.transaction import StoreError, Transaction
 
-__all__ = ["Batch", "LessonRecord", "ParticipantRecord", "Store", "StoreError"]
+__all__ = ["Batch", "LessonRecord", "ParticipantRecord", "Row", "Store", "StoreError"]
 
 Row = dict[str, Any]
 
@@ -195,8 +195,14 @@ class Store:
             .values({name: getattr(participant, name) for name in names})
         )
 
-    def delete_participant(self, participant: str) -> None:
-        """Delete a student with all rows and tokens, on the disk too."""
+    def delete_participant(self, participant: str, snapshot: Row | None = None) -> None:
+        """Delete a student with all rows and tokens, on the disk too.
+
+        Args:
+            participant: The student's id.
+            snapshot: Takes the place of the lesson's last one, which holds the student. None deletes that only: a server
+                that is killed then has forgotten whom the class was counted with.
+        """
         own = sa.select(tables.participants.c.lesson).where(tables.participants.c.id == participant)
         with self._begin() as connection:
             connection.execute(
@@ -205,6 +211,8 @@ class Store:
             connection.execute(
                 sa.delete(tables.participants).where(tables.participants.c.id == participant)
             )
+            if snapshot is not None:
+                _replace(connection, tables.snapshots, snapshot, ("lesson",))
         self._forget()
 
     def participant(self, participant: str) -> ParticipantRecord | None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from mien.classroom.metrics import Metrics
-from mien.classroom.store import Batch, Store, StoreError
+from mien.classroom.store import Batch, Row, Store, StoreError
 
 __all__ = ["MAX_WAITING_ROWS", "Writer"]
 
@@ -99,7 +99,8 @@ class Writer:
             batch.add(state.waiting)
         try:
             for participant in list(state.forgetting):
-                await self._in_thread(self._store.delete_participant, participant)
+                delete = self._store.delete_participant
+                await self._in_thread(delete, participant, state.waiting.snapshot)
                 state.forgetting.discard(participant)
             await self._write_batch(batch)
         except StoreError as error:
@@ -165,8 +166,16 @@ class Writer:
         state.lost += rows
         self._metrics.lost_rows.inc(rows)
 
-    async def forget(self, lesson: str, participant: str) -> None:
+    async def forget(
+        self, lesson: str, participant: str, snapshot: Callable[[], Row] | None = None
+    ) -> None:
         """Delete a student's rows: those that wait, and those that are kept.
+
+        Args:
+            lesson: The lesson's id.
+            participant: The student's.
+            snapshot: Gives the lesson's memory without the student, which takes the place of the last one; None if the
+                lesson is over.
 
         Raises:
             StoreError: If the store does not answer; it is told again until it does.
@@ -175,8 +184,10 @@ class Writer:
         async with state.lock:  # a write that is going on would put rows back, or fail for them
             state.incoming = state.incoming.without(participant)
             state.waiting = state.waiting.without(participant)
+            state.waiting.snapshot = snapshot() if snapshot is not None else None
             try:
-                await self._in_thread(self._store.delete_participant, participant)
+                delete = self._store.delete_participant
+                await self._in_thread(delete, participant, state.waiting.snapshot)
             except StoreError:
                 state.forgetting.add(participant)
                 raise

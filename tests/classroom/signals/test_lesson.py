@@ -124,6 +124,26 @@ def test_a_small_class_goes_silent_when_somebody_withdraws(room):
     assert {one.withheld for one in found} == {Withheld.FEW_MEMBERS}
 
 
+def test_what_was_published_is_skipped(room):
+    room.join(*"abcde")
+    room.lesson.skip_windows(45.0)
+    room.lesson.skip_answers(60.0)
+    out = room.run(140)
+    assert [one.time_s for one in aggregates(out)][:2] == [50.0, 55.0]
+    assert [one.end_s for part in out for one in part.answers] == [120.0]
+
+
+def test_shares_that_were_closed_stay_closed(room):
+    room.join(*"abcdefg")
+    room.run(60)
+    room.lesson.close_shares()
+    room.resume()
+    room.join(*"hijklm")
+    found = aggregates(room.run(100))
+    assert {one.withheld for one in found} == {Withheld.FEW_MEMBERS}
+    assert (found[-1].num_present, found[-1].num_waiting) == (0, 13)
+
+
 def test_a_withdrawal_reaches_what_is_still_held_back_and_leaves_no_trace(room):
     room.join(*"abcdefghijkl")
     room.run(100)

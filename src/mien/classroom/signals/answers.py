@@ -44,6 +44,10 @@ class AnswerBook:
         """Drop all taps of a student that were not yet counted."""
         self._taps = [tap for tap in self._taps if tap.student != student]
 
+    def skip(self, time_s: float) -> None:
+        """Count no period again that ended by then."""
+        self._next = max(self._next, math.floor(time_s / self._mapping.answers.period_s) + 1)
+
     def due(self, published_s: float, delay_s: float) -> tuple[float, float] | None:
         """Return start and end of the next period, if it may be counted by now."""
         period_s = self._mapping.answers.period_s

@@ -40,6 +40,7 @@ class Cohort:
         self._k = min_students
         self._present: set[str] = set()
         self._groups: list[_Group] = []
+        self._is_closed = False
 
     @property
     def present(self) -> frozenset[str]:
@@ -69,8 +70,14 @@ class Cohort:
                 group.members.remove(student)
                 group.num_withdrawn += 1
 
+    def close(self) -> None:
+        """Count nobody any more: it was forgotten who has been counted together."""
+        self._groups, self._is_closed = [], True
+
     def admit(self) -> None:
         """Make a group of those who wait, if they are enough."""
+        if self._is_closed:
+            return
         grouped = {name for group in self._groups for name in group.members}
         waiting = sorted(self._present - grouped)
         if len(waiting) >= self._k:
@@ -110,9 +117,11 @@ class Cohort:
         return {
             "present": sorted(self._present),
             "groups": [asdict(group) for group in self._groups],
+            "is_closed": self._is_closed,
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Go on from what `as_dict` returned."""
         self._present = set(saved["present"])
         self._groups = [_Group(**group) for group in saved["groups"]]
+        self._is_closed = saved.get("is_closed", False)  # unknown to an older version

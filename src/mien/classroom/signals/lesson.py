@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,6 +67,23 @@ class ClassSignals:
     def students(self) -> frozenset[str]:
         """Everybody of whom something is remembered: joined, and not withdrawn."""
         return frozenset(self._seats)
+
+    @property
+    def now_s(self) -> float:
+        """Up to when it has been moved on."""
+        return self._now_s
+
+    def skip_windows(self, time_s: float) -> None:
+        """Publish no window again that ended by then: its shares are known already."""
+        self._next = max(self._next, math.floor(time_s / self.mapping.window.hop_s) + 1)
+
+    def skip_answers(self, time_s: float) -> None:
+        """Publish no answers again of a period that ended by then."""
+        self._answers.skip(time_s)
+
+    def close_shares(self) -> None:
+        """Publish no more shares in this lesson: whom the earlier ones were of is forgotten, and less one student they tell."""
+        self._cohort.close()
 
     def join(self, student: str, time_s: float, *, camera: bool) -> None:
         """Let a student in who has consented, or in again.

@@ -1,0 +1,108 @@
+"""What a server that was killed goes on with, by what it had written of a lesson."""
+
+import pytest
+
+from mien.classroom.lessons import LiveLesson, new_signals
+from mien.classroom.outbox import Outbox
+from mien.classroom.policy import decide
+from mien.classroom.resume import resume
+from mien.classroom.signals import Answer, Observation, load_mapping
+from mien.classroom.store import LessonRecord, ParticipantRecord
+
+MAPPING = load_mapping()
+DECISION = decide("KR", "education", "presence")
+
+
+class Killed:
+    """A lesson of six, one of whom is away; its server writes each second, and may be killed and started again."""
+
+    def __init__(self, store, fake_time):
+        self.store, self.time = store, fake_time
+        self.record = LessonRecord(
+            id="l", teacher="kim", title="t", code="C", decision=DECISION.as_dict(),
+            mapping=MAPPING.id, started_at=fake_time.now(),
+        )  # fmt: skip
+        store.add_lesson(self.record)
+        signals = new_signals(DECISION, MAPPING)
+        self.lesson = LiveLesson(self.record, DECISION, signals, fake_time.now, fake_time.clock)
+        for number in range(6):
+            record = ParticipantRecord(
+                id=f"s{number}", lesson="l", tag="T", camera="device", consent="c", research=False,
+                joined_at=fake_time.now(), admitted_at=fake_time.now(),
+            )  # fmt: skip
+            store.add_participant(record)
+            self.lesson.connect(self.lesson.add(record), Outbox())
+
+    def run(self, seconds):
+        """Go on, and return the aggregates of that time."""
+        known = len(self.lesson.history)
+        for _ in range(seconds):
+            self.time.s += 1
+            for student in self.lesson.students.values():
+                seen = Observation(time_s=0, faces=int(student.id != "s5"))
+                self.lesson.observe(student, seen)
+            self.lesson.tick()
+            self.store.write(self.lesson.take_batch())
+        new = self.lesson.history[known:]
+        return [message for message in new if message["type"] == "aggregate"]
+
+    def start_again(self):
+        facts = (self.record, DECISION, MAPPING, self.time.now, self.time.clock)
+        self.lesson = resume(self.store, *facts)
+        for student in self.lesson.students.values():
+            self.lesson.connect(student, Outbox())
+
+
+@pytest.fixture
+def killed(store, fake_time):
+    return Killed(store, fake_time)
+
+
+def test_the_five_who_are_left_are_not_shown_after_the_six(killed):
+    before = killed.run(180)[-1]
+    assert before["percent"]["away"] == 20
+    killed.lesson.withdraw("s5")
+    killed.store.delete_participant("s5", killed.lesson.snapshot())
+    killed.start_again()
+    after = killed.run(180)
+    assert len(after) > 30
+    assert {one["withheld"] for one in after} == {"few_members"}
+
+
+def test_shares_stay_closed_where_the_memory_is_gone(killed):
+    killed.run(180)
+    killed.lesson.withdraw("s5")
+    killed.store.delete_participant("s5")
+    killed.start_again()
+    after = killed.run(180)
+    assert len(after) > 30
+    assert {one["withheld"] for one in after} == {"few_members"}
+
+
+def test_shares_stay_closed_where_the_memory_is_older_than_what_was_shown(killed):
+    killed.run(60)
+    old = killed.lesson.snapshot()
+    killed.run(120)
+    killed.store.delete_participant("s5", old)
+    killed.start_again()
+    assert {one["withheld"] for one in killed.run(180)} == {"few_members"}
+
+
+@pytest.mark.parametrize("is_remembered", [True, False])
+def test_nothing_is_published_twice(killed, is_remembered):
+    killed.lesson.tap(killed.lesson.students["s0"], Answer.LOST)
+    killed.run(180)
+    if not is_remembered:
+        killed.store.delete_participant("none of them")
+        killed.store.delete_participant("s5")
+    killed.start_again()
+    killed.run(180)
+    told = [(m["type"], m.get("time_s", m.get("end_s"))) for m in killed.lesson.history]
+    assert len(told) == len(set(told)) > 60
+
+
+def test_a_lesson_that_was_never_shown_begins_to_be(killed):
+    killed.run(20)
+    killed.store.delete_participant("s5")
+    killed.start_again()
+    assert killed.run(180)[-1]["percent"] is not None
