@@ -84,7 +84,7 @@ def main() -> int:
 def draw_video(path: Path, frames: int) -> Path:
     """Write a recording of one face that goes to and fro."""
     scene, _ = draw_scene(("neutral",), seed=3, width_px=SIZE[0], height_px=SIZE[1])
-    with open_film(path, 25) as write:
+    with open_film(path) as write:
         for number in range(frames):
             write(np.roll(scene, round(60 * np.sin(number / 20)), axis=1), number / 25)
     return path

@@ -35,7 +35,7 @@ def run(tiny_model_path, monkeypatch, capfd):
 def clip(tmp_path):
     """One second bright, then one second dark, at uneven times."""
     path = tmp_path / "clip.mp4"
-    with open_film(path, 25) as film:
+    with open_film(path) as film:
         for number in range(20):
             tone = BRIGHT if number < 10 else DARK
             film(np.full((48, 64, 3), tone, np.uint8), 0.1 * number + 0.01 * (number % 2))
@@ -150,6 +150,31 @@ def test_an_interrupted_recording_keeps_its_rows(run, clip, tmp_path, monkeypatc
     assert err == "mien: Interrupted at 1.11 s; the rows up to there are kept.\n"
     assert out.startswith("12 frames")
     assert len(list(read_table(tmp_path / "t.csv"))) == 12
+
+
+@pytest.fixture
+def wide_clip(tmp_path):
+    """Frames wider than MPEG-4 allows."""
+    path = tmp_path / "wide.avi"
+    codec = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, 25, (9000, 32))
+    for _ in range(5):
+        writer.write(np.full((32, 9000, 3), BRIGHT, np.uint8))
+    writer.release()
+    return path
+
+
+def test_a_film_that_cannot_be_written_is_said_and_the_table_goes_on(run, wide_clip, tmp_path):
+    film, table = tmp_path / "t.mp4", tmp_path / "t.csv"
+    code, out, err = run(wide_clip, "--save", film, "--table", table)
+    assert code == 1
+    assert out.startswith("5 frames")
+    assert "t.mp4 cannot be written: " in err
+    assert len(list(read_table(table))) == 5
+    code, out, err = run(wide_clip, "--save", film)
+    assert (code, out) == (2, "")
+    assert "t.mp4 cannot be written: " in err
+    assert not film.exists()
 
 
 @pytest.mark.parametrize(

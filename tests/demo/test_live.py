@@ -22,7 +22,7 @@ def recognizer(tiny_model_path):
 def frames(tmp_path):
     """A second bright, a second dark, as a decoder gives it: (image, time)."""
     path = tmp_path / "clip.mp4"
-    with open_film(path, 10) as film:
+    with open_film(path) as film:
         for number in range(20):
             tone = BRIGHT if number < 10 else DARK
             film(np.full((48, 64, 3), tone, np.uint8), 0.1 * number + 0.01 * (number % 2))

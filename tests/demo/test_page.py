@@ -105,7 +105,7 @@ def camera(tmp_path):
 def clip(tmp_path):
     """A second of each drawn face."""
     path = tmp_path / "clip.mp4"
-    with open_film(path, 10) as film:
+    with open_film(path) as film:
         for place, (expression, seed) in enumerate(DRAWN):
             drawn, _ = draw_scene([expression], seed, 480, 480)
             for number in range(10):

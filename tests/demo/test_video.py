@@ -21,7 +21,7 @@ def recognizer(tiny_model_path):
 @pytest.fixture
 def clip(tmp_path):
     path = tmp_path / "clip.mp4"
-    with open_film(path, 10) as film:
+    with open_film(path) as film:
         for number in range(20):
             tone = BRIGHT if number < 10 else DARK
             film(np.full((48, 64, 3), tone, np.uint8), 0.1 * number)

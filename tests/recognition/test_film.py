@@ -1,10 +1,13 @@
 import os
+import resource
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import pytest
 
-from mien.errors import ConfigError
+from mien.errors import ConfigError, VideoError
 from mien.recognition.film import check_film_path, open_film
 
 
@@ -25,7 +28,7 @@ def picture(tone, shape=(48, 64, 3)):
 
 
 def write(path, times, shape=(48, 64, 3)):
-    with open_film(path, 25) as film:
+    with open_film(path) as film:
         for number, time_s in enumerate(times):
             film(picture(10 * number, shape), time_s)
 
@@ -53,6 +56,18 @@ def test_a_part_begins_at_nought(tmp_path):
     np.testing.assert_allclose([ms for ms, _ in frames], [0, 100, 300], atol=0.2)
 
 
+@pytest.mark.parametrize(
+    "step_s",
+    [1 / 239.874, 1 / 100.123, 1000.0, 90_000.0],
+    ids=["slow motion", "odd", "a quarter of an hour", "days"],
+)
+def test_any_distance_of_frames_can_be_written(tmp_path, step_s):
+    times = [step_s * n for n in range(5)]
+    write(tmp_path / "film.mp4", times)
+    frames, _ = read_back(tmp_path / "film.mp4")
+    np.testing.assert_allclose([ms for ms, _ in frames], np.multiply(times, 1000), atol=0.2)
+
+
 def test_its_length_is_that_of_its_frames(tmp_path):
     write(tmp_path / "film.mp4", [0, 1, 2, 3])
     capture = cv2.VideoCapture(str(tmp_path / "film.mp4"), cv2.CAP_FFMPEG)
@@ -63,7 +78,7 @@ def test_its_length_is_that_of_its_frames(tmp_path):
 def test_red_stays_red_and_other_sizes_are_brought_to_the_first(tmp_path):
     red, wide = picture(0), picture(0, (60, 90, 3))
     red[:, :, 0] = wide[:, :, 0] = 200
-    with open_film(tmp_path / "film.mp4", 25) as film:
+    with open_film(tmp_path / "film.mp4") as film:
         film(red, 0)
         film(wide, 0.04)
     frames, _ = read_back(tmp_path / "film.mp4")
@@ -80,7 +95,7 @@ def test_odd_sizes_lose_a_pixel_and_no_frame(tmp_path):
 
 def test_what_was_written_before_a_break_can_be_played(tmp_path):
     def interrupted():
-        with open_film(tmp_path / "film.mp4", 25) as film:
+        with open_film(tmp_path / "film.mp4") as film:
             film(picture(9), 0)
             raise KeyboardInterrupt
 
@@ -91,8 +106,56 @@ def test_what_was_written_before_a_break_can_be_played(tmp_path):
 
 
 def test_without_frames_there_is_no_file(tmp_path):
-    with open_film(tmp_path / "film.mp4", 25):
+    with open_film(tmp_path / "film.mp4"):
         pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["b\udcffd.mp4", "b\udcffd/film.mp4"])
+def test_names_that_are_no_utf8_are_written_too(tmp_path, name):
+    write(tmp_path / name, [0, 0.04])
+    (film,) = tmp_path.rglob("*.mp4")
+    assert film == tmp_path / name
+    frames, _ = read_back(film.rename(tmp_path / "named.mp4"))
+    assert len(frames) == 2
+
+
+def test_frames_that_the_encoder_refuses_are_said_with_their_size(tmp_path):
+    with (
+        pytest.raises(VideoError, match=r"film\.mp4 cannot be written: .* of 1 × 4 px"),
+        open_film(tmp_path / "film.mp4") as film,
+    ):
+        film(picture(0, (4, 1, 3)), 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("allowed", [0, 20, 40, 4000, 60_000])
+def test_a_film_for_which_there_is_no_room_is_said_and_not_kept(tmp_path, allowed):
+    # A limit to the length of a file fails as a full disk does, and needs no rights. It is for good, so in a program
+    # of its own.
+    code = """
+import sys
+from pathlib import Path
+import numpy as np
+from mien.errors import MienError
+from mien.recognition.film import open_film
+rng = np.random.default_rng(0)
+try:
+    with open_film(Path(sys.argv[1])) as film:
+        for number in range(40):
+            film(rng.integers(0, 256, (96, 128, 3), np.uint8), number / 25)
+except MienError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "film.mp4"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, allowed)),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "film.mp4 cannot be written" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 

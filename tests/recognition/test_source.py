@@ -14,7 +14,7 @@ from mien.recognition.source import VideoSource, open_source
 
 def draw(path, times):
     """A recording whose frame n has the tone 4 n."""
-    with open_film(path, 25) as film:
+    with open_film(path) as film:
         for number, time_s in enumerate(times):
             film(np.full((48, 64, 3), 4 * number, np.uint8), time_s)
     return path
@@ -158,6 +158,13 @@ def test_what_is_no_recording_is_named(tmp_path, name, content, message):
         open_source(tmp_path / name)
 
 
+def test_a_name_that_is_no_utf8_is_opened_too(tmp_path):
+    path = draw(tmp_path / "film.mp4", even(3)).rename(tmp_path / "b\udcffd.mp4")
+    with open_source(path) as source:
+        assert len(list(source.frames())) == 3
+        assert source.name == str(path)
+
+
 def test_folders_and_pipes_are_no_recordings(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
@@ -180,6 +187,7 @@ def test_messages_hide_a_stream_s_password():
     ("source", "message"),
     [
         ("gopher://x", "'gopher://' is not read here; expected rtsp"),
+        ("http://x/\udcff.mp4", "has bytes that are no UTF-8. Write them as %XX"),
         (-1, "Camera -1 was asked for; cameras are counted from 0"),
         (1.5, "A source is a path, a URL or a camera's number; got float"),
         (True, "got bool"),

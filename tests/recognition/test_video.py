@@ -35,7 +35,7 @@ class OneBox:
 
 
 def draw(path, tones, times=None):
-    with open_film(path, 25) as film:
+    with open_film(path) as film:
         for number, tone in enumerate(tones):
             film(np.full((48, 64, 3), tone, np.uint8), times[number] if times else number / 25)
     return path
@@ -176,7 +176,7 @@ class Follower(OneBox):
 
 def squares(path, places):
     """Draw a recording with squares at these x in each frame."""
-    with open_film(path, 25) as film:
+    with open_film(path) as film:
         for number, xs in enumerate(places):
             image = np.full((64, 160, 3), 40, np.uint8)
             for x in xs:

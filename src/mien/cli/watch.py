@@ -20,7 +20,7 @@ from mien.cli.options import (
     Prior,
     PriorOption,
 )
-from mien.errors import ConfigError, VideoError
+from mien.errors import ConfigError, MienError, VideoError
 
 if TYPE_CHECKING:
     from mien.recognition.source import VideoSource
@@ -89,8 +89,8 @@ def watch(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Follow the faces of a recording or a camera and say who showed which expression for how long.
 
-    Exit code 0: all done; 1: the recording broke off or was interrupted, all rows up to there are written; 2: nothing
-    could be done. Ctrl-C ends a camera.
+    Exit code 0: all done; 1: the recording broke off or was interrupted, all rows up to there are written, or --save
+    failed and the rest is done; 2: nothing could be done, or --table not to its end. Ctrl-C ends a camera.
     """
     # FFmpeg would talk over the bar and the summary; what matters of it comes as an error. OpenCV reads this once.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -122,12 +122,14 @@ def watch(  # noqa: PLR0913 - one argument an option
         full_look_s=full_look,
     )
     timeline = Timeline()
+    failures: list[str] = []
     with contextlib.ExitStack() as stack:
         consumers: list[Consumer] = [_into(timeline)]
         if table:
             consumers.append(stack.enter_context(_tabled(table, recognizer.labels)))
         if save or show:
-            film = stack.enter_context(_filmed(save, fps or opened.fps)) if save else None
+            is_alone = not (table or show)
+            film = stack.enter_context(_filmed(save, is_alone, failures)) if save else None
             consumers.append(_drawn(lang, [write for write in (film, show) if write]))
         stopped = _go(_with_progress(frames, opened, start, end), consumers, opened)
     _print_summary(timeline, lang)
@@ -135,6 +137,7 @@ def watch(  # noqa: PLR0913 - one argument an option
         typer.echo(f"\nFaces were looked for by {finder.name}.")
     if stopped:
         typer.echo(f"mien: {stopped}", err=True)
+    if stopped or failures:
         raise typer.Exit(1)
 
 
@@ -196,11 +199,43 @@ def _tabled(path: Path, labels: tuple[str, ...]) -> Iterator[Consumer]:
 
 
 @contextlib.contextmanager
-def _filmed(path: Path, fps: float) -> Iterator[Consumer]:
+def _filmed(path: Path, is_alone: bool, failures: list[str]) -> Iterator[Consumer]:
+    """Write the recording. If that fails it is said, in ``failures`` too, and what else is made of the frames goes on.
+
+    Raises:
+        ConfigError: If it fails at its first frame and ``is_alone``: then there is nothing to go on for.
+    """
     from mien.recognition.film import open_film
 
-    with open_film(path, fps) as write:
-        yield lambda frame: write(frame.image, frame.time_s)
+    def fail(error: MienError) -> None:
+        failures.append(str(error))
+        typer.echo(f"mien: {error}", err=True)
+
+    from_outside: BaseException | None = None
+    try:
+        with open_film(path) as write:
+
+            def consume(frame: WatchedFrame) -> None:
+                if failures:
+                    return
+                try:
+                    write(frame.image, frame.time_s)
+                except MienError as error:
+                    if is_alone:
+                        raise ConfigError(str(error)) from None
+                    fail(error)
+
+            try:
+                yield consume
+            except BaseException as error:
+                from_outside = error
+                raise
+    except MienError as error:
+        if (
+            from_outside is not None
+        ):  # what ended the work is to be told, not what it did to the film
+            raise from_outside from None
+        fail(error)
 
 
 def _drawn(lang: str, consumers: list[Consumer]) -> Consumer:

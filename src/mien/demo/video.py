@@ -63,7 +63,7 @@ def watch_recording(
     broke_off_s: float | None = None
     with (
         open_table(table, recognizer.labels) as write_row,
-        open_film(film, fps or source.fps) as draw,
+        open_film(film) as draw,
     ):
         frames = watch_frames(recognizer, source, fps=fps)
         last = time.monotonic()

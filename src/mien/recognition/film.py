@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from mien.errors import ConfigError, VideoError
+from mien.recognition.ffmpeg_names import ffmpeg_name
 from mien.replacing import check_target, replacing
 from mien.types import Image
 
@@ -20,6 +21,11 @@ __all__ = ["WriteFrame", "check_film_path", "open_film"]
 
 # Free of patents by now, and OpenCV's wheels carry its encoder.
 _CODEC = cv2.VideoWriter.fourcc(*"mp4v")
+_PLAIN_FPS = 25.0
+"""What the encoder is told: it knows no rate such as 239.874, and frames get their own times at the end."""
+_HEAD_BYTES = 8
+"""Length and kind of a box."""
+_MOST_TICKS = 2**32 - 1
 _FOLDERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts"}
 """Boxes of an MP4 file that hold boxes (ISO/IEC 14496-12)."""
 
@@ -46,19 +52,19 @@ def check_film_path(path: Path) -> None:
 
 
 @contextmanager
-def open_film(path: Path, fps: float) -> Iterator[WriteFrame]:
+def open_film(path: Path) -> Iterator[WriteFrame]:
     """Write a recording frame by frame; it appears under its name when the block ends, early or not.
 
     Args:
         path: Ends in ``.mp4``.
-        fps: Its mean rate; the times that come with the frames count.
 
     Yields:
         What takes the next frame. All are brought to the size of the first.
 
     Raises:
         ConfigError: If the file cannot be written.
-        VideoError: If this OpenCV cannot write MPEG-4.
+        VideoError: If this OpenCV cannot write MPEG-4 of that size, or the film is not whole at its end, as on a disk
+            that is full. Nothing is kept then.
     """
     check_film_path(path)
     writer: cv2.VideoWriter | None = None
@@ -70,11 +76,7 @@ def open_film(path: Path, fps: float) -> Iterator[WriteFrame]:
         nonlocal writer, size
         if writer is None:
             size = (image.shape[1], image.shape[0])
-            writer = cv2.VideoWriter(str(partial), cv2.CAP_FFMPEG, _CODEC, fps, size)
-            if not writer.isOpened():
-                raise VideoError(
-                    f"{path} cannot be written: no permission, or this OpenCV has no MPEG-4."
-                )
+            writer = _open_writer(partial, path, size)
         if (image.shape[1], image.shape[0]) != size:
             image = np.asarray(cv2.resize(image, size), np.uint8)
         writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
@@ -87,7 +89,10 @@ def open_film(path: Path, fps: float) -> Iterator[WriteFrame]:
             finally:
                 if writer is not None:
                     writer.release()
-                    _set_times(partial, times)
+                    if not _set_times(partial, times):
+                        raise VideoError(
+                            f"{path} cannot be written: the film has no end. Is the disk full?"
+                        )
                     is_kept = True
     except OSError as error:
         raise ConfigError(
@@ -95,53 +100,76 @@ def open_film(path: Path, fps: float) -> Iterator[WriteFrame]:
         ) from None
 
 
-def _set_times(path: Path, times: Sequence[float]) -> None:
+def _open_writer(partial: Path, path: Path, size: tuple[int, int]) -> cv2.VideoWriter:
+    with ffmpeg_name(partial) as name:
+        writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, _CODEC, _PLAIN_FPS, size)
+    if not writer.isOpened():
+        raise VideoError(
+            f"{path} cannot be written: this OpenCV writes no MPEG-4 with frames of {size[0]} × {size[1]} px, or may "
+            "not write there."
+        )
+    return writer
+
+
+def _set_times(path: Path, times: Sequence[float]) -> bool:
     """Give the frames of an MP4 file with one track their times; OpenCV writes them evenly spaced.
 
-    Its index ``moov`` comes after the pixels, so it may change its length.
+    Its index ``moov`` comes after the pixels, so it may change its length. False if it is not there: OpenCV says nothing
+    of bytes that the disk did not take.
     """
-    data_end = 0
     with path.open("r+b") as file:
-        while (head := file.read(16))[4:8] not in (b"moov", b""):
-            size, _, large = struct.unpack(">I4sQ", head)
-            data_end += large if size == 1 else size
-            file.seek(data_end)
-        file.seek(data_end)
+        place = 0
+        while len(head := file.read(16)) >= _HEAD_BYTES:
+            size, kind = struct.unpack_from(">I4s", head)
+            if size == 1 and len(head) == 16:
+                (size,) = struct.unpack_from(">Q", head, 8)
+            if size < _HEAD_BYTES:  # its length is written when its end is known
+                return False
+            file.seek(place)
+            if kind == b"moov":
+                break
+            place += size
+            file.seek(place)
         index = file.read()
-        file.seek(data_end)
+        if len(index) < _HEAD_BYTES or len(index) < size:
+            return False
+        file.seek(place)
         file.write(_retimed(index, times))
         file.truncate()
+    return True
 
 
 def _retimed(index: bytes, times: Sequence[float]) -> bytes:
     """Rewrite the index with other frame times. Fields are those of version 0, which FFmpeg writes below 2³² ticks."""
     clocks = {kind: struct.unpack_from(">I", body, 12)[0] for kind, body in _walk(index)}
-    steps = _steps(times, clocks[b"mdhd"])
-    length_s = sum(steps) / clocks[b"mdhd"]
-    in_movie, in_media = round(length_s * clocks[b"mvhd"]), sum(steps)
-    durations = {  # kind of box -> where in its body, and how long
-        b"mvhd": (16, in_movie),
-        b"tkhd": (20, in_movie),
-        b"elst": (8, in_movie),
-        b"mdhd": (16, in_media),
+    # The encoder's clock is fine enough for a thousand frames a second; days of a camera need a coarser one.
+    span_s = max(times[-1] - times[0], 1.0)
+    clock = max(1, min(clocks[b"mdhd"], int(_MOST_TICKS / 2 / span_s)))
+    steps = _steps(times, clock)
+    in_media = sum(steps)
+    in_movie = min(_MOST_TICKS, round(in_media / clock * clocks[b"mvhd"]))
+    fields = {  # kind of box -> where in its body, and what stands there
+        b"mvhd": {16: in_movie},
+        b"tkhd": {20: in_movie},
+        b"elst": {8: in_movie},
+        b"mdhd": {12: clock, 16: in_media},
     }
-    return b"".join(_rebuilt(index, steps, durations))
+    return b"".join(_rebuilt(index, steps, fields))
 
 
 def _rebuilt(
-    folder: bytes, steps: Sequence[int], durations: dict[bytes, tuple[int, int]]
+    folder: bytes, steps: Sequence[int], fields: dict[bytes, dict[int, int]]
 ) -> Iterator[bytes]:
     for kind, body in _boxes(folder):
         if kind in _FOLDERS:
-            body = b"".join(_rebuilt(body, steps, durations))
+            body = b"".join(_rebuilt(body, steps, fields))
         elif kind == b"stts":
             runs = [(len(list(same)), step) for step, same in groupby(steps)]
             body = struct.pack(">II", 0, len(runs)) + b"".join(
                 struct.pack(">II", *run) for run in runs
             )
-        elif kind in durations:
-            place, duration = durations[kind]
-            body = body[:place] + struct.pack(">I", duration) + body[place + 4 :]
+        for place, value in fields.get(kind, {}).items():
+            body = body[:place] + struct.pack(">I", value) + body[place + 4 :]
         yield _box(kind, body)
 
 
@@ -149,7 +177,7 @@ def _steps(times: Sequence[float], clock: int) -> list[int]:
     """Return how many ticks each frame lasts; the last as long as the one before."""
     ticks = [round((time_s - times[0]) * clock) for time_s in times]
     steps = [max(1, after - before) for before, after in pairwise(ticks)]
-    return [*steps, steps[-1] if steps else clock // 25]
+    return [*steps, steps[-1] if steps else max(1, clock // 25)]
 
 
 def _walk(data: bytes) -> Iterator[tuple[bytes, bytes]]:

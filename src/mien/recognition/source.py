@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from mien.errors import InputError, VideoError
+from mien.recognition.ffmpeg_names import ffmpeg_name, is_text
 from mien.types import Image
 
 __all__ = ["Frame", "VideoSource", "open_source"]
@@ -196,6 +197,8 @@ def _open_stream(url: str) -> VideoSource:
         raise InputError(
             f"'{scheme}://' is not read here; expected {', '.join(_SCHEMES)}, a path or a camera's number."
         )
+    if not is_text(url):
+        raise InputError("The URL has bytes that are no UTF-8. Write them as %XX.")
     name = (
         f"{scheme}://{rest.rpartition('@')[2]}"  # who may see the message may not know the password
     )
@@ -221,8 +224,8 @@ def _open_recording(path: Path) -> VideoSource:
         raise VideoError(f"{path} is empty (0 bytes).")
     if not os.access(path, os.R_OK):
         raise VideoError(f"{path} cannot be read: no permission.")
-    # The whole path: FFmpeg would take `a:b.mp4` for a protocol.
-    capture = _capture(str(path.resolve()), cv2.CAP_FFMPEG)
+    with ffmpeg_name(path) as name:
+        capture = _capture(name, cv2.CAP_FFMPEG)
     width, height = (
         capture.get(side) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
     )

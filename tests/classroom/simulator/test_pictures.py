@@ -64,7 +64,7 @@ def test_a_recording_is_sent_over_and_over_in_a_page_s_size(tmp_path):
     path = tmp_path / "clip.mp4"
     image = np.full((240, 640, 3), 60, np.uint8)
     image[:, 160:480] = 200  # the middle that is kept
-    with open_film(path, 5.0) as write:
+    with open_film(path) as write:
         for number in range(5):
             write(image, number / 5)
     frames = list(itertools.islice(recorded_frames(path, 5.0), 12))
