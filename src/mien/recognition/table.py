@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,11 @@ _PLACE = ("frame", "time_s", "track", "x", "y", "w", "h", "score", "yaw_deg")
 _ANSWER = ("expression", "confidence")
 _PROB, _SMOOTHED = "p_", "s_"
 _DIGITS = 6
+_ENCODING = "utf-8-sig"
+"""For reading: Excel's "CSV UTF-8" begins with a mark of that, which others leave out."""
+_EMPTY = "the file is empty"
 _ROW_GROUP = 5000
+_LONGEST_ROW_BYTES = 1 << 20
 
 Write = Callable[[VideoRow], None]
 
@@ -43,7 +48,8 @@ def open_table(path: Path, labels: Sequence[str]) -> Iterator[Write]:
     """Write a table row by row; memory stays flat.
 
     The file appears under its name when the block ends. If that ends early, by a damaged recording or Ctrl-C, the rows
-    so far are kept; without any row nothing is written then.
+    so far are kept; without any row nothing is written then. Of CSV and JSON lines the rows that reached a disk that is
+    full now are kept too; parquet cannot be read without its end.
 
     Args:
         path: Its ending says how: ``.csv``, ``.jsonl`` or ``.parquet``.
@@ -57,54 +63,104 @@ def open_table(path: Path, labels: Sequence[str]) -> Iterator[Write]:
         MissingExtraError: If it is parquet and pyarrow is not installed.
     """
     check_table_path(path)
-    count, is_kept = 0, False
-    try:
-        with replacing(path, keep=lambda: is_kept) as partial:
-            writing = _WRITERS[path.suffix.lower()](partial, labels)
-            write = next(writing)
+    count, has_failed, is_kept = 0, False, False
 
-            def count_and_write(row: VideoRow) -> None:
-                nonlocal count
+    def count_and_write(row: VideoRow) -> None:
+        nonlocal count, has_failed
+        try:
+            # Named here too: others who write files may stand between this and the block's end.
+            with _named(path):
                 write(row)
-                count += 1
+        except ConfigError:
+            has_failed = True
+            raise
+        count += 1
 
-            finished = False
+    with _named(path), replacing(path, keep=lambda: is_kept) as partial:
+        writing = _WRITERS[path.suffix.lower()](partial, labels)
+        write = next(writing)
+        finished = False
+        try:
+            yield count_and_write
+            finished = True
+        finally:
             try:
-                yield count_and_write
-                finished = True
+                writing.close()  # what it has not written yet
+            except OSError:
+                has_failed = True
+                raise
             finally:
-                writing.close()  # what it has not written yet; a table of which that fails is not kept
                 is_kept = finished or count > 0
+                # What came after was lost on the way, whether or not closing said so.
+                if has_failed:
+                    is_kept = count > 0 and _cut_to_whole_rows(partial)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn what the disk says into a line for users."""
+    try:
+        yield
     except OSError as error:
         raise ConfigError(
             f"The table {path} cannot be written: {error.strerror or error}."
         ) from None
 
 
+def _cut_to_whole_rows(path: Path) -> bool:
+    """Leave what reached the disk up to the last whole row; False if that is nothing."""
+    if path.suffix.lower() == ".parquet" or not path.is_file():
+        return False
+    with path.open("r+b") as file:
+        file.seek(max(0, path.stat().st_size - _LONGEST_ROW_BYTES))
+        begin = file.tell()
+        end = begin + file.read().rfind(b"\n") + 1
+        file.truncate(end)
+    return end > begin
+
+
 def read_table(path: Path) -> Iterator[VideoRow]:
-    """Read a table back, row by row.
+    """Read a table back, row by row, also one that a spreadsheet or pandas has written again.
 
     Raises:
         ConfigError: If the ending is unknown.
-        DataError: If the file is missing, or no table that `mien watch` wrote.
+        DataError: If the file is missing, no table that `mien watch` wrote, or its rows are not in their order.
         MissingExtraError: If it is parquet and pyarrow is not installed.
     """
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise ConfigError(
             f"The table {path} ends in '{path.suffix}'; expected {', '.join(TABLE_SUFFIXES)}."
         )
-    number = 1
+    number, before = 1, None
     try:
         for record in _READERS[path.suffix.lower()](path):
-            yield _row(record)
+            row = _row(record)
+            _check_order(before, row)
+            yield row
+            before = row
             number += 1
-    except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
+    except (
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        csv.Error,
+    ) as error:
         raise DataError(
             f"{path}, row {number} is not one that mien watch writes ({_said(error)}). "
             "Give a table of mien watch --table."
         ) from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _check_order(before: VideoRow | None, row: VideoRow) -> None:
+    if before and (row.time_s < before.time_s or row.frame < before.frame):
+        raise ValueError(
+            f"frame {row.frame} at {row.time_s:g} s comes after frame {before.frame} at {before.time_s:g} s"
+        )
 
 
 def _said(error: Exception) -> str:
@@ -137,9 +193,22 @@ def _open(path: Path) -> TextIO:
 
 def _write_csv(path: Path, labels: Sequence[str]) -> Generator[Write]:
     with _open(path) as stream:
-        rows = csv.DictWriter(stream, _columns(labels), lineterminator="\n")
+        rows = csv.DictWriter(_LineFeeds(stream), _columns(labels))
         rows.writeheader()
         yield lambda row: rows.writerow(_flat(row, labels))
+
+
+class _LineFeeds:
+    """Ends the rows of a `csv` writer in a line feed alone.
+
+    Told to end them so itself, it leaves a carriage return in a name without quotes, where readers see a new row.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, row: str) -> int:
+        return self._stream.write(row.removesuffix("\r\n") + "\n")
 
 
 def _write_jsonl(path: Path, labels: Sequence[str]) -> Generator[Write]:
@@ -168,7 +237,8 @@ def _write_parquet(path: Path, labels: Sequence[str]) -> Generator[Write]:
         ]
     )
     waiting: list[dict[str, Any]] = []
-    with parquet.ParquetWriter(path, schema) as file:
+    # The open file, not its name: pyarrow takes no name that is no UTF-8.
+    with path.open("wb") as stream, parquet.ParquetWriter(stream, schema) as file:
 
         def write(row: VideoRow) -> None:
             waiting.append(_flat(row, labels))
@@ -187,14 +257,24 @@ def _write_parquet(path: Path, labels: Sequence[str]) -> Generator[Write]:
 
 
 def _read_csv(path: Path) -> Iterator[Mapping[str, Any]]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        for record in csv.DictReader(stream):
+    with path.open(encoding=_ENCODING, newline="") as stream:
+        rows = csv.DictReader(stream)
+        if rows.fieldnames is None:
+            raise ValueError(_EMPTY)
+        for name in _PLACE:
+            if name not in rows.fieldnames:
+                raise KeyError(name)
+        for record in rows:
             yield {name: None if value == "" else value for name, value in record.items()}
 
 
 def _read_jsonl(path: Path) -> Iterator[Mapping[str, Any]]:
-    with path.open(encoding="utf-8") as stream:
+    if not path.stat().st_size:
+        raise ValueError(_EMPTY)
+    with path.open(encoding=_ENCODING) as stream:
         for line in stream:
+            if not line.strip():
+                continue
             record = json.loads(line)
             box = record["box"] or [None] * 4
             yield {
@@ -207,23 +287,25 @@ def _read_jsonl(path: Path) -> Iterator[Mapping[str, Any]]:
 
 def _read_parquet(path: Path) -> Iterator[Mapping[str, Any]]:
     _, parquet = _import_pyarrow()
-    with parquet.ParquetFile(path) as file:
+    with path.open("rb") as stream, parquet.ParquetFile(stream) as file:
         for batch in file.iter_batches(_ROW_GROUP):
-            yield from batch.to_pylist()
+            for record in batch.to_pylist():
+                # pandas has no empty numbers, and writes nan for them; nothing that mien watch writes is nan.
+                yield {name: None if value != value else value for name, value in record.items()}
 
 
 def _row(record: Mapping[str, Any]) -> VideoRow:
     def number(name: str) -> float | None:
-        return None if record[name] is None else float(record[name])
+        return None if record[name] is None else _finite(record[name])
 
-    place = VideoRow(frame=int(record["frame"]), time_s=float(record["time_s"]))
+    place = VideoRow(frame=_whole(record["frame"]), time_s=_finite(record["time_s"]))
     if record["track"] is None:
         return place
     return VideoRow(
         frame=place.frame,
         time_s=place.time_s,
-        track=int(record["track"]),
-        box=Box(*(int(record[side]) for side in "xywh")),
+        track=_whole(record["track"]),
+        box=Box(*(_whole(record[side]) for side in "xywh")),
         score=number("score"),
         yaw_deg=number("yaw_deg"),
         expression=str(record["expression"]),
@@ -233,9 +315,24 @@ def _row(record: Mapping[str, Any]) -> VideoRow:
     )
 
 
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value} is no number")
+    return number
+
+
+def _whole(value: Any) -> int:
+    """Whole numbers stand as 1.0 in a column that has empty cells, once pandas has written it."""
+    number = _finite(value)
+    if not number.is_integer():
+        raise ValueError(f"{value} is no whole number")
+    return int(number)
+
+
 def _probs(record: Mapping[str, Any], prefix: str) -> dict[str, float]:
     return {
-        name.removeprefix(prefix): float(value)
+        name.removeprefix(prefix): _finite(value)
         for name, value in record.items()
         if name.startswith(prefix)
     }
