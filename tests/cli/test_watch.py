@@ -1,5 +1,9 @@
 import csv
+import os
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -82,6 +86,34 @@ def test_the_summary_speaks_korean(run, clip):
     assert "행복 1.2, 슬픔 0.8" in run(clip, "--lang", "ko")[1]
 
 
+def in_a_process(tiny_model_path, clip, encoding, stdout):
+    command = [sys.executable, "-m", "mien", "watch", clip, "--lang", "ko", "--detector", "none"]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    return subprocess.run(
+        [*map(str, command), "--model", str(tiny_model_path)],
+        env=environment,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        timeout=100,
+    )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_terminal_without_hangul_shows_numbers_of_letters(tiny_model_path, clip, encoding):
+    done = in_a_process(tiny_model_path, clip, encoding, subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\\ud589\\ubcf5 1.2" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_standard_output_that_takes_nothing_is_said_in_one_line(tiny_model_path, clip):
+    with Path("/dev/full").open("w") as full:
+        done = in_a_process(tiny_model_path, clip, "utf-8", full)
+    assert done.returncode == 2
+    words = b"mien: The standard output cannot be written: No space left on device.\n"
+    assert done.stderr == words
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_a_table_has_a_row_for_every_frame(run, clip, tmp_path, suffix):
     assert run(clip, "--table", tmp_path / f"rows{suffix}")[0] == 0
@@ -131,21 +163,27 @@ def test_a_damaged_recording_keeps_its_rows_and_says_where_it_stopped(run, cut_c
     assert len(frames_of(tmp_path / "t.mp4")) == len(rows)
 
 
-def test_an_interrupted_recording_keeps_its_rows(run, clip, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_interrupted_recording_keeps_its_rows(run, clip, tmp_path, monkeypatch, name):
+    number = getattr(signal, name)
     into = watch_command._into
+    before = signal.getsignal(number)
+    if name != "SIGINT":  # if it is not heeded, the test fails, and no more
+        signal.signal(number, lambda *_: None)
 
     def interrupting(timeline):
         consume = into(timeline)
 
         def consume_some(frame):
             if frame.index == 12:
-                raise KeyboardInterrupt
+                signal.raise_signal(number)
             consume(frame)
 
         return consume_some
 
     monkeypatch.setattr(watch_command, "_into", interrupting)
     code, out, err = run(clip, "--table", tmp_path / "t.csv")
+    signal.signal(number, before)
     assert code == 1
     assert err == "mien: Interrupted at 1.11 s; the rows up to there are kept.\n"
     assert out.startswith("12 frames")

@@ -45,8 +45,13 @@ def _options(
 
 def main() -> None:
     """Run the command line; errors that a user can mend become one line and exit code 2."""
+    _escape_what_cannot_be_shown()
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # while its failure can still be told
     except MienError as error:
         typer.echo(f"mien: {error}", err=True)
         sys.exit(2)
@@ -63,6 +68,21 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        from mien.cli.ending import drop_lost_output
+
+        if not drop_lost_output():
+            raise
+        reason = error.strerror or str(error)
+        typer.echo(f"mien: The standard output cannot be written: {reason}.", err=True)
+        sys.exit(2)
+
+
+def _escape_what_cannot_be_shown() -> None:
+    """Hangul on a terminal that has none, or a file name that is no text, must not end a command after all its work."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _says_no_memory(error: Exception) -> bool:

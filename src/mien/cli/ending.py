@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-__all__ = ["removing_what_is_half_written"]
+__all__ = ["drop_lost_output", "keeping_what_is_half_written", "removing_what_is_half_written"]
 
 
 @contextmanager
@@ -21,3 +23,45 @@ def removing_what_is_half_written() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def keeping_what_is_half_written() -> Iterator[None]:
+    """While it is entered, SIGTERM and the end of the terminal interrupt the command as Ctrl-C does.
+
+    Only the first does: systems send several, and the second would break off what ends the files.
+    """
+    asked = False
+
+    def interrupt(*_: object) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            raise KeyboardInterrupt
+
+    before = {}
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
+            before[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def drop_lost_output() -> bool:
+    """Whether the standard output takes no more, such as a file on a full disk; then nothing more is written to it."""
+    if sys.stdout is None:
+        return False
+    try:
+        # A line, since a write that failed may have emptied the buffer: then there is nothing to flush any more.
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        # What is left in the buffer would be written again, and fail again, when Python ends.
+        with suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return True
+    return False

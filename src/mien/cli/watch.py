@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.ending import keeping_what_is_half_written
 from mien.cli.options import (
     DetectorFileOption,
     DetectorOption,
@@ -90,7 +91,8 @@ def watch(  # noqa: PLR0913 - one argument an option
     """Follow the faces of a recording or a camera and say who showed which expression for how long.
 
     Exit code 0: all done; 1: the recording broke off or was interrupted, all rows up to there are written, or --save
-    failed and the rest is done; 2: nothing could be done, or --table not to its end. Ctrl-C ends a camera.
+    failed and the rest is done; 2: nothing could be done, or --table not to its end. Ctrl-C ends a camera; SIGTERM and
+    SIGHUP do as it does.
     """
     # FFmpeg would talk over the bar and the summary; what matters of it comes as an error. OpenCV reads this once.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -123,7 +125,7 @@ def watch(  # noqa: PLR0913 - one argument an option
     )
     timeline = Timeline()
     failures: list[str] = []
-    with contextlib.ExitStack() as stack:
+    with keeping_what_is_half_written(), contextlib.ExitStack() as stack:
         consumers: list[Consumer] = [_into(timeline)]
         if table:
             consumers.append(stack.enter_context(_tabled(table, recognizer.labels)))
