@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 import time
 
@@ -124,3 +126,39 @@ def test_closing_ends_a_camera():
     next(frames)
     frames.close()
     assert closed.is_set()
+
+
+LEFT_EARLY = """
+import atexit, sys, threading
+from mien.recognition.pipeline import in_order, newest
+
+def is_over():
+    # The first hook is the last to be called: by then no thread of ours may run.
+    print([one.name for one in threading.enumerate() if one.name.startswith("mien")])
+
+atexit.register(is_over)
+
+def items():
+    try:
+        yield from iter(int, 1)
+    finally:
+        print("closed")
+
+groups = in_order(lambda item: item, newest(items()) if LIVE else items(), workers=2, window=4, group=1)
+for group in groups:
+    break
+END
+"""
+
+
+@pytest.mark.parametrize("is_live", [False, True])
+@pytest.mark.parametrize(
+    ("end", "code"), [("", 0), ("sys.exit(3)", 3), ("raise ValueError('mine')", 1)]
+)
+def test_a_program_that_leaves_a_loop_early_ends_in_peace(is_live, end, code):
+    program = LEFT_EARLY.replace("END", end).replace("LIVE", str(is_live))
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stdout.splitlines() == ["closed", "[]"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 __all__ = ["in_order", "newest"]
@@ -62,15 +64,15 @@ def in_order(
             items.close()
             made.put(None)
 
+    def stop() -> None:
+        stopped.set()
+        slots.release()
+
     with ThreadPoolExecutor(workers, thread_name_prefix="mien") as pool:
-        maker = threading.Thread(target=make, name="mien-items", daemon=True)
-        maker.start()
         try:
-            yield from _grouped(made, slots, group)
+            with _running(make, stop, "mien-items"):
+                yield from _grouped(made, slots, group)
         finally:
-            stopped.set()
-            slots.release()
-            maker.join()
             pool.shutdown(cancel_futures=True)
     if failures:
         raise failures[0]
@@ -130,9 +132,12 @@ def newest(items: Generator[Item]) -> Generator[Item]:
                 ended = True
                 changed.notify()
 
-    taker = threading.Thread(target=take, name="mien-newest", daemon=True)
-    taker.start()
-    try:
+    def stop() -> None:
+        nonlocal stopped
+        with changed:
+            stopped = True
+
+    with _running(take, stop, "mien-newest"):
         while True:
             with changed:
                 changed.wait_for(lambda: latest or ended)
@@ -140,9 +145,29 @@ def newest(items: Generator[Item]) -> Generator[Item]:
                     break
                 item = latest.pop()
             yield item
-    finally:
-        with changed:
-            stopped = True
-        taker.join()
     if failures:
         raise failures[0]
+
+
+@contextmanager
+def _running(work: Callable[[], None], stop: Callable[[], None], name: str) -> Iterator[None]:
+    """Run ``work`` in a thread; at the end of the block, or of the program, it is told to stop and waited for.
+
+    A program may end while the block is suspended in a generator that nobody closed. Python does not wait for a daemon
+    thread but kills it at its next step, which inside OpenCV aborts the program; for one that is none it waits before any
+    hook could tell it to stop. So it is a daemon that is joined by a hook: without it, tests/recognition/test_pipeline.py
+    sees the abort.
+    """
+    thread = threading.Thread(target=work, name=name, daemon=True)
+
+    def end() -> None:
+        stop()
+        thread.join()
+
+    thread.start()
+    atexit.register(end)
+    try:
+        yield
+    finally:
+        atexit.unregister(end)
+        end()
