@@ -1009,6 +1009,10 @@ def test_after_the_end_a_student_sees_and_deletes_what_is_kept(open_browser, liv
     later.click("#come-back button")
     later.until(lambda: later.is_shown("#kept"))
     assert (later.text("#lesson"), later.text("#self_reports")) == ("Fractions", "1")
+    size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": False}
+    later.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    assert later["#kept_until"].rect["width"] > 100  # a phone shows words, not a column of letters
+    assert later.overflow_px() == 0
     later.click("#withdraw")
     later.click("#withdraw-dialog .grave")
     later.until(lambda: later.text("#deleted") == WORDS["deleted"][0])

@@ -323,7 +323,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "did_export": ("took the research export", "연구용 자료를 내보냄"),
     "did_delete": ("deleted the lesson", "수업을 삭제함"),
     "caveats": ("How to read this", "읽는 법"),
-    "withheld": ("withheld: fewer than five can be counted", "표시 안 함: 다섯 명 미만"),
+    "withheld": ("withheld: fewer than five", "표시 안 함: 다섯 명 미만"),
     "gaps": ("Gaps in what was kept", "저장되지 않은 구간"),
     "gap_rows": ("rows lost", "잃은 행"),
     "gap_locked": ("the store was locked", "저장소가 잠겨 있었음"),

@@ -251,6 +251,7 @@ onPress(byId("withdraw"), async () => {
 
 function finish(how) {
   page.over = true;
+  explain(null);
   camera.stop();
   page.socket.close();
   for (const id of ["joining", "lobby", "inside", "leaving", "link"]) show(id, false);
