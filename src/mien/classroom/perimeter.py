@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterable
@@ -17,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 16 * 1024
 """Bodies are small JSON; frames travel by WebSocket."""
+
+BODY_S = 10.0
+"""How long a body may take."""
 
 PER_ADDRESS = Rate(burst=1200, per_s=100)
 """Generous: a whole school may come from one address. Wrong codes and keys have tighter limits of their own."""
@@ -152,15 +156,23 @@ class Perimeter:
 
 
 class _Limited:
-    """Passes a body on until it is too large; the length that a header claims may be missing or false."""
+    """Passes a body on until it is too large or too late; the length that a header claims may be missing or false."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._bytes = 0
+        self._until_s: float | None = asyncio.get_running_loop().time() + BODY_S
+        """None once it is whole: then nothing is waited for but the caller's leaving."""
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        try:
+            async with asyncio.timeout_at(self._until_s):
+                message = await self._receive()
+        except TimeoutError:
+            return {"type": "http.disconnect"}
         if message["type"] == "http.request":
+            if not message.get("more_body"):
+                self._until_s = None
             self._bytes += len(message.get("body", b""))
             if self._bytes > MAX_BODY_BYTES:
                 return {"type": "http.disconnect"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import resource
 import socket
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from mien.classroom.connections import Callers, HttpConnection, address_of
 from mien.classroom.protocol import MAX_MESSAGE_BYTES
 from mien.classroom.settings import Settings
 from mien.errors import ConfigError
@@ -34,6 +36,14 @@ class _Socket(WebSocketsSansIOProtocol):
     Uvicorn closes at once while the rest of the message is on its way. The system then answers that rest with a reset, and
     the sender's end stops with an error of the network instead of code 1009.
     """
+
+    def __init__(self, callers: Callers, **parts: Any) -> None:
+        super().__init__(**parts)
+        self._callers = callers
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._callers.leave(address_of(self.client), self.transport)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self.conn.parser_exc is None:
@@ -110,14 +120,16 @@ def _closed(sockets: list[socket.socket]) -> list[socket.socket]:
 def make_server(app: Any, settings: Settings) -> uvicorn.Server:
     """Return a server, ready to run.
 
-    Uvicorn would take messages of 16 MiB, inflate compressed ones, accept connections without end, and believe whatever
-    address any caller on this machine names.
+    Uvicorn would take messages of 16 MiB, inflate compressed ones, accept connections without end and wait for ever for what
+    they ask, and believe whatever address any caller on this machine names.
     """
+    callers = Callers(None if settings.behind_proxy else settings.max_per_address)
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        ws=_Socket,
+        http=functools.partial(HttpConnection, callers),  # type: ignore[arg-type]
+        ws=functools.partial(_Socket, callers),  # type: ignore[arg-type]
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         ws_ping_interval=PING_S,

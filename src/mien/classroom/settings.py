@@ -101,7 +101,10 @@ class Settings(BaseSettings):
     max_students: int = Field(default=250, ge=1, le=1000)
     """Participants a lesson takes."""
     max_sockets: int = Field(default=1000, ge=2, le=10_000)
-    """Connections that are open at once."""
+    """Sockets that are open at once."""
+    max_per_address: int = Field(default=600, ge=2, le=20_000)
+    """Connections from one address, of any kind: a class of 250 with a socket each, and pages that load beside them. Behind a
+    proxy, which has one address, nothing is counted."""
 
     @model_validator(mode="before")
     @classmethod

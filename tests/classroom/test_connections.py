@@ -1,0 +1,102 @@
+"""Connections that say nothing, and more of them than one address may have."""
+
+import socket
+
+import pytest
+
+from mien.classroom import connections, perimeter
+
+pytestmark = pytest.mark.slow
+
+HEAD = "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+
+
+@pytest.fixture
+def call():
+    """Return a function that opens a connection and says something; all are closed at the end."""
+    opened = []
+
+    def say(live, words=""):
+        opened.append(socket.create_connection(("127.0.0.1", live.settings.port), timeout=60))
+        opened[-1].sendall(words.format(port=live.settings.port).encode())
+        return opened[-1]
+
+    yield say
+    for one in opened:
+        one.close()
+
+
+def answer(one):
+    """What the other end says; nothing, if it has closed the connection."""
+    try:
+        return one.recv(4096)
+    except ConnectionResetError:
+        return b""
+
+
+def is_closed(one):
+    """Wait for the end, after whatever still comes."""
+    while answer(one):
+        pass
+    return True
+
+
+def test_who_does_not_say_what_is_asked_is_not_waited_for(live, call, monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_S", 0.3)
+    for words in ("", "G", HEAD):
+        assert is_closed(call(live, words)), words
+    again = call(live, HEAD + "\r\n")
+    assert b" 200 " in answer(again)
+    again.sendall(b"GET /he")  # a second request that never ends
+    assert is_closed(again)
+
+
+def test_a_head_without_end_is_not_read_on(live, call):
+    endless = call(live, HEAD)
+    line = b"X-Long: " + b"x" * 4000 + b"\r\n"
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        endless.sendall(1000 * line)
+    assert live.http.get("/healthz").status_code == 200
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(live, call, monkeypatch):
+    monkeypatch.setattr(perimeter, "BODY_S", 0.3)
+    origin = f"Origin: {live.base}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    waiting = call(live, HEAD.replace("GET /healthz", "POST /api/sign-in") + origin)
+    assert b" 200 " not in answer(waiting)
+
+
+def test_whoever_is_connected_may_be_silent_as_long_as_it_takes(live, monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_S", 0.1)
+    teacher, lesson, _, _ = live.student_inside()
+    watching = live.socket("/ws/teacher", f"{teacher} {lesson['id']}")
+    live.receive(watching, "room")
+    with pytest.raises(TimeoutError):
+        watching.recv(timeout=0.5)
+    live.join(lesson["code"])
+    assert live.receive(watching, "room")["waiting"]
+
+
+def test_silent_connections_of_one_address_keep_nobody_out(start, call):
+    live = start(max_per_address=20)
+    silent = [call(live) for _ in range(40)]
+    assert live.http.get("/healthz").status_code == 200
+    assert all(is_closed(one) for one in silent[:20])  # the oldest went first
+
+
+def test_an_address_has_no_more_connections_than_it_may(start, call):
+    live = start(max_per_address=5)
+    live.http.close()
+    sockets = [live.socket("/ws/student") for _ in range(5)]
+    assert is_closed(call(live))
+    sockets[0].close()
+    live.until(lambda: b" 200 " in answer(call(live, HEAD + "\r\n")))
+
+
+def test_a_proxy_has_one_address_and_is_not_counted(start, call):
+    live = start(max_per_address=2, behind_proxy=True)
+    silent = [call(live) for _ in range(10)]
+    assert live.http.get("/healthz").status_code == 200
+    for one in silent:
+        one.sendall((HEAD + "\r\n").format(port=live.settings.port).encode())
+        assert b" 200 " in answer(one)
