@@ -46,9 +46,10 @@ def test_a_shaking_box_is_not_flung_away_during_a_loss():
 
 def test_a_number_is_never_used_again():
     tracker = Tracker(max_lost_s=0.5)
-    assert tracker.update([at(100)], 0.0) == [1]
-    assert tracker.update([at(100)], 0.5) == [1]
-    assert tracker.update([at(100)], 1.01) == [2]
+    for time_s in (0.0, 0.1, 0.2, 0.3):
+        assert tracker.update([at(100)], time_s) == [1]
+    assert tracker.update([at(100)], 0.8) == [1]
+    assert tracker.update([at(100)], 1.31) == [2]
     assert tracker.alive == {2}
     assert tracker.update([], 5.0) == []
     assert tracker.alive == frozenset()
@@ -83,6 +84,17 @@ def test_few_frames_a_second_still_join_a_face_that_moved_by_its_own_width():
     tracker = Tracker()
     tracker.update([at(100)], 0)
     assert tracker.update([at(155)], 0.5) == [1]
+
+
+@pytest.mark.parametrize("step_s", [2.0, 60.0])
+def test_slower_than_a_frame_a_second_a_face_stays_itself(step_s):
+    tracker = Tracker()
+    assert [tracker.update([at(100 + 5 * n)], step_s * n) for n in range(6)] == [[1]] * 6
+    assert tracker.update([], step_s * 6) == []
+    assert tracker.update([at(130)], step_s * 7) == [1]  # one frame without it
+    for n in (8, 9):
+        tracker.update([], step_s * n)
+    assert tracker.update([at(130)], step_s * 10) == [2]  # two
 
 
 def test_the_better_pair_goes_first():

@@ -54,9 +54,24 @@ def test_uneven_frames_weigh_by_their_time():
 
 
 def test_what_nobody_saw_is_not_counted():
-    timeline = Timeline(rows((0, {1: "sad"}), (60, {1: "sad"}), (60.5, {1: "sad"})))
-    assert timeline.seconds() == {1: {"sad": 2.0}}  # one second of the gap, and two halves
-    assert timeline.stretches() == [Stretch(1, "sad", 0, 1), Stretch(1, "sad", 60, 61)]
+    sad = {1: "sad"}
+    timeline = Timeline(rows((0, sad), (60, sad), (60.25, sad), (60.5, sad)))
+    assert timeline.seconds() == {1: {"sad": 1.75}}  # one second of the gap, and three quarters
+    assert timeline.stretches() == [Stretch(1, "sad", 0, 1), Stretch(1, "sad", 60, 60.75)]
+
+
+@pytest.mark.parametrize("step_s", [2, 60])
+def test_slower_than_a_frame_a_second_every_second_counts(step_s):
+    shown = ["sad", "sad", "happy", "sad"]
+    timeline = Timeline(rows(*((step_s * n, {1: name}) for n, name in enumerate(shown))))
+    assert timeline.seconds() == {1: {"sad": 3 * step_s, "happy": step_s}}
+    assert timeline.end_s == 4 * step_s
+
+
+def test_a_gap_in_a_slow_recording_is_not_counted():
+    times = (0, 2, 4, 6, 60, 62)
+    timeline = Timeline(rows(*((time_s, {1: "sad"}) for time_s in times)))
+    assert timeline.stretches() == [Stretch(1, "sad", 0, 11), Stretch(1, "sad", 60, 64)]
 
 
 def test_asking_changes_nothing():

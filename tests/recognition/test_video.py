@@ -111,6 +111,14 @@ def test_uneven_times_come_from_the_container(tmp_path, open_recognizer):
     np.testing.assert_allclose([row.time_s for row in rows], times, atol=0.001)
 
 
+def test_one_person_is_one_track_at_any_rate(tmp_path, open_recognizer):
+    path = draw(tmp_path / "a.mp4", [GREY] * 20, [0.5 * n for n in range(20)])
+    for fps in (2, 0.5, 0.2):
+        rows = list(open_recognizer().watch(path, fps=fps))
+        assert [row.track for row in rows] == [1] * len(rows)
+        assert len(rows) == 10 * fps
+
+
 def test_no_more_faces_are_followed_than_asked_for(tmp_path, open_recognizer):
     path = draw(tmp_path / "a.mp4", [GREY] * 10)
     two = OneBox(boxes=[Box(0, 0, 30, 30), Box(34, 0, 28, 28)])

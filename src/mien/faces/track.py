@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mien.errors import InputError
+from mien.faces.usual_step import UsualStep
 from mien.types import Box
 
 __all__ = ["Expected", "Tracker"]
@@ -80,14 +81,16 @@ class Tracker:
         """Start without tracks.
 
         Args:
-            max_lost_s: A face that was not seen for longer is a new one when it comes back.
+            max_lost_s: A face that was not seen for longer is a new one when it comes back. Where frames are so far apart
+                that one or two missed ones last longer, that time counts.
 
         Raises:
             InputError: If it is not a number from 0.
         """
         if not 0 <= max_lost_s < math.inf:
             raise InputError(f"max_lost_s is {max_lost_s}; expected 0 or more seconds.")
-        self._max_lost_s = max_lost_s
+        self._least_lost_s = self._max_lost_s = max_lost_s
+        self._step = UsualStep()
         self._tracks: list[_Track] = []
         self._last_number = 0
         self._time_s = -math.inf
@@ -103,6 +106,8 @@ class Tracker:
             The track's number for each box, from 1; a number that was given up never comes again.
         """
         self._time_s = time_s
+        self._step.add(time_s)
+        self._max_lost_s = self._step.long_s(self._least_lost_s)
         self._tracks = [t for t in self._tracks if time_s - t.time_s <= self._max_lost_s]
         pairs = [
             (affinity, place, index)

@@ -23,6 +23,8 @@ __all__ = ["Frame", "VideoSource", "open_source"]
 _SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt")
 _PATIENCE_MS = 10_000
 _USUAL_FPS = 25.0
+_SLOWEST_FPS, _FASTEST_FPS = 1 / 3600, 1000.0
+"""A frame an hour, as of a plant that grows; slow motion."""
 _MISSING_FRAMES = 3
 """So many fewer than announced are no damage: many containers only estimate how many they hold."""
 _CLOCK_S = 0.0005
@@ -54,7 +56,7 @@ class VideoSource:
         """A camera or a stream without end: who is slow misses frames."""
         fps = capture.get(cv2.CAP_PROP_FPS)
         # Some cameras say 0, some containers their clock rate.
-        self.fps = fps if 1 <= fps <= 1000 else _USUAL_FPS
+        self.fps = fps if _SLOWEST_FPS <= fps <= _FASTEST_FPS else _USUAL_FPS
         """Frames a second, the mean if they vary; 25 where nobody knows."""
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.num_frames = int(count) if not is_live and 0 < count < 2**40 else None

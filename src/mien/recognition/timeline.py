@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from mien.faces.usual_step import UsualStep
 from mien.types import VideoRow
 
 __all__ = ["Stretch", "Timeline"]
 
 _LONGEST_FRAME_S = 1.0
-"""A frame stands for no more time than this: what was shown in a gap of the recording nobody knows."""
+"""A frame stands for no more time than this, or than frames are usually apart: what was shown in a gap nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,10 @@ class Timeline:
         self._open: dict[int, Stretch] = {}
         self._shown: dict[int, str] = {}  # in the latest frame
         self._time_s: float | None = None
-        self._step_s = 0.0
+        self._step = UsualStep()
+        # The frame before the latest: its time, the latest's, what it showed. Whether a gap came after it, or frames are
+        # that far apart, the next step tells.
+        self._waiting: tuple[float, float, dict[int, str]] | None = None
         self.num_frames = 0
         """Frames so far."""
         self.num_empty = 0
@@ -54,15 +58,17 @@ class Timeline:
     @property
     def end_s(self) -> float:
         """When the last frame ends, in seconds; 0 without frames."""
-        return 0.0 if self._time_s is None else self._time_s + self._step_s
+        return 0.0 if self._time_s is None else self._time_s + self._last_step_s()
 
     def stretches(self) -> list[Stretch]:
         """Return all stretches so far by track, then time; the last frame lasts as long as the one before."""
         last = Timeline()
         last._done, last._open = list(self._done), dict(self._open)
-        last._shown, last._time_s, last._step_s = dict(self._shown), self._time_s, self._step_s
+        last._step = self._step.copy()
+        if self._waiting:
+            last._settle(*self._waiting)
         if self._time_s is not None:
-            last._advance(self._time_s + self._step_s)
+            last._settle(self._time_s, self.end_s, self._shown)
         found = [*last._done, *last._open.values()]
         return sorted(found, key=lambda stretch: (stretch.track, stretch.start_s))
 
@@ -78,22 +84,33 @@ class Timeline:
             for track, shown in totals.items()
         }
 
+    def _last_step_s(self) -> float:
+        if self._waiting is None:
+            return 0.0
+        start_s, next_s, _ = self._waiting
+        return min(next_s - start_s, self._step.long_s(_LONGEST_FRAME_S))
+
     def _advance(self, time_s: float) -> None:
         """Let the latest frame last until ``time_s``."""
-        if self._time_s is None:
-            self._time_s = time_s
-            return
-        self._step_s = min(time_s - self._time_s, _LONGEST_FRAME_S)
+        self._step.add(time_s)
+        if self._time_s is not None:
+            if self._waiting:
+                self._settle(*self._waiting)
+            self._waiting = (self._time_s, time_s, self._shown)
+        self._shown, self._time_s = {}, time_s
+
+    def _settle(self, start_s: float, next_s: float, shown: Mapping[int, str]) -> None:
+        """Add what a frame showed to the stretches."""
         # Where nothing is cut off it is the very time, not a sum that is rounded: what follows is compared with it.
-        is_cut = self._step_s < time_s - self._time_s
-        end_s = self._time_s + self._step_s if is_cut else time_s
+        longest_s = self._step.long_s(_LONGEST_FRAME_S)
+        end_s = start_s + longest_s if next_s - start_s > longest_s else next_s
         still: dict[int, Stretch] = {}
-        for track, expression in self._shown.items():
+        for track, expression in shown.items():
             before = self._open.pop(track, None)
-            if before and before.expression == expression and before.end_s == self._time_s:
+            if before and before.expression == expression and before.end_s == start_s:
                 still[track] = Stretch(track, expression, before.start_s, end_s)
             else:
                 self._done += [before] if before else []
-                still[track] = Stretch(track, expression, self._time_s, end_s)
+                still[track] = Stretch(track, expression, start_s, end_s)
         self._done += self._open.values()
-        self._open, self._shown, self._time_s = still, {}, time_s
+        self._open = still
