@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from mien.classroom import tables
+from mien.classroom import postgres, school, tables
 from mien.classroom.database import open_engine
 from mien.classroom.protocol import Kind
 from mien.classroom.schema import migrate
@@ -20,6 +20,7 @@ from mien.classroom.signals import Answer, State, load_mapping
 from mien.classroom.simulate import simulate
 from mien.classroom.simulator import Scenario, Stretch
 from mien.classroom.simulator.scenario import ScriptedAnswer
+from mien.classroom.store import Store, StoreError
 from mien.errors import ConfigError
 
 slow = pytest.mark.slow
@@ -128,7 +129,8 @@ class Cable:
     def __init__(self, port, own_port):
         self.target = ("127.0.0.1", port)
         self.port, self.listener, self.ends = own_port, None, []
-        self.changing = threading.Lock()
+        self.changing, self.flowing = threading.Lock(), threading.Event()
+        self.flowing.set()
         self.mend()
 
     def mend(self):
@@ -155,12 +157,13 @@ class Cable:
                     _end(far)
                     return
                 for pair in ((near, far), (far, near)):
-                    threading.Thread(target=_pump, args=pair, daemon=True).start()
+                    threading.Thread(target=_pump, args=(*pair, self.flowing), daemon=True).start()
 
 
-def _pump(one, other):
+def _pump(one, other, flowing):
     with contextlib.suppress(OSError):
         while data := one.recv(65536):
+            flowing.wait()
             other.sendall(data)
     _end(other)
 
@@ -171,11 +174,19 @@ def _end(one):
     one.close()
 
 
-@slow
-def test_a_database_that_is_gone_for_half_a_minute_stops_no_lesson(start, postgres_url, free_port):
+@pytest.fixture
+def cable(postgres_url, free_port):
+    """A way to the database, and its URL."""
     url = sa.make_url(postgres_url)
-    cable = Cable(url.port, free_port())
-    through = url.set(port=cable.port).render_as_string(hide_password=False)
+    made = Cable(url.port, free_port())
+    yield made, url.set(port=made.port).render_as_string(hide_password=False)
+    made.flowing.set()
+    made.cut()
+
+
+@slow
+def test_a_database_that_is_gone_for_half_a_minute_stops_no_lesson(start, cable):
+    cable, through = cable
     live = start(database_url=through)
     teacher, lesson, student, opened = live.student_inside()
     other = live.join(lesson["code"])
@@ -219,4 +230,60 @@ def test_a_database_that_is_gone_for_half_a_minute_stops_no_lesson(start, postgr
     assert mended_at <= gap["end_at"] <= datetime.now(UTC)
     windows = store.rows_of(tables.windows, lesson["id"])
     assert len(windows) >= GONE_S / 5 - 1  # those of the time without a store too
-    cable.cut()
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for(cable, monkeypatch):
+    monkeypatch.setattr(postgres, "ANSWER_S", 0.5)
+    cable, through = cable
+    engine = open_engine(through)
+    store = Store(engine)
+    store.check()
+    cable.flowing.clear()
+    began = time.monotonic()
+    with pytest.raises(StoreError) as told:
+        store.check()
+    assert told.value.reason == "gone"
+    assert time.monotonic() - began < 30
+    cable.flowing.set()
+    store.check()
+    store.close()
+
+
+@slow
+def test_a_database_that_hangs_holds_up_nobody_who_stops_or_leaves(start, cable, monkeypatch):
+    """Stopped, not gone: its machine takes all that is sent, and nothing comes back."""
+    cable, through = cable
+    monkeypatch.setattr(school, "ASK_S", 5.0)
+    monkeypatch.setattr(school, "WITHDRAW_S", 1.5)
+    live = start(database_url=through)
+    teacher, lesson, student, opened = live.student_inside()
+    leaving, stopping = live.join(lesson["code"]), live.join(lesson["code"])
+    live.admit(teacher, lesson, leaving["participant"], stopping["participant"])
+    left, stopped = (live.socket("/ws/student", one["token"]) for one in (leaving, stopping))
+    for one in (left, stopped):
+        assert live.receive(one, "welcome")["admitted"]
+    for one in (leaving, stopping):  # who wants to stop or leave has asked something before
+        assert live.ask("GET", "/api/me", one["token"]).status_code == 200
+    watching = live.socket("/ws/teacher", f"{teacher} {lesson['id']}")
+    live.receive(watching, "room")
+    live.until(lambda: live.school.store.snapshot(lesson["id"]))
+    cable.flowing.clear()
+    began = time.monotonic()
+    answer = live.ask("DELETE", "/api/me", leaving["token"])
+    took_s = time.monotonic() - began
+    assert (answer.status_code, answer.json()) == (202, {"deleted": False})
+    assert live.closing(left) == 4002
+    assert took_s < 10, "3 s on a quiet machine"
+    off = {"camera": "none", "consent": None}
+    assert live.ask("PUT", "/api/me/camera", stopping["token"], off).status_code == 503
+    live.send(stopped, Kind.SIGNALS, 1, live.SIGNALS)
+    assert live.receive(stopped, "ack")["outcome"] == "stopped"
+    ready = live.http.get("/readyz")
+    assert (ready.status_code, ready.json()["store"]) == (503, "gone")
+    assert live.receive(watching, "store")["reason"] == "gone"
+    live.send(opened, Kind.SIGNALS, 1, live.SIGNALS)
+    assert live.receive(opened, "ack")["outcome"] == "seen"
+    cable.flowing.set()
+    assert live.receive(watching, "store")["away_since"] is None
+    kept = {one.id for one in live.school.store.participants(lesson["id"])}
+    assert kept == {student["participant"], stopping["participant"]}

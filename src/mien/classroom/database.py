@@ -37,14 +37,7 @@ def open_engine(url: str) -> sa.Engine:
         ) from None
     kind = parsed.get_backend_name()
     if kind == "postgresql":
-        timeouts = "-c lock_timeout=1000 -c statement_timeout=5000"
-        return sa.create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
-            pool_pre_ping=True,
-            connect_args={"connect_timeout": 2, "options": timeouts},
-            json_serializer=_TO_JSON,
-            hide_parameters=True,
-        )
+        return _open_postgres(parsed)
     if kind != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise ConfigError(
             f"MIEN_CLASSROOM_DATABASE_URL names a {kind} database; expected postgresql or a SQLite file."
@@ -57,6 +50,20 @@ def open_engine(url: str) -> sa.Engine:
         hide_parameters=True,
     )
     sa.event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+def _open_postgres(url: sa.URL) -> sa.Engine:
+    from mien.classroom.postgres import CONNECT_ARGUMENTS, limit_waiting  # its driver is an extra
+
+    engine = sa.create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,
+        connect_args=CONNECT_ARGUMENTS,
+        json_serializer=_TO_JSON,
+        hide_parameters=True,
+    )
+    limit_waiting(engine)
     return engine
 
 

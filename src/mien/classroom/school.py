@@ -25,7 +25,7 @@ from mien.classroom.rounds import for_ever
 from mien.classroom.settings import Settings
 from mien.classroom.signals import SignalMapping
 from mien.classroom.store import Batch, LessonRecord, ParticipantRecord, Store, StoreError
-from mien.classroom.tokens import Tokens, new_code, new_id, new_tag
+from mien.classroom.tokens import Bearer, Tokens, new_code, new_id, new_tag
 from mien.classroom.workers import Workers
 from mien.classroom.writer import Writer
 
@@ -38,6 +38,12 @@ LESSON_HOURS = 12.0
 TICK_EVERY_S = 1.0
 PURGE_EVERY_S = 600.0
 HOLD_EVERY_S = 5.0
+ASK_S = 5.0
+"""A store that takes longer to answer a request is away; what it was asked to do may still be done."""
+REMEMBER_AFTER_S = 1.0
+"""So long whoever brings a token waits for the store to know it; then memory decides, and withdrawing goes on."""
+WITHDRAW_S = 1.5
+"""So long whoever withdraws waits for the store; memory has forgotten them before."""
 _FLUSH_S = 3.0
 """How long the last rows are tried for when the server stops."""
 
@@ -90,9 +96,33 @@ class School:
         self._writing: set[asyncio.Task[Any]] = set()
 
     async def ask(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a call to the store in a thread."""
+        """Run a call to the store in a thread.
+
+        Raises:
+            StoreError: If it fails, or takes too long.
+        """
+        try:
+            async with asyncio.timeout(ASK_S):
+                return await self._ask_patiently(call, *args, **kwargs)
+        except TimeoutError:
+            raise StoreError(f"The store has not answered within {ASK_S:g} s.") from None
+
+    async def _ask_patiently(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         bound = functools.partial(call, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._requests, bound)
+
+    async def bearer(self, token: str) -> Bearer | None:
+        """Return who brings a token; None if it is unknown or over.
+
+        Raises:
+            StoreError: If neither the store nor memory says it.
+        """
+        try:
+            async with asyncio.timeout(REMEMBER_AFTER_S):
+                return await self.ask(self.tokens.bearer, token)
+        except (TimeoutError, StoreError):
+            bearer = self.tokens.remembered(token)
+            return bearer or await self.ask(self.tokens.bearer, token)
 
     async def _write(self, call: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._writes, call, *args)
@@ -135,10 +165,11 @@ class School:
         lesson.remember()
         await self.writer.write(lesson.id, lesson.take_batch())
 
-    def _spawn(self, writing: Coroutine[Any, Any, Any]) -> None:
+    def _spawn(self, writing: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(writing)
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
+        return task
 
     async def _restore(self, record: LessonRecord) -> None:
         """Go on with a lesson after a restart; one of other rules is ended instead."""
@@ -148,7 +179,7 @@ class School:
             await self.ask(self.store.end_lesson, record.id, self._tokens_until())
             return
         facts = (record, self.decision, self.mapping, self._now, self._clock)
-        lesson = await self.ask(resume, self.store, *facts)
+        lesson = await self._ask_patiently(resume, self.store, *facts)
         self.lessons[record.id] = lesson
         logger.info("A lesson goes on with %d students.", len(lesson.students))
 
@@ -272,11 +303,10 @@ class School:
         elif lesson is None and not self.writer.holds(lesson_id):
             await self.ask(self.store.delete_participant, student_id)
             return True
-        try:
-            await self.writer.forget(lesson_id, student_id, lesson.snapshot if lesson else None)
-        except StoreError:
-            return False
-        return True
+        memory = lesson.snapshot if lesson else None
+        leaving = self._spawn(self.writer.forget(lesson_id, student_id, memory))
+        await asyncio.wait({leaving}, timeout=WITHDRAW_S)
+        return leaving.done() and leaving.result()
 
     async def note_watching(self, lesson: LiveLesson) -> None:
         """Write down that the lesson's teacher watches it; if the store is away, as soon as it is back.
@@ -332,7 +362,7 @@ class School:
     async def purge(self) -> dict[str, Any]:
         """Delete what has reached its age, or would before the next round: the limits are kept, not passed by a little."""
         limits, round_h = self.settings, self.purge_every_s / 3600
-        counts = await self.ask(
+        counts = await self._ask_patiently(
             self.store.purge,
             limits.window_hours - round_h,
             limits.aggregate_days - round_h / 24,

@@ -150,7 +150,11 @@ class Tokens:
 
     def is_known(self, token: str) -> bool:
         """Whether a token was in use lately and is not over; the store is not asked."""
-        return self._from_memory(_digest(token)) is not None
+        return self.remembered(token) is not None
+
+    def remembered(self, token: str) -> Bearer | None:
+        """Return who brings a token, as far as memory knows: for a store that does not answer."""
+        return self._from_memory(_digest(token))
 
     def forget(self, participant: str) -> None:
         """Recall no token of a student who has withdrawn."""

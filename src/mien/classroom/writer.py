@@ -19,6 +19,8 @@ __all__ = ["MAX_WAITING_ROWS", "Writer"]
 
 logger = logging.getLogger(__name__)
 
+ANSWER_S = 5.0
+"""A store that has not taken a batch by then is away; what it was given last may still be taken."""
 MAX_WAITING_ROWS = 5000
 """For one lesson: two minutes of 200 students."""
 
@@ -88,38 +90,55 @@ class Writer:
         async with state.lock:
             state.waiting.add(state.incoming)
             state.incoming = Batch()
-            if not len(state.waiting) and not state.waiting.snapshot and not state.forgetting:
-                return state.away_since is None
+            has_rows = len(state.waiting) or state.waiting.snapshot or state.forgetting
+            if not has_rows and state.away_since is None:
+                return True
             return await self._try(lesson, state)
 
     async def _try(self, lesson: str, state: _Lesson) -> bool:
-        batch = state.waiting
-        if state.away_since is not None:
+        batch, was_away = state.waiting, state.away_since is not None
+        if was_away:
             batch = Batch(gaps=[self._gap(lesson, state)])
             batch.add(state.waiting)
         try:
             for participant in list(state.forgetting):
-                delete = self._store.delete_participant
-                await self._in_thread(delete, participant, state.waiting.snapshot)
-                state.forgetting.discard(participant)
-            await self._write_batch(batch)
+                await self._delete(state, participant)
+            await self._write_batch(state, batch)
         except StoreError as error:
             self._keep(state, error)
             return False
-        if state.away_since is not None:
-            logger.warning("The store is back; %d rows were lost.", state.lost)
         self._metrics.batches.labels("written").inc()
-        state.waiting, state.away_since, state.lost = Batch(), None, 0
-        return True
+        state.waiting = Batch()
+        if was_away:  # one that was only slow this time is marked with the next batch
+            logger.warning("The store is back; %d rows were lost.", state.lost)
+            state.away_since, state.lost = None, 0
+        return state.away_since is None
 
-    async def _write_batch(self, batch: Batch) -> None:
+    async def _ask(self, state: _Lesson, call: Callable[..., Any], *args: Any) -> None:
+        """Have the store do something; whoever looks on is told when it takes too long."""
+        asked = asyncio.ensure_future(self._in_thread(call, *args))
+        try:
+            await asyncio.wait({asked}, timeout=ANSWER_S)
+            if not asked.done():
+                late = StoreError(f"The store has not answered for {ANSWER_S:g} s.")
+                self._note_away(state, late)
+            await asked
+        finally:
+            asked.cancel()
+
+    async def _delete(self, state: _Lesson, participant: str) -> None:
+        delete = self._store.delete_participant
+        await self._ask(state, delete, participant, state.waiting.snapshot)
+        state.forgetting.discard(participant)
+
+    async def _write_batch(self, state: _Lesson, batch: Batch) -> None:
         """Write rows and snapshot together; if one of them is refused, the other all the same.
 
         Raises:
             StoreError: If the store does not answer, or refuses the rows.
         """
         try:
-            await self._in_thread(self._store.write, batch)
+            await self._ask(state, self._store.write, batch)
         except StoreError as error:
             if error.reason != "refused" or batch.snapshot is None or not len(batch):
                 raise
@@ -128,13 +147,13 @@ class Writer:
         alone = Batch(snapshot=batch.snapshot)
         batch.snapshot = None
         try:
-            await self._in_thread(self._store.write, batch)
+            await self._ask(state, self._store.write, batch)
         finally:
-            await self._write_snapshot(alone)
+            await self._write_snapshot(state, alone)
 
-    async def _write_snapshot(self, alone: Batch) -> None:
+    async def _write_snapshot(self, state: _Lesson, alone: Batch) -> None:
         try:
-            await self._in_thread(self._store.write, alone)
+            await self._ask(state, self._store.write, alone)
         except StoreError as error:
             logger.warning("%s The lesson's memory is that of before.", error)
 
@@ -149,10 +168,7 @@ class Writer:
 
     def _keep(self, state: _Lesson, error: StoreError) -> None:
         self._metrics.batches.labels(error.reason).inc()
-        if state.away_since is None:
-            remedy = _REMEDIES.get(error.reason, "")
-            logger.warning("%s The lesson goes on; a gap is marked. %s", error, remedy)
-            state.away_since, state.reason = self._now(), error.reason
+        self._note_away(state, error)
         if error.reason == "refused":  # it would be refused again
             self._lose(state, len(state.waiting))
             state.waiting = Batch()
@@ -162,14 +178,20 @@ class Writer:
                 self._lose(state, min(over, len(rows)))
                 del rows[:over]
 
+    def _note_away(self, state: _Lesson, error: StoreError) -> None:
+        if state.away_since is None:
+            remedy = _REMEDIES.get(error.reason, "")
+            logger.warning("%s The lesson goes on; a gap is marked. %s", error, remedy)
+            state.away_since, state.reason = self._now(), error.reason
+
     def _lose(self, state: _Lesson, rows: int) -> None:
         state.lost += rows
         self._metrics.lost_rows.inc(rows)
 
     async def forget(
         self, lesson: str, participant: str, snapshot: Callable[[], Row] | None = None
-    ) -> None:
-        """Delete a student's rows: those that wait, and those that are kept.
+    ) -> bool:
+        """Delete a student's rows: those that wait at once, those that are kept as soon as the store is free.
 
         Args:
             lesson: The lesson's id.
@@ -177,20 +199,20 @@ class Writer:
             snapshot: Gives the lesson's memory without the student, which takes the place of the last one; None if the
                 lesson is over.
 
-        Raises:
-            StoreError: If the store does not answer; it is told again until it does.
+        Returns:
+            Whether the store has done it; if not, it is told again until it does.
         """
         state = self._lessons.setdefault(lesson, _Lesson())
+        state.forgetting.add(participant)
+        _leave_out(state, participant)
         async with state.lock:  # a write that is going on would put rows back, or fail for them
-            state.incoming = state.incoming.without(participant)
-            state.waiting = state.waiting.without(participant)
+            _leave_out(state, participant)
             state.waiting.snapshot = snapshot() if snapshot is not None else None
             try:
-                delete = self._store.delete_participant
-                await self._in_thread(delete, participant, state.waiting.snapshot)
+                await self._delete(state, participant)
             except StoreError:
-                state.forgetting.add(participant)
-                raise
+                return False
+        return True
 
     def holds(self, lesson: str) -> bool:
         """Whether rows of a lesson may still be on their way."""
@@ -209,3 +231,8 @@ class Writer:
             return False
         self._lessons.pop(lesson, None)
         return True
+
+
+def _leave_out(state: _Lesson, participant: str) -> None:
+    state.incoming = state.incoming.without(participant)
+    state.waiting = state.waiting.without(participant)

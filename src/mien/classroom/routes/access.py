@@ -124,7 +124,7 @@ async def _bearer(request: Request) -> Bearer:
     school = school_of(request)
     bearer = None
     if scheme.lower() == "bearer" and token:
-        bearer = await school.ask(school.tokens.bearer, token)
+        bearer = await school.bearer(token)
     if bearer is None:
         raise RefusedError(401, "token", "The token is missing, wrong or too old. Sign in again.")
     if not limits_of(request).requests.take(bearer.digest):
