@@ -21,7 +21,7 @@ import PIL.Image
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from mien.classroom import frame_line, protocol, school
+from mien.classroom import frame_line, protocol, school, store_threads
 from mien.classroom.app import create_app
 from mien.classroom.database import open_engine
 from mien.classroom.frames import FrameReading
@@ -245,7 +245,7 @@ def start(tmp_path, monkeypatch):
     It waits longer than real ones for tokens, frames and the store: that this machine stands still for a moment is no fault
     of a caller's.
     """
-    monkeypatch.setattr(school, "ASK_S", 60)
+    monkeypatch.setattr(store_threads, "ASK_S", 60)
     monkeypatch.setattr(school, "WITHDRAW_S", 60)
     monkeypatch.setattr(sockets, "HELLO_TIMEOUT_S", 60)
     monkeypatch.setattr(frame_line, "MAX_AGE_S", 60)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from mien.classroom import postgres, school, tables
+from mien.classroom import postgres, school, store_threads, tables
 from mien.classroom.database import open_engine
 from mien.classroom.protocol import Kind
 from mien.classroom.schema import migrate
@@ -253,7 +253,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for(cable, monkeypatch):
 def test_a_database_that_hangs_holds_up_nobody_who_stops_or_leaves(start, cable, monkeypatch):
     """Stopped, not gone: its machine takes all that is sent, and nothing comes back."""
     cable, through = cable
-    monkeypatch.setattr(school, "ASK_S", 5.0)
+    monkeypatch.setattr(store_threads, "ASK_S", 5.0)
     monkeypatch.setattr(school, "WITHDRAW_S", 1.5)
     live = start(database_url=through)
     teacher, lesson, student, opened = live.student_inside()

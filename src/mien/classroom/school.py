@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from mien.classroom.frame_line import FrameLine
 from mien.classroom.frames import FrameReading
@@ -25,6 +23,7 @@ from mien.classroom.rounds import for_ever
 from mien.classroom.settings import Settings
 from mien.classroom.signals import SignalMapping
 from mien.classroom.store import Batch, LessonRecord, ParticipantRecord, Store, StoreError
+from mien.classroom.store_threads import StoreThreads
 from mien.classroom.tokens import Bearer, Tokens, new_code, new_id, new_tag
 from mien.classroom.workers import Workers
 from mien.classroom.writer import Writer
@@ -38,8 +37,6 @@ LESSON_HOURS = 12.0
 TICK_EVERY_S = 1.0
 PURGE_EVERY_S = 600.0
 HOLD_EVERY_S = 5.0
-ASK_S = 5.0
-"""A store that takes longer to answer a request is away; what it was asked to do may still be done."""
 REMEMBER_AFTER_S = 1.0
 """So long whoever brings a token waits for the store to know it; then memory decides, and withdrawing goes on."""
 WITHDRAW_S = 1.5
@@ -47,7 +44,6 @@ WITHDRAW_S = 1.5
 _FLUSH_S = 3.0
 """How long the last rows are tried for when the server stops."""
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -88,28 +84,11 @@ class School:
         self._load = LoadMeter(workers.busy_s, workers.count)
         self._now = now
         self._clock = clock
-        # Requests must not stand in line behind a write that waits for a locked database.
-        self._requests = ThreadPoolExecutor(4, "store-requests")
-        self._writes = ThreadPoolExecutor(1, "store-writes")
-        self.writer = Writer(store, self._write, now, self.metrics)
+        self._threads = StoreThreads()
+        self.ask = self._threads.ask
+        self.writer = Writer(store, self._threads.write, now, self.metrics)
         self._endless: list[asyncio.Task[None]] = []
         self._writing: set[asyncio.Task[Any]] = set()
-
-    async def ask(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a call to the store in a thread.
-
-        Raises:
-            StoreError: If it fails, or takes too long.
-        """
-        try:
-            async with asyncio.timeout(ASK_S):
-                return await self._ask_patiently(call, *args, **kwargs)
-        except TimeoutError:
-            raise StoreError(f"The store has not answered within {ASK_S:g} s.") from None
-
-    async def _ask_patiently(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        bound = functools.partial(call, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._requests, bound)
 
     async def bearer(self, token: str) -> Bearer | None:
         """Return who brings a token; None if it is unknown or over.
@@ -123,9 +102,6 @@ class School:
         except (TimeoutError, StoreError):
             bearer = self.tokens.remembered(token)
             return bearer or await self.ask(self.tokens.bearer, token)
-
-    async def _write(self, call: Callable[..., Any], *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._writes, call, *args)
 
     # Start and stop
 
@@ -156,8 +132,7 @@ class School:
             await asyncio.wait_for(asyncio.gather(*last, *ends, *self._writing), _FLUSH_S)
         await _cancel(self._writing)
         await self._workers.stop()
-        for pool in (self._requests, self._writes):
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
         self.store.close()
 
     async def _store_last(self, lesson: LiveLesson) -> None:
@@ -179,7 +154,7 @@ class School:
             await self.ask(self.store.end_lesson, record.id, self._tokens_until())
             return
         facts = (record, self.decision, self.mapping, self._now, self._clock)
-        lesson = await self._ask_patiently(resume, self.store, *facts)
+        lesson = await self._threads.ask_patiently(resume, self.store, *facts)
         self.lessons[record.id] = lesson
         logger.info("A lesson goes on with %d students.", len(lesson.students))
 
@@ -362,7 +337,7 @@ class School:
     async def purge(self) -> dict[str, Any]:
         """Delete what has reached its age, or would before the next round: the limits are kept, not passed by a little."""
         limits, round_h = self.settings, self.purge_every_s / 3600
-        counts = await self._ask_patiently(
+        counts = await self._threads.ask_patiently(
             self.store.purge,
             limits.window_hours - round_h,
             limits.aggregate_days - round_h / 24,
