@@ -170,6 +170,53 @@ def test_withdrawing_while_the_store_is_locked_is_kept_for_later(live, tmp_path)
     live.until(lambda: not live.school.store.participants(lesson["id"]))
 
 
+CAMERA_ON = {"camera": "frames", "consent": CONSENT_VERSION}
+CAMERA_OFF = {"camera": "none", "consent": None}
+
+
+def test_a_camera_is_on_only_once_consent_is_written_down(live, tmp_path):
+    _, lesson, student, opened = live.student_inside("frames")
+    other = sqlite3.connect(tmp_path / "data" / "classroom.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    seated = live.school.lessons[lesson["id"]].students[student["participant"]]
+    for body, camera in ((CAMERA_OFF, "none"), (CAMERA_ON, "none")):
+        assert live.ask("PUT", "/api/me/camera", student["token"], body).status_code == 503
+        assert seated.record.camera == camera
+    other.execute("ROLLBACK")
+    other.close()
+    live.send(opened, Kind.FRAME, 1, live.jpeg())
+    assert live.receive(opened, "ack")["outcome"] == "stopped"
+    assert live.ask("PUT", "/api/me/camera", student["token"], CAMERA_ON).status_code == 204
+    live.send(opened, Kind.FRAME, 2, live.jpeg())
+    assert live.receive(opened, "ack")["outcome"] == "seen"
+    (kept,) = live.school.store.participants(lesson["id"])
+    assert (kept.camera, kept.consent) == ("frames", CONSENT_VERSION)
+
+
+def test_who_stops_while_beginning_is_still_written_down_has_stopped(live, monkeypatch):
+    _, lesson, student, _ = live.student_inside("none")
+    set_choices, begun, go_on = live.school.store.set_choices, threading.Event(), threading.Event()
+
+    def slowly(participant):
+        if participant.camera == "frames":
+            begun.set()
+            assert go_on.wait(60)
+        set_choices(participant)
+
+    monkeypatch.setattr(live.school.store, "set_choices", slowly)
+    on = threading.Thread(
+        target=live.ask, args=("PUT", "/api/me/camera", student["token"], CAMERA_ON)
+    )
+    on.start()
+    assert begun.wait(60)
+    assert live.ask("PUT", "/api/me/camera", student["token"], CAMERA_OFF).status_code == 204
+    go_on.set()
+    on.join(60)
+    seated = live.school.lessons[lesson["id"]].students[student["participant"]]
+    (kept,) = live.school.store.participants(lesson["id"])
+    assert (seated.record.camera, kept.camera, kept.consent) == ("none", "none", None)
+
+
 def test_after_the_end_a_student_can_still_delete_until_the_rows_go_by_themselves(live):
     teacher, lesson, student, opened = live.student_inside()
     other = live.join(lesson["code"])

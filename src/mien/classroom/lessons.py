@@ -59,6 +59,8 @@ class LiveStudent:
     """When the socket was last open, on the monotonic clock."""
     is_counted: bool = False
     """Whether the signals know the student."""
+    camera_changes: int = 0
+    """How often the student has begun or stopped to send."""
 
     @property
     def id(self) -> str:
@@ -185,6 +187,7 @@ class LiveLesson:
     def change_camera(self, student: LiveStudent, camera: str, consent: str | None) -> None:
         """Begin or stop to send; what was agreed to for windows that are kept stays known."""
         student.newest = None
+        student.camera_changes += 1
         agreed = consent or student.record.consent
         student.record = replace(student.record, camera=camera, consent=agreed)
         if student.is_counted:

@@ -246,10 +246,31 @@ class School:
     async def change_camera(
         self, lesson: LiveLesson, student: LiveStudent, camera: str, consent: str | None
     ) -> None:
-        """Begin or stop to send; stopping works whatever the store does. Who stops agrees to no research any more."""
-        lesson.change_camera(student, camera, consent)
-        research = student.record.research and camera != "none"
-        await self._set_choices(replace(student.record, research=research))
+        """Begin or stop to send. Stopping works whatever the store does; to begin, consent must have been written down.
+
+        Who stops agrees to no research any more.
+
+        Raises:
+            StoreError: If the store is away.
+        """
+        if camera == "none":
+            lesson.change_camera(student, camera, consent)
+        changes = student.camera_changes
+        record = student.record
+        await self._set_choices(
+            replace(
+                record,
+                camera=camera,
+                consent=consent or record.consent,
+                research=record.research and camera != "none",
+            )
+        )
+        if camera == "none" or student.id not in lesson.students:
+            return
+        if student.camera_changes == changes:
+            lesson.change_camera(student, camera, consent)
+        else:  # stopped in the meantime, which may have been written down before
+            await self._set_choices(student.record)
 
     async def change_research(self, record: ParticipantRecord, agreed: bool) -> None:
         """Let a student's windows be exported or not, during the lesson and after it."""
