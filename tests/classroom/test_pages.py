@@ -184,10 +184,12 @@ def test_consent_names_as_many_pictures_as_are_sent(start, pace_ms, told):
 
 
 @slow
-def test_only_research_speaks_of_an_export_and_says_that_deleting_does_not_reach_it(start):
+def test_only_research_speaks_of_an_export_and_says_that_deleting_does_not_reach_it(
+    start, tmp_path
+):
     told = f"<td>{WORDS['exported_long'][0]}</td>"
     assert told not in start().http.get("/privacy?lang=en").text
-    live = start(mode="research", context="research")
+    live = start(tmp_path / "another", mode="research", context="research")
     assert told in live.http.get("/privacy?lang=en").text
     assert "cannot be taken back" in live.http.get("/?lang=en").text
 
