@@ -65,18 +65,38 @@ def test_red_comes_to_the_network_as_blue_green_red(fake):
     np.testing.assert_array_equal(seen[-1][0, 0], [7, 7, 7])
 
 
+@pytest.mark.parametrize("rows", [[row(90, 60, 60, 80)], [row(90, 60, 20, 30)], []])
+def test_a_large_picture_is_looked_at_closer_whatever_the_first_look_shows(fake, rows):
+    detector, seen = fake({(320, 240): rows})
+    detector.detect(np.zeros((480, 640, 3), np.uint8))
+    assert [picture.shape[1::-1] for picture in seen] == [(320, 240), (640, 480)]
+
+
 @pytest.mark.parametrize(
     ("rows", "sizes"),
     [
-        ({(320, 240): [row(90, 60, 60, 80)]}, [(320, 240)]),
-        ({(320, 240): [row(90, 60, 20, 30)]}, [(320, 240), (640, 480)]),
-        ({}, [(320, 240), (640, 480)]),
+        ([row(90, 60, 60, 80)], [(320, 240)]),
+        ([row(90, 60, 20, 30)], [(320, 240), (400, 300)]),
+        ([], [(320, 240), (400, 300)]),
     ],
 )
-def test_a_second_look_is_taken_for_small_faces_or_none(fake, rows, sizes):
-    detector, seen = fake(rows)
-    detector.detect(np.zeros((480, 640, 3), np.uint8))
+def test_a_look_that_is_little_closer_is_taken_for_small_faces_or_none(fake, rows, sizes):
+    detector, seen = fake({(320, 240): rows})
+    detector.detect_within(np.zeros((480, 640, 3), np.uint8), 400)
     assert [picture.shape[1::-1] for picture in seen] == sizes
+
+
+def test_the_closest_look_is_taken_in_parts_and_each_face_is_named_once(fake):
+    # 4,000 px are searched at 1,920, in two rows of two parts: the lower ones begin at 672 px.
+    upper, lower = row(100, 700, 60, 60, 0.8), row(100, 700 - 672, 60, 60, 0.9)
+    detector, seen = fake({(1024, 800): [upper], (1024, 768): [lower]})
+    faces = detector.detect(np.zeros((3000, 4000), np.uint8))
+    sizes = [(320, 240), (640, 480), (1024, 800), (1024, 800), (1024, 768), (1024, 768)]
+    assert [picture.shape[1::-1] for picture in seen] == sizes
+    assert [(face.box.x, face.box.y, face.score) for face in faces] == [
+        (round(100 / 0.48), round(700 / 0.48), pytest.approx(0.9)),
+        (round((896 + 100) / 0.48), round(700 / 0.48), pytest.approx(0.9)),
+    ]
 
 
 def test_both_looks_together_name_each_face_once(fake):
@@ -164,6 +184,32 @@ def test_a_real_face_is_found_with_its_landmarks(yunet_file, astronaut):
     assert right_eye[0] < nose[0] < left_eye[0]
     assert right_eye[1] < nose[1] < mouth_right[1]
     assert mouth_right[0] < mouth_left[0]
+
+
+def with_faces(size, portrait, faces):
+    """Return a grey picture with the portrait's face, 90 px wide there, at places (x, y) and of so many px."""
+    picture = np.full((size[1], size[0], 3), 90, np.uint8)
+    head = portrait[20:210, 130:320]
+    for x, y, face_px in faces:
+        side = round(len(head) * face_px / 90)
+        picture[y : y + side, x : x + side] = cv2.resize(
+            head, (side, side), interpolation=cv2.INTER_AREA
+        )
+    return picture
+
+
+def test_small_faces_behind_a_large_one_are_found(yunet_file, astronaut):
+    small = [(1150 + 180 * i, 60 + 240 * j, 60) for i in range(4) for j in range(4)]
+    picture = with_faces((1920, 1080), astronaut, [(60, 60, 400), *small])
+    detector = YuNetDetector(yunet_file)
+    assert len(detector.detect(picture)) == 17
+    assert len(detector.detect_within(picture, 1920)) == 17
+
+
+def test_a_group_in_a_telephone_s_photo_is_found(yunet_file, astronaut):
+    group = [(100 + 480 * i, 100 + 550 * j, 80) for i in range(8) for j in range(5)]
+    picture = with_faces((4000, 3000), astronaut, group)
+    assert len(YuNetDetector(yunet_file).detect(picture)) == 40
 
 
 def test_a_mirrored_face_looks_the_other_way(yunet_file, astronaut):

@@ -64,3 +64,10 @@ def test_both_looks_of_yunet_agree_on_a_drawn_face(yunet_file):
 def test_an_unknown_detector_is_an_error():
     with pytest.raises(UnknownNameError, match=r"No detector is called 'har'\. Did you mean haar"):
         open_two_looks("har", None, 160)
+
+
+def test_a_thorough_look_at_a_large_picture_is_bounded():
+    quick, thorough = Sees(0), Sees(0.1)
+    (found,) = TwoLooks(thorough, 160, quick).detect(np.zeros((3000, 4000, 3), np.uint8))
+    assert thorough.shown == [(480, 640)]
+    assert found.box == Box(0, 0, 400, 400)

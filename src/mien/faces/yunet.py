@@ -7,6 +7,7 @@ https://doi.org/10.1007/s11633-023-1423-y. Its file is MIT-licensed and does not
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from mien.download import RemoteFile
 from mien.errors import InputError, ModelFileError
 from mien.faces.crop import CropFrame
+from mien.faces.looks import CELL_PX, LARGE_PX, is_much_closer, joined, sides, tiles
 from mien.faces.near import found_again
 from mien.faces.overlap import distinct
 from mien.faces.scaled import scaled, scaled_size
@@ -48,17 +50,12 @@ _SCORE_THRESHOLD = 0.7
 twenty scores below 0.85."""
 
 _MAX_OVERLAP = 0.3
-_SMALL_PX = 40
-"""Where the smallest face found is smaller than this in the first look, there may be others too small for it."""
-
 _ENOUGH_PX = 192
 """Smaller pictures are enlarged to this: of FER2013's bare 48 px faces it then finds all."""
 
 _REACH = 0.3
 _LEAST_REACH_PX = 16
 """How far around a known face to look, in longer sides of it; and at least so far, since a small one is soon elsewhere."""
-_CELL_PX = 32
-"""The network's coarsest cells. Windows begin at their borders, so that cells lie as in a look at everything."""
 _WORTH_IT = 0.7
 """If the windows are more than this part of the whole, a look at everything is the better one."""
 
@@ -66,7 +63,8 @@ _WORTH_IT = 0.7
 class YuNetDetector:
     """Finds faces, leaning and half-turned ones too, and where eyes, nose and mouth are.
 
-    A picture is first searched small, which is quick, and once more at a larger size if no face or a small one was found.
+    A picture is searched small, where large faces are, and once or twice more at larger sizes, where small ones are. Of 40
+    clear faces of 80 px in 4,000 × 3,000 px a look at 640 px sees none, one at 1,280 px 39, one at 1,920 px all.
     """
 
     name = "yunet"
@@ -77,14 +75,15 @@ class YuNetDetector:
     frame = CropFrame(side=1.08, down=-0.017)
 
     def __init__(
-        self, file: Path | None = None, max_side_px: int = 320, closer_side_px: int = 640
+        self, file: Path | None = None, max_side_px: int = 320, closer_side_px: int = 1920
     ) -> None:
         """Load the network.
 
         Args:
             file: Of the network; None for ``MIEN_YUNET`` or what `mien fetch yunet` left in the cache.
-            max_side_px: Longer side at which pictures are searched first. YuNet sees faces of 10 to 300 px.
-            closer_side_px: Longer side for the second look; ``max_side_px`` or less for none. Larger finds smaller faces
+            max_side_px: Longer side at which pictures are searched first. YuNet sees faces of 10 to 300 px, and reliably
+                from 30.
+            closer_side_px: Longer side for the last look; ``max_side_px`` or less for none. Larger finds smaller faces
                 in crowds, and takes longer.
 
         Raises:
@@ -99,18 +98,19 @@ class YuNetDetector:
         self._network = YuNetNetwork(
             _verified(file or yunet_path()), _SCORE_THRESHOLD, _MAX_OVERLAP
         )
-        self._sides_px = [max_side_px, *([closer_side_px] if closer_side_px > max_side_px else [])]
+        self._first_px = max_side_px
+        self._last_px = max(max_side_px, closer_side_px)
 
     def detect(self, image: Image) -> list[Detection]:
         """Find the faces in a picture, largest first, with landmarks; see `Detector.detect`.
 
         A score is in [0, 1]: the root of the network's certainties of a face and of its place.
         """
-        return self._look(image, self._sides_px)
+        return self._look(image, self._last_px)
 
     def detect_within(self, image: Image, side_px: int) -> list[Detection]:
         """Find the faces, searching at no larger a side; see `FollowingDetector.detect_within`."""
-        return self._look(image, self._sides_within(side_px))
+        return self._look(image, side_px)
 
     def detect_near(
         self, image: Image, faces: Sequence[Box], side_px: int
@@ -122,18 +122,19 @@ class YuNetDetector:
         """
         height, width = image.shape[:2]
         longer = max(height, width)
-        sides_px = self._sides_within(side_px)
+        sides_px = self._sides(longer, side_px)
         scales = [_scale(longer, side) for side in sides_px]
         if max(scales) > 1:
             return None
-        has_small = any(max(face.w, face.h) * scales[0] < _SMALL_PX for face in faces)
-        whole_px = width * height * sum(scale**2 for scale in scales[: 1 + has_small])
+        looks = [_first_large(face, scales) for face in faces]
+        is_closer_taken = any(looks) or is_much_closer(sides_px[-1], sides_px[0])
+        whole_px = (
+            width * height * sum(scale**2 for scale in scales[: None if is_closer_taken else 1])
+        )
         windows = []
-        for face in faces:
-            is_small = max(face.w, face.h) * scales[0] < _SMALL_PX
-            scale = scales[-1] if is_small else scales[0]
-            size = scaled_size(image, scale)
-            windows.append((scale, _window(face, scale, size)))
+        for face, look in zip(faces, looks, strict=True):
+            scale = scales[look]
+            windows.append((scale, _window(face, scale, scaled_size(image, scale))))
         if sum(window.w * window.h for _, window in windows) > _WORTH_IT * whole_px:
             return None
         found = []
@@ -144,19 +145,24 @@ class YuNetDetector:
             found.append(again)
         return found if len(distinct(found)) == len(found) else None
 
-    def _sides_within(self, side_px: int) -> list[int]:
-        first = min(self._sides_px[0], side_px)
-        return [first, *([side_px] if len(self._sides_px) > 1 and side_px > first else [])]
+    def _sides(self, longer_px: int, side_px: int) -> list[int]:
+        first_px = min(self._first_px, side_px)
+        return sides(first_px, side_px if self._last_px > self._first_px else 0, longer_px)
 
-    def _look(self, image: Image, sides_px: Sequence[int]) -> list[Detection]:
-        found: list[Detection] = []
+    def _look(self, image: Image, side_px: int) -> list[Detection]:
         longer = max(image.shape[:2])
-        for side_px in sides_px:
-            scale = _scale(longer, side_px)
-            found = distinct([*found, *self._search(image, scale)])
-            smallest = min((max(f.box.w, f.box.h) for f in found), default=0)
-            if longer <= side_px or smallest * scale >= _SMALL_PX:
+        sides_px = self._sides(longer, side_px)
+        scale = _scale(longer, sides_px[0])
+        found = distinct(self._search(image, scale))
+        for before_px, closer_px in itertools.pairwise(sides_px):
+            large = [max(face.box.w, face.box.h) * scale >= LARGE_PX for face in found]
+            if found and all(large) and not is_much_closer(closer_px, before_px):
                 break
+            scale = _scale(longer, closer_px)
+            reach_px = math.ceil(LARGE_PX * closer_px / before_px)
+            parts = tiles(*scaled_size(image, scale), reach_px)
+            seen = [face for part in parts for face in self._search(image, scale, part)]
+            found = joined(found, large, seen)
         return sorted(found, key=lambda face: (-face.box.w * face.box.h, face.box.x))
 
     def _search(self, image: Image, scale: float, part: Box | None = None) -> list[Detection]:
@@ -204,6 +210,13 @@ def _scale(longer: int, side_px: int) -> float:
     return max(1.0, min(_ENOUGH_PX, side_px) / longer)
 
 
+def _first_large(face: Box, scales: Sequence[float]) -> int:
+    """Return which look a face of this size comes from: the first in which it is large, else the closest."""
+    longer = max(face.w, face.h)
+    found = (number for number, scale in enumerate(scales) if longer * scale >= LARGE_PX)
+    return next(found, len(scales) - 1)
+
+
 def _window(face: Box, scale: float, size: tuple[int, int]) -> Box:
     """Return where to look for a face again, in pixels of the picture at that scale."""
     reach = max(_REACH * max(face.w, face.h) * scale, _LEAST_REACH_PX)
@@ -214,9 +227,9 @@ def _window(face: Box, scale: float, size: tuple[int, int]) -> Box:
 
 def _cells(start: float, end: float, limit: int) -> tuple[int, int]:
     """Widen a span to whole cells, at least one, inside the picture."""
-    last = (limit - 1) // _CELL_PX
-    first = min(max(0, math.floor(start / _CELL_PX)), last)
-    return first * _CELL_PX, min(limit, max(first + 1, math.ceil(end / _CELL_PX)) * _CELL_PX)
+    last = (limit - 1) // CELL_PX
+    first = min(max(0, math.floor(start / CELL_PX)), last)
+    return first * CELL_PX, min(limit, max(first + 1, math.ceil(end / CELL_PX)) * CELL_PX)
 
 
 def _detection(row: NDArray[np.float32], scale: float, width: int, height: int) -> Detection | None:
