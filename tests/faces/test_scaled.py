@@ -43,3 +43,15 @@ def test_odd_shapes_keep_a_pixel(shape):
     small = scaled(np.full(shape, 90, np.uint8), 0.01)
     assert small.shape[:2] == (max(1, round(shape[0] * 0.01)), max(1, round(shape[1] * 0.01)))
     assert (small == 90).all()
+
+
+@pytest.mark.parametrize("scale", [320 / 50_000, 0.8])
+@pytest.mark.parametrize("shape", [(1, 50_000), (50_000, 1, 3), (3, 40_000)])
+def test_thin_pictures_may_be_longer_than_opencv_warps(shape, scale):
+    brightness = np.linspace(0, 255, max(shape[:2])).astype(np.uint8)
+    along = brightness[None, :] if shape[1] > shape[0] else brightness[:, None]
+    picture = np.broadcast_to(along if len(shape) == 2 else along[:, :, None], shape)
+    small = scaled(np.ascontiguousarray(picture), scale)
+    assert small.shape[:2] == tuple(max(1, round(side * scale)) for side in shape[:2])
+    middle = small[small.shape[0] // 2, small.shape[1] // 2]
+    assert np.abs(middle.astype(int) - 127).max() < 3

@@ -11,6 +11,9 @@ from mien.types import Box, Image
 
 __all__ = ["scaled", "scaled_size"]
 
+_WARPED_PX = 32_766
+"""`warpAffine` takes no larger side."""
+
 
 def scaled_size(image: Image, scale: float) -> tuple[int, int]:
     """Return the width and height that a picture has at a scale, at least 1 px each."""
@@ -36,21 +39,26 @@ def scaled(image: Image, scale: float, part: Box | None = None) -> Image:
     height, width = image.shape[:2]
     if part is None:
         part = Box(0, 0, *scaled_size(image, scale))
-    block = max(1, min(math.floor(1 / scale), height, width))
+    # A picture may be thinner than a block; its other side is made smaller all the same.
+    across, down = (max(1, min(math.floor(1 / scale), side)) for side in (width, height))
     # The blocks that the part needs, one more on each side for interpolating; only whole ones.
-    left, right = _blocks(part.x, part.w, scale, block, width)
-    top, bottom = _blocks(part.y, part.h, scale, block, height)
-    source = image[top * block : bottom * block, left * block : right * block]
-    if block > 1:
+    left, right = _blocks(part.x, part.w, scale, across, width)
+    top, bottom = _blocks(part.y, part.h, scale, down, height)
+    source = image[top * down : bottom * down, left * across : right * across]
+    if across > 1 or down > 1:
         size = (right - left, bottom - top)
         source = np.asarray(cv2.resize(source, size, interpolation=cv2.INTER_AREA), np.uint8)
-    step = 1 / (scale * block)  # blocks a pixel
-    if step == 1 and part == Box(left, top, right - left, bottom - top):
+    is_whole = part == Box(0, 0, *scaled_size(image, scale))
+    if is_whole and max(source.shape[:2]) > _WARPED_PX:
+        smaller = cv2.resize(source, (part.w, part.h), interpolation=cv2.INTER_AREA)
+        return np.asarray(smaller, np.uint8)
+    step_x, step_y = 1 / (scale * across), 1 / (scale * down)  # blocks a pixel
+    if step_x == step_y == 1 and part == Box(left, top, right - left, bottom - top):
         return source
     to_source = np.array(
         [
-            [step, 0, (part.x + 0.5) * step - 0.5 - left],  # pixel centres lie at halves
-            [0, step, (part.y + 0.5) * step - 0.5 - top],
+            [step_x, 0, (part.x + 0.5) * step_x - 0.5 - left],  # pixel centres lie at halves
+            [0, step_y, (part.y + 0.5) * step_y - 0.5 - top],
         ]
     )
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
