@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -276,6 +277,104 @@ def test_no_pictures_give_no_results(tiny_model_path):
 def test_impossible_numbers_are_refused_before_any_work(tiny_model_path, numbers, words):
     with pytest.raises(InputError, match=words):
         Recognizer(tiny_model_path).predict_many([], **numbers)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({"max_faces": 1.5}, r"max_faces is 1\.5; expected a whole number, 1 or more\."),
+        ({"max_faces": True}, r"max_faces is True; expected a whole number, 1 or more\."),
+        ({"fps": "2"}, r"fps is '2'; expected a number\."),
+        ({"start": "0:10"}, r"start is '0:10'; expected a number\."),
+        ({"end": [1]}, r"end is \[1\]; expected a number\."),
+        ({"search_px": 320.5}, r"search_px is 320\.5; expected a whole number, 64 or more\."),
+        ({"full_look_s": None}, r"full_look_s is None; expected a number\."),
+    ],
+)
+def test_options_of_the_wrong_type_are_refused_before_the_recording_is_opened(
+    tiny_model_path, numbers, words
+):
+    with pytest.raises(InputError, match=words):
+        Recognizer(tiny_model_path).watch("gone.mp4", **numbers)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({"batch_size": "8"}, r"batch_size is '8'; expected a whole number, 1 or more\."),
+        ({"jobs": 1.0}, r"jobs is 1\.0; expected a whole number, 0 \(one a processor\) or more\."),
+        ({"search_px": 63}, r"search_px is 63; expected 64 or more\."),
+    ],
+)
+def test_numbers_of_the_wrong_type_are_refused(tiny_model_path, numbers, words):
+    recognizer = Recognizer(tiny_model_path)
+    with pytest.raises(InputError, match=words):
+        recognizer.predict_many([], **numbers)
+    if "search_px" in numbers:
+        with pytest.raises(InputError, match=words):
+            recognizer.predict(even(0), **numbers)
+
+
+@pytest.mark.parametrize("as_path", [str, images.Path])
+def test_a_single_path_is_one_picture(tiny_model_path, photos, as_path):
+    recognizer = Recognizer(tiny_model_path, detector="none")
+    (result,) = recognizer.predict_many(as_path(photos[0]))
+    assert (result.path, result.error) == (str(photos[0]), None)
+
+
+class Searches:
+    """A detector that notes at which side it was asked to search."""
+
+    name = "searches"
+    frame = None
+
+    def __init__(self):
+        self.sides = []
+
+    def detect(self, _image):
+        self.sides.append(None)
+        return []
+
+    def detect_within(self, _image, side_px):
+        self.sides.append(side_px)
+        return []
+
+    def detect_near(self, *_):
+        return None
+
+
+def test_pictures_are_searched_at_the_side_that_is_asked_for(tiny_model_path, photos):
+    detector = Searches()
+    recognizer = Recognizer(tiny_model_path, detector=detector)
+    recognizer.predict(even(0))
+    recognizer.predict(even(0), search_px=3000)
+    list(recognizer.predict_many(photos[:1], search_px=640))
+    list(recognizer.predict_many(photos[:1]))
+    assert detector.sides == [None, 3000, 640, None]
+
+
+def test_a_picture_that_opencv_cannot_search_is_that_picture_s_error(tiny_model_path, photos):
+    class Refuses(Searches):
+        def detect(self, image):
+            if image.max() == 0:
+                raise cv2.error("far too thin")
+            return super().detect(image)
+
+    recognizer = Recognizer(tiny_model_path, detector=Refuses())
+    first, second = recognizer.predict_many(photos[:2])
+    assert first.error.startswith(
+        f"{photos[0]}: A picture of 40 × 30 px cannot be searched by searches: far too thin"
+    )
+    assert second.error is None
+    with pytest.raises(ImageError, match="cannot be searched by searches: far too thin"):
+        recognizer.predict(photos[0])
+
+
+@pytest.mark.parametrize("shape", [(1, 50_000, 3), (50_000, 1, 3)])
+@pytest.mark.parametrize("search_px", [None, 400, 40_000])
+def test_the_thinnest_pictures_have_no_faces(tiny_model_path, shape, search_px):
+    picture = np.full(shape, 90, np.uint8)
+    assert Recognizer(tiny_model_path, detector="haar").predict(picture, search_px=search_px) == []
 
 
 def test_answers_below_the_confidence_asked_for_are_unsure(tiny_model_path):

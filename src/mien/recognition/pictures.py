@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mien import images
-from mien.errors import ImageError, InputError
+from mien.errors import ImageError
 from mien.processors import usable_cores
+from mien.recognition.numbers import check_whole
 from mien.recognition.pipeline import in_order
 from mien.types import Detection, Image, Quality
 
@@ -51,17 +52,15 @@ def look_at_all(
 
     Args:
         paths: Picture files, taken as they are needed.
-        find: Returns the faces of a picture; is called in several threads at once.
+        find: Returns the faces of a picture, or raises ImageError; is called in several threads at once.
         batch_size: A group has at most so many faces, unless one picture has more.
         jobs: Threads; 0 takes one a processor.
 
     Raises:
         InputError: If a number is out of range.
     """
-    if batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}; expected 1 or more.")
-    if jobs < 0:
-        raise InputError(f"jobs is {jobs}; expected 0 (one a processor) or more.")
+    check_whole("batch_size", batch_size, 1)
+    check_whole("jobs", jobs, 0, " (one a processor)")
     return _groups(paths, find, batch_size, jobs or usable_cores())
 
 
@@ -77,7 +76,11 @@ def _groups(
         except ImageError as error:
             return Sighting(path=str(path), error=str(error))
         height, width = image.shape[:2]
-        return Sighting(path=str(path), width=width, height=height, faces=tuple(find(image)))
+        try:
+            faces = tuple(find(image))
+        except ImageError as error:  # of this picture; the others go on
+            return Sighting(path=str(path), error=f"{path}: {error}")
+        return Sighting(path=str(path), width=width, height=height, faces=faces)
 
     waiting: list[Sighting] = []
     num_faces = 0

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien import images
-from mien.errors import InputError, ModelFileError
+from mien.errors import ImageError, InputError, ModelFileError
 from mien.faces import Detector, GivenBoxes, crop_detection, open_detector
 from mien.modelfile import Head, Model, adjusted, check_prior, load_model
 from mien.preprocess import fit
 from mien.recognition.gaze import FULL_LOOK_S
+from mien.recognition.numbers import check_number, check_search_px, check_whole
 from mien.recognition.pictures import FoundFace, Sighting, look_at_all
 from mien.recognition.quality import measure_quality
 from mien.recognition.results import PictureResult
 from mien.recognition.source import open_source
-from mien.recognition.video import SEARCH_PX, watch_frames
+from mien.recognition.video import SEARCH_PX, search, watch_frames
 from mien.softmax import softmax
 from mien.types import Box, Detection, Face, Image, VideoRow, check_image
 
@@ -77,6 +80,7 @@ class Recognizer:
         self,
         image: Image | str | Path,
         boxes: Iterable[Box | Sequence[float]] | None = None,
+        search_px: int | None = None,
     ) -> list[Face]:
         """Find the faces of a picture and recognise their expressions.
 
@@ -84,22 +88,29 @@ class Recognizer:
             image: A path, or uint8 pixels: (H, W, 3) in RGB order or (H, W) grey. OpenCV reads BGR, which cannot
                 be told from RGB: give it ``image[:, :, ::-1]``.
             boxes: Where the faces are, if you know it: each a `Box` or x, y, width, height. The detector is not asked.
+            search_px: Longer side at which faces are looked for, 64 or more. Larger finds smaller faces and takes longer;
+                crops keep all their pixels. None leaves it to the detector: 1920 for YuNet, 640 for Haar.
 
         Returns:
             The faces, largest first, or in the order of ``boxes``; an empty list if there are none.
 
         Raises:
-            ImageError: If the file cannot be read.
-            InputError: If the array is no picture, or a box lies outside it.
+            ImageError: If the file cannot be read, or OpenCV cannot search it.
+            InputError: If the array is no picture, a box lies outside it, or ``search_px`` is out of range.
         """
+        check_search_px(search_px)
         if isinstance(image, (str, Path)):
             image = images.read(Path(image))
         detector = self.detector if boxes is None else GivenBoxes(boxes)
-        found = list(self._find(check_image(image), detector))
+        found = list(self._find(check_image(image), detector, search_px))
         return list(self._faces(found, len(found) or 1))
 
     def predict_many(
-        self, paths: Iterable[str | Path], batch_size: int = 32, jobs: int = 0
+        self,
+        paths: Iterable[str | Path],
+        batch_size: int = 32,
+        jobs: int = 0,
+        search_px: int | None = None,
     ) -> Iterator[PictureResult]:
         """Recognise the faces of many picture files.
 
@@ -107,18 +118,22 @@ class Recognizer:
         A fixed number of pictures is in work at any time, so memory stays flat however many there are.
 
         Args:
-            paths: The files, taken as they are needed: a generator of millions will do.
+            paths: The files, taken as they are needed: a generator of millions will do. A single path is one file.
             batch_size: How many faces go through the network at once.
             jobs: Threads that read and search; 0 takes one a processor.
+            search_px: As `predict` takes it.
 
         Returns:
             One result a picture as soon as it is known, in the order of the paths. A picture that cannot be read
             is a result with ``error``; the others go on.
 
         Raises:
-            InputError: If ``batch_size`` or ``jobs`` is out of range.
+            InputError: If a number is out of range.
         """
-        groups = look_at_all(paths, self._find, batch_size, jobs)
+        check_search_px(search_px)
+        if isinstance(paths, (str, Path)):  # else its letters would be the files
+            paths = [paths]
+        groups = look_at_all(paths, partial(self._find, search_px=search_px), batch_size, jobs)
         return (result for group in groups for result in self._results(group, batch_size))
 
     def predict_faces(
@@ -137,8 +152,7 @@ class Recognizer:
         Raises:
             InputError: If a crop is no picture, or ``batch_size`` is not positive.
         """
-        if batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}; expected 1 or more.")
+        check_whole("batch_size", batch_size, 1)
         if isinstance(crops, np.ndarray) and (
             crops.ndim == 2 or (crops.ndim == 3 and crops.shape[2] in (1, 3))
         ):
@@ -181,6 +195,13 @@ class Recognizer:
             VideoError: If the source cannot be opened; or, after its last row, if it breaks off before its end.
             InputError: If a number is out of its range.
         """
+        for name, number in (("fps", fps), ("start", start), ("end", end)):
+            if number is not None:
+                check_number(name, number)
+        if max_faces is not None:
+            check_whole("max_faces", max_faces, 1)
+        check_search_px(search_px)
+        check_number("full_look_s", full_look_s)
         frames = watch_frames(
             self,
             open_source(source),
@@ -193,10 +214,22 @@ class Recognizer:
         )
         return (row for frame in frames for row in frame.rows)
 
-    def _find(self, image: Image, detector: Detector | None = None) -> Iterator[FoundFace]:
+    def _find(
+        self, image: Image, detector: Detector | None = None, search_px: int | None = None
+    ) -> Iterator[FoundFace]:
         detector = detector or self.detector
-        for found in detector.detect(image):
-            yield self._fitted(crop_detection(image, found, detector.frame), found)
+        try:
+            if search_px is None:
+                detections = detector.detect(image)
+            else:
+                detections = search(detector, image, search_px)
+            for found in detections:
+                yield self._fitted(crop_detection(image, found, detector.frame), found)
+        except cv2.error as error:  # of shapes that OpenCV's functions do not take
+            height, width = image.shape[:2]
+            raise ImageError(
+                f"A picture of {width} × {height} px cannot be searched by {detector.name}: {_reason(error)}."
+            ) from None
 
     def _fitted(self, crop: Image, detection: Detection | None = None) -> FoundFace:
         fitted = fit(crop, self.model.info.input)
@@ -259,3 +292,8 @@ def _thresholds(head: Head, min_confidence: float | None) -> dict[str, float]:
     if not 0 <= min_confidence <= 1:
         raise InputError(f"min_confidence is {min_confidence}; expected 0 to 1.")
     return dict.fromkeys(head.labels, float(min_confidence))
+
+
+def _reason(error: cv2.error) -> str:
+    """Return OpenCV's own words on one line, without a full stop; Python's own attribute holds them only at times."""
+    return " ".join((getattr(error, "err", None) or str(error)).split()).rstrip(".")
