@@ -6,7 +6,6 @@ cannot carry is `convert`'s business.
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections import Counter
@@ -18,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.csv_rows import CsvRows
 from mien.data import fer2013, votes
 from mien.data.classes import USAGES
 from mien.data.dataset import SPLITS, Dataset
@@ -199,7 +199,7 @@ def _names_as_read(dataset: Dataset) -> list[str]:
 def _write_votes(dataset: Dataset, names: list[str], folder: Path) -> None:
     assert dataset.votes is not None
     with (folder / votes.FILE_NAME).open("w", newline="", encoding="utf-8") as out:
-        table = csv.writer(out, lineterminator="\n")
+        table = CsvRows(out)
         table.writerow(["Usage", "Image name", *FERPLUS_VOTES.labels])
         for split, name, counts in zip(dataset.split.tolist(), names, dataset.votes, strict=True):
             table.writerow([USAGES[split], _in_utf8(name), *counts.tolist()])

@@ -5,7 +5,6 @@ One ``.npz`` holds one set of answers a protocol. It holds no picture and nothin
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.csv_rows import CsvRows
 from mien.data.dataset import Dataset
 from mien.errors import DataError, InputError
 from mien.evaluation.evaluate import Result
@@ -170,7 +170,7 @@ def write_predictions_csv(predictions: Sequence[Predictions], path: Path) -> Non
     """
     labels = list(dict.fromkeys(label for one in predictions for label in one.labels))
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = CsvRows(text)
     writer.writerow(
         ["protocol", "row", "true", "predicted", "confidence", *(f"p_{label}" for label in labels)]
     )

@@ -5,12 +5,12 @@ The writers take any iterable, so that a long row of pictures never stands in me
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from mien.csv_rows import CsvRows
 from mien.types import Face
 
 __all__ = ["PictureResult", "write_csv", "write_json", "write_jsonl"]
@@ -79,7 +79,7 @@ def write_csv(results: Iterable[PictureResult], stream: TextIO, labels: Sequence
         "confidence",
     ]
     probs = [f"p_{label}" for label in labels]
-    rows = csv.writer(stream, lineterminator="\n")
+    rows = CsvRows(stream)
     rows.writerow([*head, *probs, "error", "unsure", "flags"])
     for result in results:
         picture = [_inert(result.path), result.width, result.height]

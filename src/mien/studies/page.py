@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import html
 import io
 import json
@@ -11,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mien.csv_rows import CsvRows
 from mien.errors import ConfigError
 from mien.evaluation.plots_study import (
     Value,
@@ -149,7 +149,7 @@ def _runs_csv(summary: Summary) -> str:
 
 def _csv(rows: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    CsvRows(text).writerows(rows)
     return text.getvalue()
 
 
