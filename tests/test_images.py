@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -52,6 +53,26 @@ def test_other_pictures_are_read_nearly(kind):
     assert read.shape == (4, 6, 3)
     assert read.dtype == np.uint8
     assert np.abs(read.astype(int) - (200, 100, 50)).max() <= 8
+
+
+@pytest.mark.parametrize("suffix", sorted(images.IMAGE_SUFFIXES))
+def test_every_ending_that_is_searched_for_is_of_a_kind_that_is_read(tmp_path, suffix):
+    pixels = PIL.Image.new("1", (6, 4), 1) if suffix == ".pbm" else plain()
+    if suffix == ".mpo":  # two pictures in one file, as cameras for depth write
+        pixels.save(tmp_path / "a.mpo", save_all=True, append_images=[plain((1, 2, 3))])
+    else:
+        pixels.save(tmp_path / f"a{suffix}")
+    assert images.read(tmp_path / f"a{suffix}").shape == (4, 6, 3)
+    assert suffix not in images.UNREAD_SUFFIXES
+
+
+@pytest.mark.parametrize("given", ["http://a.example/b.jpg", "HTTPS://a.example/b.jpg?size=2"])
+def test_an_address_on_the_web_is_called_one(given):
+    with pytest.raises(
+        ImageError, match=r"is on the web, .*not fetched.*Download it first"
+    ) as seen:
+        images.read(Path(given))
+    assert str(seen.value).startswith(f"{given} is")
 
 
 def test_grey_becomes_three_equal_channels():

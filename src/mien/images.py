@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import stat
 import threading
 import warnings
@@ -17,7 +18,16 @@ from mien.errors import ImageError, PictureSizeError
 from mien.replacing import replacing
 from mien.types import Image
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_BYTES", "MAX_PIXELS", "decode", "read", "write"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "UNREAD_SUFFIXES",
+    "WRITTEN_SUFFIXES",
+    "decode",
+    "read",
+    "write",
+]
 
 MAX_PIXELS = 50_000_000
 """A larger picture is refused before a pixel is decoded: a 48 kB PNG can claim gigabytes."""
@@ -25,10 +35,19 @@ MAX_PIXELS = 50_000_000
 MAX_BYTES = 256 * 2**20
 """A larger file is not read at all."""
 
-IMAGE_SUFFIXES = frozenset(
+WRITTEN_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".pgm", ".ppm"}
 )
+"""Endings that `write` takes."""
+
+IMAGE_SUFFIXES = WRITTEN_SUFFIXES | {".jfif", ".jpe", ".mpo", ".apng", ".pbm", ".pnm"}
 """What is taken for a picture when a folder is searched; a named file may have any ending."""
+
+UNREAD_SUFFIXES = frozenset(
+    {".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".tga", ".ico", ".psd"}
+    | {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
+)
+"""Pictures of kinds that are not read; who searches a folder says so, as a telephone's photos may all be of them."""
 
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 _KNOWN = "JPEG, PNG, BMP, WebP, TIFF, GIF or PNM"
@@ -64,9 +83,17 @@ def read(path: Path) -> Image:
         with path.open("rb") as file:
             return _decode(file, str(path), MAX_PIXELS)
     except FileNotFoundError:
-        raise ImageError(f"{path} does not exist.") from None
+        raise ImageError(_what_is_missing(path)) from None
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte
         raise ImageError(f"{path} cannot be read: {_reason(error)}.") from None
+
+
+def _what_is_missing(path: Path) -> str:
+    # A path has lost one of the two slashes.
+    if address := re.match(r"(https?|ftp):/+(?=[^/])", str(path), re.IGNORECASE):
+        place = f"{address[1]}://{str(path)[address.end() :]}"
+        return f"{place} is on the web, and pictures are not fetched from there. Download it first."
+    return f"{path} does not exist."
 
 
 def decode(data: bytes, name: str = "The picture", max_pixels: int = MAX_PIXELS) -> Image:
@@ -180,7 +207,7 @@ def write(path: Path, image: Image) -> None:
         ImageError: If the ending is unknown or the disk does not take the file.
     """
     suffix = path.suffix.lower()
-    if suffix not in IMAGE_SUFFIXES:
+    if suffix not in WRITTEN_SUFFIXES:
         raise ImageError(f"{path} has no ending of a picture; use .png or .jpg.")
     try:
         with replacing(path) as partial:

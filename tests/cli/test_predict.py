@@ -98,6 +98,15 @@ def test_labels_choose_the_head_and_language_leaves_files_alone(run):
     ]
 
 
+def test_a_carriage_return_in_a_name_begins_no_row(run, pictures):
+    name = "a\rb,c.png"
+    images.write(pictures / name, np.zeros((4, 4, 3), np.uint8))
+    _, out, _ = run("a*.png", "gone\r.png", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(out, newline="")))
+    assert [row["path"] for row in rows] == [name, "gone\r.png"]
+    assert rows[1]["error"] == "gone\r.png does not exist."
+
+
 @pytest.mark.usefixtures("pictures")
 def test_csv_has_one_row_a_face(run):
     _, out, _ = run("white.png", "gone.png", "--format", "csv")
@@ -396,6 +405,80 @@ def test_annotated_copies_never_replace_a_picture(run, pictures):
     run("white.png", "--annotate", ".")
     assert (pictures / "white.png").read_bytes() == before
     assert (pictures / "white-2.png").is_file()
+
+
+@pytest.mark.parametrize(("picture", "other"), [("white.png", "white-2.png"), ("a.webp", "a.png")])
+def test_annotated_copies_beside_the_pictures_replace_nothing(run, pictures, picture, other):
+    """Neither a picture that was given nor any other file there."""
+    images.write(pictures / picture, np.full((4, 6, 3), 255, np.uint8))
+    (pictures / other).write_text("an unrelated photo")
+    for folder in (".", pictures):
+        code, _, error = run(picture, "--annotate", folder)
+        assert (code, error) == (0, "")
+    assert (pictures / other).read_text() == "an unrelated photo"
+    copies = {f"{Path(other).stem.removesuffix('-2')}-{number}.png" for number in (2, 3, 4)}
+    assert len(copies & {path.name for path in pictures.iterdir()}) >= 2
+
+
+@pytest.mark.usefixtures("pictures")
+def test_a_name_that_is_too_long_is_one_failed_picture(run):
+    long = "a" * 300 + ".jpg"
+    code, out, error = run(long, "white.png", "--format", "jsonl")
+    assert (code, error.count("\n")) == (1, 1)
+    assert error.startswith(f"mien: {long} cannot be read: File name too long")
+    failed, read = map(json.loads, out.splitlines())
+    assert (failed["path"], read["error"]) == (long, None)
+    assert run("b" * 300 + "*.jpg")[0] == 2
+
+
+@pytest.mark.parametrize(
+    "address", ["http://photos.example/x.jpg", "https://e.example/x.jpg?size=2"]
+)
+@pytest.mark.usefixtures("pictures")
+def test_pictures_on_the_web_are_not_fetched(run, address):
+    code, _, error = run(address, "white.png")
+    assert code == 1
+    assert error == (
+        f"mien: {address} is on the web, and pictures are not fetched from there. Download it first.\n"
+    )
+
+
+def test_pictures_of_kinds_that_are_not_read_are_counted(run, pictures):
+    for name in ("a.HEIC", "b.heic", "below/c.avif", ".d.heic"):
+        (pictures / name).write_bytes(b"not read")
+    code, out, error = run(".", "--format", "jsonl")
+    assert (code, len(out.splitlines())) == (0, 3)
+    assert error == (
+        "mien: Passed over 3 pictures of kinds that are not read (.avif, .heic). Save them as JPEG or PNG.\n"
+    )
+
+
+def test_a_folder_of_such_kinds_only_says_so(run, pictures):
+    (pictures / "photos").mkdir()
+    (pictures / "photos" / "a.heic").write_bytes(b"not read")
+    code, _, error = run("photos")
+    assert code == 2
+    assert error == (
+        "mien: Found only 1 picture of kinds that are not read (.heic). Save them as JPEG or PNG.\n"
+    )
+
+
+@pytest.mark.usefixtures("pictures")
+def test_the_side_that_pictures_are_searched_at_can_be_chosen(run, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        Recognizer, "predict_many", lambda _self, *given: asked.append(given[-1]) or iter(())
+    )
+    run("white.png")
+    run("white.png", "--search-px", 3000)
+    assert asked == [None, 3000]
+    assert run("white.png", "--search-px", 63)[0] == 2
+
+
+def test_a_picture_as_thin_as_a_thread_does_not_end_the_others(run, pictures):
+    images.write(pictures / "thin.png", np.zeros((1, 50_000, 3), np.uint8))
+    code, out, _ = run("thin.png", "white.png", "--format", "jsonl", detector="haar")
+    assert (code, [json.loads(line)["error"] for line in out.splitlines()]) == (0, [None, None])
 
 
 @pytest.mark.usefixtures("pictures")

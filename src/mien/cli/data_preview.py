@@ -50,7 +50,7 @@ def preview(
     from mien.data.contact_sheet import contact_sheet, sample_strips
     from mien.recipe import load_recipe
 
-    if out.suffix.lower() not in images.IMAGE_SUFFIXES:
+    if out.suffix.lower() not in images.WRITTEN_SUFFIXES:
         raise InputError(f"{out} has no ending of a picture; use .png or .jpg.")
     if option and recipe is None:
         raise InputError("--option changes a recipe; name one with --recipe.")

@@ -84,6 +84,15 @@ def predict(  # noqa: PLR0913 - one argument an option
             help="Less confident answers are shown as unsure; without it, the model file says. 0: none is.",
         ),
     ] = None,
+    search_px: Annotated[
+        int | None,
+        typer.Option(
+            "--search-px",
+            min=64,
+            help="Look for faces in pictures of this longer side: larger finds smaller faces, slower. Without it, 1920 with "
+            "yunet, 640 with haar.",
+        ),
+    ] = None,
     jobs: Annotated[
         int,
         typer.Option(
@@ -113,7 +122,7 @@ def predict(  # noqa: PLR0913 - one argument an option
     recognizer = Recognizer(model, labels, finder, min_confidence=min_confidence, prior=prior)
     copies = _Copies(annotate, pictures, lang) if annotate else None
     failures: list[str] = []
-    found = recognizer.predict_many(pictures, batch_size, jobs)
+    found = recognizer.predict_many(pictures, batch_size, jobs, search_px)
     results = _reported(_with_progress(found, len(pictures)), copies, failures)
     with removing_what_is_half_written(), _destination(output, chosen) as stream:
         _write(results, stream, chosen, recognizer.labels, lang)
@@ -124,19 +133,24 @@ def predict(  # noqa: PLR0913 - one argument an option
 
 
 def _collect(paths: Sequence[str], leave_out: Path | None) -> list[str]:
-    """Return the pictures, each once: as given, of folders in the order of their names."""
+    """Return the pictures, each once: as given, of folders in the order of their names.
+
+    How many pictures in folders are of kinds that are not read is said on stderr.
+    """
     pictures: dict[str, None] = {}
+    passed: list[str] = []
     for path in paths:
         if not path:  # to Path, this folder
             raise ConfigError("One of the paths is empty. Give a picture, a folder or a pattern.")
-        if Path(path).is_dir():
-            found = list(_search(path, leave_out))
-            if not found:
+        # Those of os.path, as they call a name that is too long no folder, where those of Path raise OSError.
+        if os.path.isdir(path):  # noqa: PTH112
+            found = list(_search(path, leave_out, passed))
+            if not found and not passed:
                 raise ConfigError(
                     f"The folder {path} holds no pictures. Give a picture or another folder."
                 )
-        elif glob.has_magic(path) and not Path(path).exists():
-            found = sorted(name for name in _matches(path) if not Path(name).is_dir())
+        elif glob.has_magic(path) and "://" not in path and not os.path.exists(path):  # noqa: PTH110
+            found = sorted(name for name in _matches(path) if not os.path.isdir(name))  # noqa: PTH112
             if not found:
                 raise ConfigError(
                     f"No file matches '{path}'. Check the pattern, or name the pictures."
@@ -144,16 +158,39 @@ def _collect(paths: Sequence[str], leave_out: Path | None) -> list[str]:
         else:
             found = [path]
         pictures.update(dict.fromkeys(found))
+    if passed:
+        _say_passed(passed, is_all=not pictures)
     return list(pictures)
+
+
+def _say_passed(passed: Sequence[str], *, is_all: bool) -> None:
+    """Say what was passed over in folders; an error if there was nothing else.
+
+    Args:
+        passed: The endings, one a picture.
+        is_all: Whether there are no other pictures.
+
+    Raises:
+        ConfigError: If so.
+    """
+    kinds = ", ".join(sorted(set(passed)))
+    plural = "" if len(passed) == 1 else "s"
+    words = f"{len(passed)} picture{plural} of kinds that are not read ({kinds}). Save them as JPEG or PNG."
+    if is_all:
+        raise ConfigError(f"Found only {words}")
+    typer.echo(f"mien: Passed over {words}", err=True)
 
 
 def _matches(pattern: str) -> list[str]:
     return glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
 
 
-def _search(folder: str, leave_out: Path | None) -> Iterator[str]:
-    """Find pictures below a folder; hidden files, and the folder that annotated copies go to, are passed by."""
-    from mien.images import IMAGE_SUFFIXES
+def _search(folder: str, leave_out: Path | None, passed: list[str]) -> Iterator[str]:
+    """Find pictures below a folder; hidden files, and the folder that annotated copies go to, are passed by.
+
+    The ending of each picture that is of a kind that is not read is added to ``passed``.
+    """
+    from mien.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 
     avoided = leave_out.resolve() if leave_out else None
     for parent, folders, files in os.walk(folder):
@@ -162,8 +199,13 @@ def _search(folder: str, leave_out: Path | None) -> Iterator[str]:
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
+            suffix = Path(name).suffix.lower()
+            if name.startswith("."):
+                continue
+            if suffix in IMAGE_SUFFIXES:
                 yield str(Path(parent, name))
+            elif suffix in UNREAD_SUFFIXES:
+                passed.append(suffix)
 
 
 def _check_places(pictures: Sequence[str], output: Path | None, annotate: Path | None) -> None:
@@ -189,6 +231,10 @@ class _Copies:
         self._lang = lang
         # Compared without case, as some file systems do. A copy must not replace a picture that lies there.
         self._taken = {os.path.realpath(picture).casefold() for picture in pictures}
+        place = os.path.realpath(folder)
+        if place in {os.path.realpath(os.path.dirname(picture)) for picture in pictures}:  # noqa: PTH120
+            # A folder of somebody's photos, not one for copies: whatever else lies there stays too.
+            self._taken |= {os.path.realpath(one).casefold() for one in folder.iterdir()}
 
     def write(self, picture: str, faces: Sequence[Face]) -> None:
         """Write ``name.png`` or ``name.jpg``, with a number if the name is taken.
