@@ -7,6 +7,7 @@ import pytest
 from mien.adapters import deepface as DeepFace
 from mien.errors import ImageError, InputError
 from mien.recognition import Recognizer
+from mien.types import Box, Detection
 
 # What deepface 0.0.93 documents for actions=["emotion"]: the keys in its order, percentages, one dict a face.
 KEYS = ["emotion", "dominant_emotion", "region", "face_confidence"]
@@ -87,5 +88,44 @@ def test_an_unknown_backend_names_the_known_ones(picture):
 
 
 def test_a_missing_file_is_named(two_faces):
-    with pytest.raises(ImageError, match=r"gone\.jpg does not exist"):
-        DeepFace.analyze("gone.jpg", recognizer=two_faces)
+    for caught in (ImageError, ValueError):  # ours, and what deepface raises
+        with pytest.raises(caught, match=r"gone\.jpg does not exist"):
+            DeepFace.analyze("gone.jpg", recognizer=two_faces)
+
+
+def test_what_changes_no_answer_is_taken_in_deepfaces_order(two_faces, picture):
+    expected = DeepFace.analyze(picture, recognizer=two_faces)
+    given = (picture, ("emotion",), True, "opencv", True, 0, True, False)
+    assert DeepFace.analyze(*given, recognizer=two_faces) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"expand_percentage": 10},
+            r"expand_percentage is 10; expected 0\. mien cuts faces out as",
+        ),
+        ({"anti_spoofing": True}, r"cannot tell a photo of a photo; leave anti_spoofing out"),
+    ],
+)
+def test_what_would_change_answers_is_refused(two_faces, picture, options, words):
+    with pytest.raises(InputError, match=words):
+        DeepFace.analyze(picture, recognizer=two_faces, **options)
+
+
+def test_a_leaning_face_is_cut_out_level_unless_align_is_off(two_faces, monkeypatch):
+    seen = []
+    predict_faces = two_faces.predict_faces
+    monkeypatch.setattr(
+        two_faces, "predict_faces", lambda crops: seen.append(crops[0]) or predict_faces(crops)
+    )
+    two_faces.detector.detect = lambda _: [
+        Detection(Box(0, 0, 40, 40), 0.9, np.array([[12, 8], [28, 28]] * 3, np.float32)[:5])
+    ]
+    picture = np.random.default_rng(0).integers(0, 256, (40, 80, 3), dtype=np.uint8)
+    for align in (True, False):
+        (record,) = DeepFace.analyze(picture, align=align, recognizer=two_faces)
+        assert record["region"]["left_eye"] == (28, 28)
+    np.testing.assert_array_equal(seen[1], picture[:, :40, ::-1])
+    assert (seen[0] != seen[1]).any()

@@ -100,6 +100,41 @@ def test_a_recording_gives_fers_numbered_columns(tiny_model_path, recording):
     assert video.analyze(detector, frequency=5) == raw[::5]
 
 
+def test_calls_that_fers_users_make_are_taken(tiny_model_path, recording, tmp_path):
+    detector = FER(recognizer=Recognizer(tiny_model_path, detector="haar"))
+    video = Video(str(recording), str(tmp_path / "output"), True)
+    raw = video.analyze(
+        detector, False, "csv", None, save_frames=False, save_video=False, lang="ko"
+    )
+    assert len(raw) == 20
+    assert video.analyze(detector, frequency=2, max_results=3) == raw[:6:2]
+    assert not (tmp_path / "output").exists()
+    table = video.analyze(detector, output="pandas", annotate_frames=False, zip_images=False)
+    assert list(table.columns) == ["box", *EMOTIONS]
+    assert video.to_pandas(table) is table
+    assert video.get_first_face(table) is table
+    assert list(video.get_emotions(table).columns) == EMOTIONS
+
+
+def test_rows_are_written_as_csv(tmp_path):
+    first = {"box0": [1, 2, 3, 4], "angry0": 0.25}
+    both = {**first, "box1": [5, 6, 7, 8], "angry1": 0.5}
+    assert Video("a.mp4").to_csv([both, {}, first], tmp_path / "rows.csv") == [both, {}, first]
+    assert (tmp_path / "rows.csv").read_text().splitlines() == [
+        "box0,angry0,box1,angry1",
+        '"[1, 2, 3, 4]",0.25,"[5, 6, 7, 8]",0.5',
+        ",,,",
+        '"[1, 2, 3, 4]",0.25,,',
+    ]
+
+
+def test_the_second_argument_is_the_folder_as_with_fer():
+    with pytest.raises(
+        InputError, match=r"outdir is False; .*Name the other one: first_face_only=F"
+    ):
+        Video("a.mp4", False)
+
+
 def test_the_tenth_face_is_not_taken_for_the_first():
     row = {f"{key}{number}": number for number in (0, 10) for key in ("box", *EMOTIONS)}
     table = Video("a.mp4").to_pandas([row])
@@ -112,6 +147,13 @@ def test_the_tenth_face_is_not_taken_for_the_first():
     [
         ({"display": True}, "shows no window here; leave display out"),
         ({"frequency": 0}, r"frequency is 0; expected 1 or more\."),
+        ({"max_results": 0}, r"max_results is 0; expected 1 or more\."),
+        ({"output": "json"}, r"output is 'json'; expected csv or pandas\."),
+        ({"save_video": True}, r"writes no files; leave save_video out, or run: mien watch --save"),
+        ({"save_frames": True}, r"writes no files; leave save_frames out"),
+        ({"include_audio": True}, r"writes no files; leave include_audio out"),
+        ({"save_fps": 2}, r"counts frames; give frequency"),
+        ({"detection_box": {"x_min": 0}}, r"searches frames whole; leave detection_box out"),
     ],
 )
 def test_what_a_video_cannot_do_is_said(two_faces, options, words):

@@ -5,6 +5,7 @@ Written against deepface 0.0.93, https://github.com/serengil/deepface (MIT). Arr
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from mien import images
-from mien.errors import InputError
+from mien.errors import ImageError, InputError
 from mien.faces import crop_detection
 from mien.labels import DEEPFACE, convert_probs
 from mien.recognition import Recognizer
 from mien.types import Box, Detection, Face, Image, check_image
 
-__all__ = ["analyze", "check_actions", "no_face", "record"]
+__all__ = ["UnreadableError", "analyze", "check_actions", "no_face", "record"]
 
 _ACTIONS = ("emotion",)
 
@@ -35,11 +36,19 @@ _NO_FACE = (
 _RIGHT_EYE, _LEFT_EYE = 0, 1
 
 
-def analyze(
+class UnreadableError(ImageError, ValueError):
+    """A picture cannot be read; deepface raises `ValueError`."""
+
+
+def analyze(  # noqa: PLR0913 - deepface's own arguments, in its order
     img_path: str | Path | Image | Sequence[str | Path | Image],
     actions: Sequence[str] = _ACTIONS,
     enforce_detection: bool = True,
     detector_backend: str = "auto",
+    align: bool = True,
+    expand_percentage: int = 0,
+    silent: bool = False,
+    anti_spoofing: bool = False,
     *,
     recognizer: Recognizer | None = None,
 ) -> list[Any]:
@@ -52,6 +61,10 @@ def analyze(
         enforce_detection: Whether a picture without a face is an error; if not, all of it is taken for one, with a
             ``face_confidence`` of 0.
         detector_backend: ``"auto"``, ``"opencv"`` (Haar), ``"yunet"`` or ``"skip"`` (the picture is a face).
+        align: Whether a face that leans is cut out level, where its eyes are known.
+        expand_percentage: Only 0: crops have the margin of the faces that mien was trained on.
+        silent: Ignored: nothing is printed.
+        anti_spoofing: Only False: mien does not tell a photo of a photo.
         recognizer: A recogniser that is open already, in the place of mien's model and ``detector_backend``.
 
     Returns:
@@ -61,13 +74,20 @@ def analyze(
 
     Raises:
         InputError: If there is no face, or an argument is none of mien's; it is a `ValueError`, as deepface raises.
-        ImageError: If a file cannot be read.
+        UnreadableError: If a file cannot be read; it is a `ValueError` and an `ImageError`.
     """
+    del silent
     check_actions(actions)
+    if expand_percentage:
+        raise InputError(
+            f"expand_percentage is {expand_percentage}; expected 0. mien cuts faces out as it was trained on them."
+        )
+    if anti_spoofing:
+        raise InputError("mien cannot tell a photo of a photo; leave anti_spoofing out.")
     recognizer = recognizer or _recognizer(detector_backend)
     if isinstance(img_path, (list, tuple)):
-        return [_analyze_one(one, enforce_detection, recognizer) for one in img_path]
-    return _analyze_one(img_path, enforce_detection, recognizer)
+        return [_analyze_one(one, enforce_detection, align, recognizer) for one in img_path]
+    return _analyze_one(img_path, enforce_detection, align, recognizer)
 
 
 def check_actions(actions: Sequence[str]) -> None:
@@ -95,12 +115,13 @@ def _recognizer(detector_backend: str) -> Recognizer:
 
 
 def _analyze_one(
-    picture: Any, enforce_detection: bool, recognizer: Recognizer
+    picture: Any, enforce_detection: bool, align: bool, recognizer: Recognizer
 ) -> list[dict[str, Any]]:
     is_file = isinstance(picture, (str, Path))
-    image = images.read(Path(picture)) if is_file else _rgb(check_image(picture))
+    image = _read(Path(picture)) if is_file else _rgb(check_image(picture))
     found = recognizer.detector.detect(image)
-    crops = [crop_detection(image, one, recognizer.detector.frame) for one in found]
+    shown = found if align else [dataclasses.replace(one, landmarks=None) for one in found]
+    crops = [crop_detection(image, one, recognizer.detector.frame) for one in shown]
     if not found:
         if enforce_detection:
             raise no_face(picture if is_file else "numpy array")
@@ -109,6 +130,13 @@ def _analyze_one(
     # Not `predict`, because deepface gives the places of the eyes too, which a `Face` does not keep.
     faces = recognizer.predict_faces(crops)
     return [record(face, one) for face, one in zip(faces, found, strict=True)]
+
+
+def _read(path: Path) -> Image:
+    try:
+        return images.read(path)
+    except ImageError as error:
+        raise UnreadableError(str(error)) from None
 
 
 def _rgb(image: Image) -> Image:
