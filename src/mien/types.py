@@ -156,6 +156,7 @@ class VideoRow:
     track: int | None = None
     """The same number for the same face over time, from 1, never used again; None in a frame without faces."""
     box: Box | None = None
+    """In pixels of the frame as it is shown: upright, and stretched where its own pixels are not square."""
     score: float | None = None
     """The detector's score."""
     yaw_deg: float | None = None

@@ -43,7 +43,11 @@ class FakeCapture:
         self.is_released = False
 
     def get(self, what):
-        return self.times_ms[self.place] if what == cv2.CAP_PROP_POS_MSEC else self.facts[what]
+        return (
+            self.times_ms[self.place]
+            if what == cv2.CAP_PROP_POS_MSEC
+            else self.facts.get(what, 0.0)
+        )
 
     def grab(self):
         self.place += 1
@@ -120,6 +124,49 @@ def test_a_recording_that_was_cut_off_gives_what_it_has_and_says_where_it_stoppe
     assert 20 < len(frames) < 35
     assert f"stopped at {frames[-1].time_s:.2f} s, after {len(frames)} frames" in str(told.value)
     assert "damaged or cut off there. All rows up to there are right" in str(told.value)
+
+
+def test_a_number_of_frames_that_was_guessed_is_no_damage():
+    capture = FakeCapture([40.0 * n for n in range(10)], count=300.0)
+    assert len(list(VideoSource(capture, "x", is_live=False, is_counted=False).frames())) == 10
+
+
+def test_a_recording_that_was_trimmed_is_no_damage():
+    # As phones do it: all frames are in the file, and counted, but players leave the first out.
+    capture = FakeCapture([40.0 * n for n in range(10)], count=300.0)
+    assert len(list(VideoSource(capture, "x", is_live=False, shown_s=0.4).frames())) == 10
+
+
+def test_a_matroska_file_that_was_cut_off_is_said_and_a_whole_one_not(tmp_path):
+    path = draw_avi(tmp_path / "a.mkv")
+    assert len(list(open_source(path).frames())) == 50
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    words = r"a\.mkv stopped at \d\.\d\d s, after \d+ frames: the file is cut off there\. All rows"
+    with pytest.raises(VideoError, match=words):
+        list(open_source(path).frames())
+
+
+@pytest.mark.parametrize(
+    ("across", "down", "turned_deg", "shape"),
+    [
+        (2.0, 1.0, 0, (4, 8)),
+        (16.0, 15.0, 0, (4, 4)),  # of 4 px; a DVD has more
+        (1.0, 2.0, 0, (8, 4)),
+        (2.0, 1.0, 270, (8, 4)),
+        (101.0, 100.0, 0, (4, 4)),
+        (0.0, 1.0, 0, (4, 4)),
+        (1.0, 255.0, 0, (4, 4)),
+    ],
+)
+def test_pixels_that_are_not_square_are_stretched(across, down, turned_deg, shape):
+    capture = FakeCapture([0.0], count=1.0)
+    capture.facts |= {
+        cv2.CAP_PROP_SAR_NUM: across,
+        cv2.CAP_PROP_SAR_DEN: down,
+        cv2.CAP_PROP_ORIENTATION_META: turned_deg,
+    }
+    (frame,) = VideoSource(capture, "x", is_live=False).frames()
+    assert frame.image.shape == (*shape, 3)
 
 
 def test_a_part_before_the_break_is_whole(tmp_path):

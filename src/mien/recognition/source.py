@@ -15,7 +15,10 @@ import cv2
 import numpy as np
 
 from mien.errors import InputError, VideoError
+from mien.recognition.clock import Clock
+from mien.recognition.container import HEAD_BYTES, counts_frames, missing_bytes, shown_s
 from mien.recognition.ffmpeg_names import ffmpeg_name, is_text
+from mien.recognition.web import head_of_file
 from mien.types import Image
 
 __all__ = ["Frame", "VideoSource", "open_source"]
@@ -41,15 +44,34 @@ class Frame:
     time_s: float
     """Since the first frame; never less than that of the frame before."""
     image: Image
-    """uint8 (H, W, 3) RGB, upright."""
+    """uint8 (H, W, 3) RGB, upright, of the shape in which it is shown: where pixels are not square, as on DVDs, the frame
+    is stretched."""
 
 
 class VideoSource:
     """An open recording, camera or stream. One thread reads it, once, and closes it."""
 
-    def __init__(self, capture: cv2.VideoCapture, name: str, is_live: bool) -> None:
-        """Take over what `open_source` opened."""
+    def __init__(
+        self,
+        capture: cv2.VideoCapture,
+        name: str,
+        is_live: bool,
+        is_counted: bool = True,
+        is_cut: bool = False,
+        shown_s: float = math.inf,
+    ) -> None:
+        """Take over what `open_source` opened.
+
+        Args:
+            capture: Opened.
+            name: What messages call it; without user names and passwords.
+            is_live: A camera or a stream without end.
+            is_counted: Whether its container counts its frames, so that fewer are a damage.
+            is_cut: Whether its file is shorter than it says.
+            shown_s: How much of it is shown, in seconds: a trimmed one may hold more.
+        """
         self._capture = capture
+        self._is_counted, self._is_cut, self._shown_s = is_counted, is_cut, shown_s
         self.name = name
         """What messages call it; without user names and passwords."""
         self.is_live = is_live
@@ -60,12 +82,14 @@ class VideoSource:
         """Frames a second, the mean if they vary; 25 where nobody knows."""
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.num_frames = int(count) if not is_live and 0 < count < 2**40 else None
-        """As the container announces; None if it does not, or never ends."""
+        """As the container announces, which may be a guess; None if it does not, or never ends."""
         self.frames_seen = 0
         """So far."""
         self.time_s = 0.0
         """Of the last frame seen."""
         self._began = 0.0
+        self._clock = Clock(self.fps)
+        self._aspect = _pixel_aspect(capture)
 
     def frames(
         self, start: float | None = None, end: float | None = None, fps: float | None = None
@@ -110,17 +134,18 @@ class VideoSource:
             self.time_s = round(now - self._began, 6)
             return True
         # After a grab this is the time of that very frame (before 4.1.2 it was the next one's), counted from the first
-        # frame on; see https://github.com/opencv/opencv/issues/15749 . Raw streams have no times: it stays at 0.
-        reported_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        time_s = reported_s if reported_s > 0 else index / self.fps
-        self.time_s = max(self.time_s, round(time_s, 6))
+        # frame on; see https://github.com/opencv/opencv/issues/15749 .
+        self.time_s = self._clock.tick(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
         return True
 
     def _retrieve(self) -> Image | None:
-        """Return the grabbed frame in RGB; None if it is too damaged for pixels."""
+        """Return the grabbed frame in RGB, its pixels square; None if it is too damaged for pixels."""
         done, image = self._capture.retrieve()
         if not done or image is None or image.size == 0:
             return None
+        if self._aspect != 1:
+            height, width = image.shape[:2]
+            image = cv2.resize(image, _stretched(width, height, self._aspect))
         if image.ndim == 2:
             return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), np.uint8)
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
@@ -133,10 +158,12 @@ class VideoSource:
         where = f"{self.name} stopped at {self.time_s:.2f} s, after {self.frames_seen} frames"
         if self.is_live:
             raise VideoError(f"{where}: the camera or stream gives no more. Is it still connected?")
-        if self.num_frames is None:
+        if self._is_cut:
+            raise VideoError(f"{where}: the file is cut off there. All rows up to there are right.")
+        if self.num_frames is None or not self._is_counted:
             return
         duration_s = self.num_frames / self.fps
-        missing_s = min(duration_s, end or duration_s) - self.time_s
+        missing_s = min(duration_s, self._shown_s, end or duration_s) - self.time_s
         missing = self.num_frames - self.frames_seen
         if missing > _MISSING_FRAMES and missing_s * self.fps > _MISSING_FRAMES + 1:
             raise VideoError(
@@ -209,8 +236,10 @@ def _open_stream(url: str) -> VideoSource:
     capture = _capture(url, cv2.CAP_FFMPEG, options)
     if not capture.isOpened():
         raise VideoError(f"{name} cannot be opened. Check the address and the network.")
-    is_live = not capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0  # a file on a web server has an end
-    return VideoSource(capture, name, is_live)
+    head = head_of_file(url) if scheme.lower() in ("http", "https") else None
+    # A file on a web server has an end, and so have most lists of pieces; WebM from a browser does not say which.
+    is_live = head is None and not capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+    return VideoSource(capture, name, is_live, is_counted=counts_frames(head or b""))
 
 
 def _open_recording(path: Path) -> VideoSource:
@@ -236,12 +265,40 @@ def _open_recording(path: Path) -> VideoSource:
             f"{path} is not a recording that can be decoded: damaged, cut off before its index was written, or "
             "of another kind. Expected MP4, MOV, AVI, MKV, WebM or the like."
         )
+    width, height = _stretched(width, height, _pixel_aspect(capture))
     if width * height > _MAX_PIXELS:
         raise VideoError(
-            f"{path} has frames of {width:.0f} × {height:.0f} px; at most {_MAX_PIXELS // 10**6} megapixels are "
+            f"{path} has frames of {width} × {height} px; at most {_MAX_PIXELS // 10**6} megapixels are "
             "decoded. Make it smaller."
         )
-    return VideoSource(capture, str(path), is_live=False)
+    with path.open("rb") as file:
+        is_counted = counts_frames(file.read(HEAD_BYTES))
+    return VideoSource(
+        capture,
+        str(path),
+        is_live=False,
+        is_counted=is_counted,
+        is_cut=missing_bytes(path) > 0,
+        shown_s=shown_s(path),
+    )
+
+
+def _pixel_aspect(capture: cv2.VideoCapture) -> float:
+    """Return how much wider than high a pixel is shown, upright; 1 where it is square, or nearly, or unknown."""
+    across, down = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
+    if not (across > 0 and down > 0):
+        return 1.0
+    aspect = across / down
+    if capture.get(cv2.CAP_PROP_ORIENTATION_META) % 180 == 90:  # OpenCV has turned the frame
+        aspect = 1 / aspect
+    # Closer to square than 2 % is a rounding of some encoder; beyond four, a damaged head.
+    is_meant = 0.25 <= aspect <= 4 and abs(aspect - 1) > 0.02
+    return aspect if is_meant else 1.0
+
+
+def _stretched(width: float, height: float, aspect: float) -> tuple[int, int]:
+    """Return the size that shows pixels of this aspect as square ones, with none lost."""
+    return round(width * max(aspect, 1.0)), round(height * max(1 / aspect, 1.0))
 
 
 def _capture(source: str | int, backend: int, options: list[int] | None = None) -> cv2.VideoCapture:
