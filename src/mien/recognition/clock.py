@@ -6,6 +6,8 @@ __all__ = ["Clock"]
 
 _BACK_S = 0.5
 """Going back by more than this is a new beginning, as of recordings that were joined; by less, an order of decoding."""
+_MOST_DELAY = 3
+"""By so many frames B-frames may delay the first."""
 
 
 class Clock:
@@ -24,7 +26,7 @@ class Clock:
         self._offset_s = 0.0
         """What is added to it."""
         self.time_s = 0.0
-        """Of the last frame, since the first."""
+        """Of the last frame, since the recording's first."""
 
     def tick(self, reported_s: float) -> float:
         """Return the time of the next frame, not before that of the last.
@@ -36,7 +38,10 @@ class Clock:
         index = self._count
         self._count += 1
         if index == 0:
-            self._reported_s, self._offset_s = reported_s, -reported_s
+            # Later than by B-frames, and what came before could not be decoded: then it has its own time.
+            is_delayed = reported_s * self._fps <= _MOST_DELAY + 0.5
+            self._reported_s, self._offset_s = reported_s, -reported_s if is_delayed else 0.0
+            self.time_s = 0.0 if is_delayed else round(reported_s, 6)
             return self.time_s
         if not reported_s > 0:
             # Counted, not summed up, where no frame has a time: a sum of roundings drifts.
