@@ -55,6 +55,14 @@ def test_one_of_them_can_be_asked_for_in_korean(run, table, tmp_path):
     assert not table.with_suffix(".png").exists()
 
 
+def test_a_table_whose_name_is_no_text_is_drawn(run, table, tmp_path):
+    named = table.rename(tmp_path / "b\udcffd.csv")
+    code, out, err = run(named)
+    assert (code, err) == (0, "")
+    assert "b\\udcffd.png" in out
+    assert "b?d.csv" in (tmp_path / "b\udcffd.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

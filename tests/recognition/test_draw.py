@@ -177,3 +177,20 @@ def test_an_unknown_language_is_named():
 def test_what_is_no_picture_is_refused():
     with pytest.raises(InputError, match="A picture is a uint8 array"):
         draw.annotate(np.zeros((9, 9, 3)), [])
+
+
+def test_letters_that_a_font_here_has_are_drawn_with_it(monkeypatch):
+    """Pillow's own font has no Greek accents, DejaVu has."""
+    try:
+        PIL.ImageFont.truetype("DejaVuSans.ttf", 12)
+    except OSError:
+        pytest.skip("DejaVu is not installed")
+    monkeypatch.setattr(draw, "hangul_font", lambda: None)
+    draw._font_for.cache_clear()
+    assert draw.text_font("\u1f60\u2603", 12).getname()[0] == "DejaVu Sans"
+    assert draw.text_font("plain", 12).getname() == PIL.ImageFont.load_default(12).getname()
+    draw._font_for.cache_clear()
+
+
+def test_letters_that_no_font_has_are_drawn_as_what_lacks():
+    assert draw.text_font("\U0010fffd", 12).getname() == PIL.ImageFont.load_default(12).getname()

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from mien import images
-from mien.errors import ConfigError
+from mien.errors import ConfigError, InputError
 from mien.recognition import draw
 from mien.recognition.timeline import Timeline
 from mien.recognition.timeline_picture import (
@@ -62,6 +62,40 @@ def test_times_are_written_as_people_do(seconds, words):
     steps = range(0, seconds * 10, 9)
     long = Timeline(VideoRow(frame=n, time_s=n / 10, track=1, expression="sadness") for n in steps)
     assert f">{words}</text>" in timeline_html(long, "x")
+
+
+@pytest.mark.parametrize("shift_s", [0, 600, 1.7e9])
+def test_a_part_is_drawn_from_its_first_time_on(tmp_path, shift_s):
+    shifted = Timeline(
+        VideoRow(frame=n, time_s=shift_s + n * 0.5, track=1, expression="happiness")
+        for n in range(8)
+    )
+    write_timeline_png(shifted, tmp_path / "t.png", "later")
+    line = images.read(tmp_path / "t.png")[2 * (64 + 17)]
+    assert (line == draw.COLOURS["happiness"]).all(axis=1).sum() == pytest.approx(1760, abs=4)
+    assert 4 <= timeline_html(shifted, "x").count('text-anchor="middle"') <= 11
+
+
+def test_a_clock_that_jumps_by_ages_makes_no_more_ticks():
+    rows = [VideoRow(frame=n, time_s=n * 0.5, track=1, expression="sadness") for n in range(8)]
+    rows.append(VideoRow(frame=8, time_s=1e15, track=1, expression="sadness"))
+    assert timeline_html(Timeline(rows), "x").count('text-anchor="middle"') <= 11
+
+
+def test_hours_are_written_from_ten_on():
+    rows = (VideoRow(frame=n, time_s=n * 600.0, track=1, expression="sad") for n in range(80))
+    assert ">12:00:00</text>" in timeline_html(Timeline(rows), "x")
+
+
+def test_a_time_that_is_no_number_is_refused():
+    with pytest.raises(InputError, match=r"Frame 3 is at inf s; expected a number"):
+        Timeline([VideoRow(frame=3, time_s=float("inf"))])
+
+
+def test_a_title_that_is_no_text_is_written_as_far_as_it_is(tmp_path):
+    write_timeline_html(timeline(), tmp_path / "t.html", "b\udcffd.csv")
+    write_timeline_png(timeline(), tmp_path / "t.png", "b\udcffd.csv")
+    assert "<title>b?d.csv</title>" in (tmp_path / "t.html").read_text()
 
 
 def test_a_page_that_cannot_be_written_is_named(tmp_path):

@@ -10,6 +10,7 @@ from mien.demo.cards import colour_of, message, percent
 from mien.demo.texts import say
 from mien.labels import display_name
 from mien.recognition.timeline import Timeline
+from mien.recognition.timeline_picture import round_step_s
 
 __all__ = ["Moment", "progress_bar", "running_chart", "timeline_chart"]
 
@@ -17,7 +18,6 @@ Moment = tuple[float, Mapping[str, float]]
 """A time in seconds and the probabilities of that time; they sum to 1."""
 
 _MOST_TRACKS = 12
-_STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 _MOST_TICKS = 6
 
 
@@ -104,7 +104,7 @@ def _totals(shown: Mapping[str, float], lang: str) -> str:
 
 
 def _axis(end_s: float, lang: str) -> str:
-    step_s = next((step for step in _STEPS_S if end_s / step <= _MOST_TICKS), _STEPS_S[-1])
+    step_s = round_step_s(end_s, _MOST_TICKS)
     ticks = []
     for number in range(int(end_s / step_s) + 1):
         time_s = number * step_s

@@ -52,6 +52,26 @@ _HANGUL_FONTS = (
 )
 """File names that Pillow looks for in the system's font folders: Linux, macOS, Windows."""
 
+_OTHER_FONTS = (
+    "NotoSansCJK-Regular.ttc",
+    "NotoSansJP-Regular.otf",
+    "ipag.ttf",
+    "TakaoPGothic.ttf",
+    "wqy-microhei.ttc",
+    "DroidSansFallbackFull.ttf",
+    "NotoEmoji-Regular.ttf",
+    "Symbola.ttf",
+    "DejaVuSans.ttf",
+    "FreeSans.ttf",
+    "Arial Unicode.ttf",
+    "msgothic.ttc",
+    "msyh.ttc",
+    "seguiemj.ttf",
+)
+"""The same for what else the name of a recording may hold."""
+_NO_LETTER = "\uffff"
+"""Unicode promises never to give it a meaning: fonts draw it as what they lack."""
+
 _HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 
 _SMALLEST_TEXT_PX = 7
@@ -178,9 +198,27 @@ def _fit(
 
 
 def text_font(text: str, size_px: int) -> Font:
-    """Return a font that has the letters of a text."""
-    path = hangul_font() if _HANGUL.search(text) else None
-    return _load_font(path, size_px)
+    """Return a font that has the letters of a text, or most of them if none here has all."""
+    letters = frozenset(text) - frozenset(map(chr, range(128)))
+    return _load_font(_font_for(letters) if letters else None, size_px)
+
+
+@functools.lru_cache(maxsize=64)
+def _font_for(letters: frozenset[str]) -> str | None:
+    """Return the path of the first font that lacks the fewest letters; None is Pillow's own."""
+    hangul = hangul_font()
+    fonts = [hangul, None] if any(map(_HANGUL.match, letters)) else [None, hangul]
+    lacks: dict[str | None, int] = {}
+    for name in (*fonts, *_OTHER_FONTS):
+        try:
+            font = _load_font(name, 12)
+        except OSError:  # not installed
+            continue
+        nothing = bytes(font.getmask(_NO_LETTER))
+        lacks[name] = sum(bytes(font.getmask(letter)) == nothing for letter in letters)
+        if not lacks[name]:
+            break
+    return min(lacks, key=lambda name: lacks[name])
 
 
 @functools.lru_cache(maxsize=64)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from mien.errors import InputError
 from mien.faces.usual_step import UsualStep
 from mien.types import VideoRow
 
@@ -42,18 +44,32 @@ class Timeline:
         self.num_empty = 0
         """Those without a face."""
         self._frame = -1
+        self._start_s: float | None = None
         for row in rows:
             self.add(row)
 
     def add(self, row: VideoRow) -> None:
-        """Take the next row; rows come in the order of their frames."""
+        """Take the next row; rows come in the order of their frames.
+
+        Raises:
+            InputError: If its time is no number.
+        """
         if row.frame != self._frame:
+            if not math.isfinite(row.time_s):
+                raise InputError(f"Frame {row.frame} is at {row.time_s} s; expected a number.")
+            if self._start_s is None:
+                self._start_s = row.time_s
             self._advance(row.time_s)
             self._frame = row.frame
             self.num_frames += 1
             self.num_empty += row.track is None
         if row.track is not None and row.expression is not None:
             self._shown[row.track] = row.expression
+
+    @property
+    def start_s(self) -> float:
+        """When the first frame begins, in seconds; 0 without frames."""
+        return self._start_s or 0.0
 
     @property
     def end_s(self) -> float:

@@ -6,6 +6,7 @@ Both are drawn from the same list of bars and words. Pillow draws the PNG, so no
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from mien.recognition.draw import COLOURS, readable_names, text_font
 from mien.recognition.timeline import Timeline
 from mien.replacing import replacing
 
-__all__ = ["timeline_html", "write_timeline_html", "write_timeline_png"]
+__all__ = ["round_step_s", "timeline_html", "write_timeline_html", "write_timeline_png"]
 
 _WIDTH, _LEFT, _TOP = 1000, 90, 64
 _ROW, _BAR, _LEGEND = 34, 22, 26
@@ -30,6 +31,8 @@ _MOST_TRACKS = 60
 """More rows than these nobody reads, and a crowd would make a picture that no program opens."""
 _INK, _FAINT, _OTHER = "#1f2933", "#d9dee4", "#999999"
 _STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
+_LONG_S = 36_000
+"""From ten hours on, hours are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def write_timeline_png(timeline: Timeline, path: Path, title: str, lang: str = "
     """
     labels = _labels(timeline)
     names = dict(zip(labels, readable_names(labels, lang), strict=True))
-    shapes, height = _drawing(timeline, title, names)
+    shapes, height = _drawing(timeline, _shown(title), names)
     canvas = PIL.Image.new("RGB", (_WIDTH * _SCALE, round(height * _SCALE)), "white")
     pen = PIL.ImageDraw.Draw(canvas)
     for shape in shapes:
@@ -104,6 +107,7 @@ def timeline_html(timeline: Timeline, title: str, lang: str = "en") -> str:
         title: Stands above it.
         lang: ``"en"`` or ``"ko"``.
     """
+    title = _shown(title)
     names = {label: display_name(label, lang) for label in _labels(timeline)}
     shapes, height = _drawing(timeline, title, names)
     rows = "".join(
@@ -120,6 +124,11 @@ def timeline_html(timeline: Timeline, title: str, lang: str = "en") -> str:
         f"{''.join(_svg(shape) for shape in shapes)}</svg>"
         f"<table><tr><th>track<th>expression<th>seconds{rows}</table></html>\n"
     )
+
+
+def _shown(title: str) -> str:
+    """Return a title that can be written: the bytes of a file's name may be no text."""
+    return title.encode("utf-8", "replace").decode()
 
 
 def _svg(shape: _Bar | _Words) -> str:
@@ -147,12 +156,13 @@ def _drawing(
     if len(tracks) < len(totals):
         title += f" · the {len(tracks)} longest of {len(totals)} tracks"
     stretches = [stretch for stretch in timeline.stretches() if stretch.track in tracks]
-    end_s = timeline.end_s or 1.0
-    per_s = (_WIDTH - _LEFT - 30) / end_s
+    start_s = timeline.start_s
+    span_s = timeline.end_s - start_s or 1.0
+    per_s = (_WIDTH - _LEFT - 30) / span_s
     bottom = _TOP + _ROW * max(1, len(tracks))
     shapes: list[_Bar | _Words] = [_Words(_LEFT, 22, title, "l")]
-    for tick_s, words in _ticks(end_s):
-        x = _LEFT + tick_s * per_s
+    for tick_s, words in _ticks(start_s, start_s + span_s):
+        x = _LEFT + (tick_s - start_s) * per_s
         shapes.append(_Bar(x, _TOP - 4, 1, bottom - _TOP + 4, _FAINT))
         shapes.append(_Words(x, bottom + 14, words, "m"))
     for place, track in enumerate(tracks):
@@ -160,7 +170,10 @@ def _drawing(
     if not tracks:
         shapes.append(_Words(_WIDTH / 2, _TOP + _ROW / 2, "no face", "m"))
     for stretch in stretches:
-        x, w = _LEFT + stretch.start_s * per_s, (stretch.end_s - stretch.start_s) * per_s
+        x, w = (
+            _LEFT + (stretch.start_s - start_s) * per_s,
+            (stretch.end_s - stretch.start_s) * per_s,
+        )
         y = _TOP + _ROW * tracks.index(stretch.track) + (_ROW - _BAR) / 2
         name = names[stretch.expression]
         told = f"track {stretch.track}: {name}, {stretch.start_s:.2f}–{stretch.end_s:.2f} s"
@@ -176,13 +189,29 @@ def _legend(names: Mapping[str, str], y: float) -> Iterator[_Bar | _Words]:
         yield _Words(x + 20, y, name, "l")
 
 
-def _ticks(end_s: float) -> Iterator[tuple[float, str]]:
-    """About ten round times, written as seconds or as minutes and seconds."""
-    step_s = next((step for step in _STEPS_S if end_s / step <= 10), _STEPS_S[-1])
-    for number in range(int(end_s / step_s) + 1):
+def round_step_s(span_s: float, most: int = 10) -> float:
+    """Return the shortest round time of which no more than ``most`` go into a span, in seconds."""
+    step_s = next((step for step in _STEPS_S if span_s / step <= most), _STEPS_S[-1])
+    while (
+        span_s / step_s > most
+    ):  # times that somebody shifted, or a clock that jumped: by days, then by years
+        step_s *= 2
+    return step_s
+
+
+def _ticks(start_s: float, end_s: float) -> Iterator[tuple[float, str]]:
+    """About ten round times, written as seconds, as minutes and seconds, or with hours."""
+    step_s = round_step_s(end_s - start_s)
+    first = math.ceil(start_s / step_s)
+    for number in range(first, math.floor(end_s / step_s) + 1):
         time_s = number * step_s
         minutes, seconds = divmod(time_s, 60)
-        yield time_s, f"{time_s:g} s" if end_s < 120 else f"{minutes:.0f}:{seconds:02.0f}"
+        if end_s < 120:
+            yield time_s, f"{time_s:g} s"
+        elif end_s < _LONG_S:
+            yield time_s, f"{minutes:.0f}:{seconds:02.0f}"
+        else:
+            yield time_s, f"{minutes // 60:.0f}:{minutes % 60:02.0f}:{seconds:02.0f}"
 
 
 def _colour(label: str) -> str:
