@@ -135,6 +135,19 @@ def test_the_second_argument_is_the_folder_as_with_fer():
         Video("a.mp4", False)
 
 
+def test_a_face_that_is_there_for_a_frame_is_scored_too(tiny_model_path, recording):
+    once = recording.with_name("once.mp4")
+    capture = cv2.VideoCapture(str(recording))
+    _, scene = capture.read()
+    capture.release()
+    writer = cv2.VideoWriter(str(once), cv2.VideoWriter.fourcc(*"mp4v"), 10, (160, 160))
+    for number in range(10):
+        writer.write(scene if number == 4 else np.full_like(scene, 128))
+    writer.release()
+    detector = FER(recognizer=Recognizer(tiny_model_path, detector="haar"))
+    assert [bool(row) for row in Video(once).analyze(detector)] == [n == 4 for n in range(10)]
+
+
 def test_the_tenth_face_is_not_taken_for_the_first():
     row = {f"{key}{number}": number for number in (0, 10) for key in ("box", *EMOTIONS)}
     table = Video("a.mp4").to_pandas([row])

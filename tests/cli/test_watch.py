@@ -14,6 +14,7 @@ from mien import cli
 from mien.cli import watch as watch_command
 from mien.recognition.film import open_film
 from mien.recognition.gaze import FULL_LOOK_S
+from mien.recognition.probation import PROBATION_S
 from mien.recognition.table import read_table
 from mien.recognition.video import SEARCH_PX
 
@@ -247,3 +248,4 @@ def test_its_help_shows_the_library_s_own_default():
     defaults = {parameter.name: parameter.default for parameter in command.params}
     assert defaults["search_px"] == SEARCH_PX
     assert defaults["full_look"] == FULL_LOOK_S
+    assert defaults["probation"] == PROBATION_S

@@ -71,6 +71,14 @@ def test_a_frame_without_faces_has_its_row(tmp_path, open_recognizer):
     assert {name for name, value in empty.items() if value is not None} == {"frame", "time_s"}
 
 
+def test_a_face_that_flashes_up_has_rows_only_without_probation(tmp_path, open_recognizer):
+    path = draw(tmp_path / "a.mp4", [0] * 10 + [GREY] * 2 + [0] * 18)
+    assert {row.track for row in open_recognizer().watch(path)} == {None}
+    rows = list(open_recognizer().watch(path, probation_s=0))
+    assert [row.frame for row in rows if row.track == 1] == [10, 11]
+    assert len(rows) == 30
+
+
 def test_a_recording_s_answers_are_those_of_its_pictures(tmp_path, open_recognizer):
     tones = list(range(20, 240, 9))
     path = draw(tmp_path / "a.mp4", tones)
@@ -345,6 +353,7 @@ def test_a_camera_drops_frames_instead_of_lagging(open_recognizer):
         ({"fps": float("nan")}, "fps is nan"),
         ({"search_px": 63}, "search_px is 63; expected 64 or more"),
         ({"full_look_s": float("nan")}, "full_look_s is nan; expected 0 or more seconds"),
+        ({"probation_s": -1}, "probation_s is -1; expected 0 or more seconds"),
         ({"max_faces": 0}, "max_faces is 0; expected 1 or more"),
         ({"start": -1}, "start is -1; expected seconds from 0"),
         ({"end": float("inf")}, "end is inf; expected seconds from 0"),

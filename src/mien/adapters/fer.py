@@ -171,7 +171,7 @@ class Video:
         check_whole("frequency", step, 1)
         if max_results is not None:
             check_whole("max_results", max_results, 1)
-        watched = detector.recognizer.watch(self._path)
+        watched = detector.recognizer.watch(self._path, probation_s=0)  # every face of every frame
         frames = itertools.groupby(watched, key=lambda row: row.frame)
         kept = (faces for number, faces in frames if number % step == 0)
         rows = [_of_frame(faces) for faces in itertools.islice(kept, max_results)]

@@ -79,6 +79,13 @@ def watch(  # noqa: PLR0913 - one argument an option
             "long at most. 0: always.",
         ),
     ] = 0.3,
+    probation: Annotated[
+        float,
+        typer.Option(
+            "--probation",
+            help="Faces that last under so many seconds are left out: most are mistakes. 0: none is.",
+        ),
+    ] = 0.3,
     labels: LabelsOption = None,
     lang: Annotated[
         Language, typer.Option("--lang", help="Language of the summary and the frames.")
@@ -122,6 +129,7 @@ def watch(  # noqa: PLR0913 - one argument an option
         end=end,
         search_px=search_px,
         full_look_s=full_look,
+        probation_s=probation,
     )
     timeline = Timeline()
     failures: list[str] = []

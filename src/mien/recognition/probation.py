@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from mien.errors import InputError
 from mien.types import VideoRow, WatchedFrame
 
 __all__ = ["PROBATION_S", "Probation"]
@@ -28,12 +30,23 @@ class _Trial:
 class Probation:
     """Holds frames back until their new tracks are judged, then numbers the tracks that stand from 1 on.
 
-    It has state, belongs to one recording, and holds at most the frames of `PROBATION_S`.
+    It has state, belongs to one recording, and holds at most the frames of one probation.
     """
 
-    def __init__(self, is_live: bool) -> None:
-        """Start empty; a live picture must not wait, so there a face just appears after its probation."""
+    def __init__(self, is_live: bool, probation_s: float = PROBATION_S) -> None:
+        """Start empty.
+
+        Args:
+            is_live: A live picture must not wait, so there a face just appears after its probation.
+            probation_s: How long that is, in seconds; 0 leaves no face out.
+
+        Raises:
+            InputError: If it is not a number from 0.
+        """
+        if not 0 <= probation_s < math.inf:
+            raise InputError(f"probation_s is {probation_s}; expected 0 or more seconds.")
         self._is_live = is_live
+        self._probation_s = probation_s
         self._held: deque[WatchedFrame] = deque()
         self._trials: dict[int, _Trial] = {}
         self._numbers: dict[int, int] = {}
@@ -42,7 +55,7 @@ class Probation:
         """Take the next frame; yield those that are settled, in order."""
         present = {row.track for row in frame.rows if row.track is not None}
         for track, trial in self._trials.items():
-            if frame.time_s <= trial.start_s + PROBATION_S:
+            if frame.time_s <= trial.start_s + self._probation_s:
                 trial.frames += 1
                 trial.seen += track in present
         for track in present - self._trials.keys() - self._numbers.keys():
@@ -51,7 +64,7 @@ class Probation:
         over = [
             track
             for track, trial in self._trials.items()
-            if frame.time_s >= trial.start_s + PROBATION_S
+            if frame.time_s >= trial.start_s + self._probation_s
         ]
         yield from self._judge(sorted(over))
 

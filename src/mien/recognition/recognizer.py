@@ -18,6 +18,7 @@ from mien.preprocess import fit
 from mien.recognition.gaze import FULL_LOOK_S
 from mien.recognition.numbers import check_number, check_search_px, check_whole
 from mien.recognition.pictures import FoundFace, Sighting, look_at_all
+from mien.recognition.probation import PROBATION_S
 from mien.recognition.quality import measure_quality
 from mien.recognition.results import PictureResult
 from mien.recognition.source import open_source
@@ -162,7 +163,7 @@ class Recognizer:
         checked = [check_image(crop, f"Crop {index}") for index, crop in enumerate(crops)]
         return list(self._faces([self._fitted(crop) for crop in checked], batch_size))
 
-    def watch(
+    def watch(  # noqa: PLR0913 - the options of mien watch
         self,
         source: str | Path | int,
         fps: float | None = None,
@@ -171,6 +172,7 @@ class Recognizer:
         end: float | None = None,
         search_px: int = SEARCH_PX,
         full_look_s: float = FULL_LOOK_S,
+        probation_s: float = PROBATION_S,
     ) -> Iterator[VideoRow]:
         """Follow the faces of a recording, a camera or a stream and recognise their expressions over time.
 
@@ -187,6 +189,8 @@ class Recognizer:
             full_look_s: After so many seconds all of a frame is searched, and between only around known faces, which
                 is quicker: a new face beside known ones may wait so long for its first row. 0 searches all of every
                 frame. Detectors of your own that know no `detect_near` always do.
+            probation_s: Faces that last under so many seconds are mostly a detector's mistakes and have no rows; 0
+                leaves none out.
 
         Returns:
             For each frame one row a tracked face; one without a face if there is none.
@@ -211,6 +215,7 @@ class Recognizer:
             end=end,
             search_px=search_px,
             full_look_s=full_look_s,
+            probation_s=probation_s,
         )
         return (row for frame in frames for row in frame.rows)
 

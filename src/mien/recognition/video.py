@@ -19,7 +19,7 @@ from mien.faces.scaled import scaled
 from mien.processors import usable_cores
 from mien.recognition.gaze import FULL_LOOK_S, Gaze, Plan
 from mien.recognition.pipeline import in_order, newest
-from mien.recognition.probation import Probation
+from mien.recognition.probation import PROBATION_S, Probation
 from mien.recognition.smoothing import Smoothing
 from mien.recognition.source import Frame, VideoSource
 from mien.recognition.tracks import Tracks
@@ -81,6 +81,7 @@ def watch_frames(  # noqa: PLR0913 - the options of mien watch
     search_px: int = SEARCH_PX,
     full_look_s: float = FULL_LOOK_S,
     smoothing: Smoothing | None = None,
+    probation_s: float = PROBATION_S,
 ) -> Generator[WatchedFrame]:
     """Follow the faces of a recording, a camera or a stream; see `Recognizer.watch`.
 
@@ -99,6 +100,8 @@ def watch_frames(  # noqa: PLR0913 - the options of mien watch
             faces should be: a new face among known ones may wait so long for its first row. Whenever a known face is
             not there, or none is known, the whole frame is searched too. 0 searches all of every frame.
         smoothing: How slowly answers move.
+        probation_s: A new face must be seen in two thirds of the frames of this time, seconds, or has no rows; 0 leaves
+            none out.
 
     Raises:
         InputError: If a number is out of its range.
@@ -110,6 +113,7 @@ def watch_frames(  # noqa: PLR0913 - the options of mien watch
 
     detector = recognizer.detector
     gaze = Gaze(full_look_s)
+    probation = Probation(source.is_live, probation_s)
     is_following = can_follow(detector) and full_look_s > 0
 
     def see(glance: _Glance) -> _Seen:
@@ -133,7 +137,7 @@ def watch_frames(  # noqa: PLR0913 - the options of mien watch
         group=1 if source.is_live else _WINDOW,
     )
     followed = _followed(recognizer, seen, Tracks(smoothing))
-    return _settled(followed, Probation(source.is_live))
+    return _settled(followed, probation)
 
 
 def _check(
