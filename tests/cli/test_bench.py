@@ -11,6 +11,7 @@ from mien.cli import bench as bench_module
 def run(tiny_model_path, monkeypatch, capsys):
     """Return a function that runs a short `mien bench` on small pictures: exit code, stdout."""
     monkeypatch.setattr(bench_module, "_SIDES_PX", (160, 120))
+    monkeypatch.setattr(bench_module, "_NUM_FRAMES", 20)
     monkeypatch.delenv("MIEN_YUNET", raising=False)
 
     def call(*arguments, model=tiny_model_path):
@@ -41,6 +42,10 @@ def test_json_holds_figures_processor_and_versions(run):
     (folder,) = report["end_to_end"]
     assert folder["pictures"] == 5
     assert folder["faces"] > 0
+    (video,) = report["video"]
+    assert (video["detector"], video["frames"]) == ("haar", 20)
+    assert video["faces"] > 0
+    assert video["frames_a_second"] > 0
     assert "mien fetch yunet" in report["detectors_left_out"]["yunet"]
 
 
@@ -48,7 +53,12 @@ def test_the_table_is_for_people(run):
     code, out, _ = run()
     assert code == 0
     assert "Model tiny" in out
-    for words in ("find faces: haar", "classify: 1 thread, batch 32", "files to answers: haar"):
+    for words in (
+        "find faces: haar",
+        "classify: 1 thread, batch 32",
+        "files to answers: haar",
+        "a recording to its rows: haar",
+    ):
         assert words in out
     assert "yunet left out: " in out
 

@@ -25,6 +25,10 @@ _SCENES = (("happiness", "neutral", "sadness"), ("anger",), ("happiness", "disgu
 
 _SIDES_PX = (640, 480)
 
+_NUM_FRAMES = 250
+"""Of the drawn recording: ten seconds."""
+_SWAY_PX = 30
+
 
 def bench(
     model: ModelOption = "mien-s",
@@ -38,7 +42,7 @@ def bench(
         bool, typer.Option("--json", help="Print JSON: the figures, the processor, the versions.")
     ] = False,
 ) -> None:
-    """Time the detectors, the network, and both together on drawn pictures.
+    """Time the detectors, the network, and both together on drawn pictures and a drawn recording.
 
     Close other programs first: whatever else runs makes the figures worse. Nothing is sent anywhere.
     """
@@ -73,6 +77,7 @@ def _measure(model: str, repeats: int, num_pictures: int) -> dict[str, Any]:
         "detectors_left_out": left_out,
         "classifier": [asdict(speed) for speed in classifier],
         "end_to_end": _time_folders(opened, scenes, num_pictures, detectors),
+        "video": _time_videos(opened, scenes[0], detectors),
     }
 
 
@@ -109,6 +114,28 @@ def _time_folders(
             images.write(path, scenes[number % len(scenes)])
         return [
             asdict(time_folder(Recognizer(model, detector=timed["detector"]), paths))
+            for timed in detectors
+        ]
+
+
+def _time_videos(model: Any, scene: Image, detectors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Watch a recording of the first scene, whose faces go to and fro."""
+    import math
+
+    import numpy as np
+
+    from mien.recognition import Recognizer
+    from mien.recognition.film import open_film
+    from mien.recognition.speed import time_video
+
+    with tempfile.TemporaryDirectory(prefix="mien-bench-") as folder:
+        path = Path(folder, "drawn.mp4")
+        with open_film(path) as write:
+            for number in range(_NUM_FRAMES):
+                shift_px = round(_SWAY_PX * math.sin(number / 20))
+                write(np.roll(scene, shift_px, axis=1), number / 25)
+        return [
+            asdict(time_video(Recognizer(model, detector=timed["detector"]), path))
             for timed in detectors
         ]
 
@@ -150,6 +177,14 @@ def _print_report(report: dict[str, Any]) -> None:
                 f"pictures a second, {one['faces']} faces in {one['pictures']}",
             )
             for one in report["end_to_end"]
+        ),
+        *(
+            (
+                f"a recording to its rows: {one['detector']}",
+                f"{one['frames_a_second']:.0f}",
+                f"frames a second, {one['faces']} faces in {one['frames']}",
+            )
+            for one in report["video"]
         ),
     ]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)

@@ -43,7 +43,7 @@ COMMANDS = {
     "Look after": {
         "models": "List the models that ship with mien, and the architectures that it can train.",
         "fetch": "Fetch a file once and keep it in mien's cache; only a file with the expected SHA-256 is kept.",
-        "bench": "Time the detectors, the network, and both together on drawn pictures.",
+        "bench": "Time the detectors, the network, and both together on drawn pictures and a drawn recording.",
         "doctor": "Show versions, detectors, model files, cameras, video codecs, the cache and fonts.",
     },
 }
