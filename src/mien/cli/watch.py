@@ -133,7 +133,7 @@ def watch(  # noqa: PLR0913 - one argument an option
     )
     timeline = Timeline()
     failures: list[str] = []
-    with keeping_what_is_half_written(), contextlib.ExitStack() as stack:
+    with keeping_what_is_half_written(), _quiet_opencv(), contextlib.ExitStack() as stack:
         consumers: list[Consumer] = [_into(timeline)]
         if table:
             consumers.append(stack.enter_context(_tabled(table, recognizer.labels)))
@@ -289,11 +289,11 @@ def _open_window() -> Consumer:
 
 @contextlib.contextmanager
 def _quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV from warning on stderr of what comes as an error anyway."""
+    """Keep OpenCV from writing on stderr, once a frame on a full disk, of what comes as an error anyway."""
     import cv2
 
     level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         yield
     finally:
