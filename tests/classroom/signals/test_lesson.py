@@ -116,6 +116,26 @@ def test_one_who_leaves_cannot_be_found_by_the_difference(room):
     assert (before.num_present, after.num_present, after.num_waiting) == (12, 7, 4)
 
 
+@pytest.mark.parametrize("resumes", [False, True])
+def test_no_moment_comes_of_some_being_left_out_of_the_count(room, resumes):
+    """Away rises from 40 to 70 % when the count goes from twelve to seven, though nobody has changed."""
+    room.join(*"abcdefghijkl")
+    room.shows = dict.fromkeys("efghi", "away")
+    before = aggregates(room.run(200))[-1]
+    room.leave("l")  # takes four companions along, the first by their ids
+    if resumes:
+        room.resume()
+    room.run(200)
+    after = aggregates(room.out)[-1]
+    assert (before.num_present, before.percent[State.AWAY]) == (12, 40)
+    assert (after.num_present, after.percent[State.AWAY]) == (7, 70)
+    assert [moment for part in room.out for moment in part.moments] == []
+    room.shows.update(dict.fromkeys("jk", "away"))
+    room.run(100)
+    (moment,) = [moment for part in room.out for moment in part.moments]
+    assert (moment.before_percent, moment.peak_percent) == (70, 100)
+
+
 def test_a_small_class_goes_silent_when_somebody_withdraws(room):
     room.join(*"abcdef")
     room.run(100)

@@ -94,3 +94,13 @@ def test_a_height_that_lasts_ten_minutes_has_become_the_usual(mapping):
 def test_it_watches_its_own_state_only(mapping):
     finder = MomentFinder(State.AWAY, mapping)
     assert [moment for one in shares((0, 60), (80, 30)) for moment in finder.step(one)] == []
+
+
+def test_shares_of_others_begin_anew_and_end_what_went_on(mapping):
+    finder = MomentFinder(State.STRAINED, mapping)
+    found = [m for one in shares((0, 60), (50, 14)) for m in finder.step(one)]
+    assert [moment.end_s for moment in found] == [None]
+    (ended,) = finder.step(aggregate(375.0, 50), is_of_others=True)
+    assert (ended.start_s, ended.end_s) == (305, 370)
+    later = [aggregate(375.0 + 5 * n, 90) for n in range(1, 40)]
+    assert [m for one in later[:23] for m in finder.step(one)] == []

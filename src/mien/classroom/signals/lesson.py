@@ -58,6 +58,8 @@ class ClassSignals:
         self._agreement = AgreementTally(mapping)
         watched = WATCHED if expressions else (State.AWAY,)
         self._moments = {state: MomentFinder(state, mapping) for state in watched}
+        self._shown: frozenset[str] | None = None
+        """Whom the last shares were of; None if there were none, or one of them has withdrawn."""
         self._now_s = 0.0
         self._next = 1
         """Number of the window, from 1, that is published next."""
@@ -117,6 +119,8 @@ class ClassSignals:
         """
         self._seats.pop(student, None)
         self._cohort.withdraw(student)
+        if self._shown is not None and student in self._shown:
+            self._shown = None
         self._answers.forget(student)
         self._agreement.forget(student)
 
@@ -174,10 +178,13 @@ class ClassSignals:
         answers = tuple(self._count_answers(delay_s))
         aggregates: list[Aggregate] = []
         moments: list[Moment] = []
-        for aggregate in self._count_windows(delay_s):
+        for aggregate, counted in self._count_windows(delay_s):
             aggregates.append(aggregate)
+            is_of_others = counted != self._shown
             for finder in self._moments.values():
-                moments += finder.step(aggregate)
+                moments += finder.step(aggregate, is_of_others=is_of_others)
+            if aggregate.percent is not None:
+                self._shown = counted
         self._drop_old()
         return Publication(
             readings=readings,
@@ -198,7 +205,8 @@ class ClassSignals:
                 seat.fresh = []
         return closed
 
-    def _count_windows(self, delay_s: float) -> Iterator[Aggregate]:
+    def _count_windows(self, delay_s: float) -> Iterator[tuple[Aggregate, frozenset[str]]]:
+        """Count what is due, each with whom it is of."""
         settings = self.mapping.aggregate
         known = SIGNAL_STATES if self._expressions else PRESENCE_STATES
         while (end_s := self._next * self.mapping.window.hop_s) + delay_s <= self._now_s:
@@ -220,7 +228,7 @@ class ClassSignals:
             )
             if aggregate.percent is not None:
                 self._cohort.mark_published()
-            yield aggregate
+            yield aggregate, counted
 
     def _state_at(self, student: str, end_s: float) -> State:
         """What a student's window showed; a window that there is not is no data."""
@@ -260,6 +268,7 @@ class ClassSignals:
             "now_s": self._now_s,
             "next": self._next,
             "next_admission": self._next_admission,
+            "shown": None if self._shown is None else sorted(self._shown),
             "seats": {name: _seat_as_dict(seat) for name, seat in self._seats.items()},
             "cohort": self._cohort.as_dict(),
             "answers": self._answers.as_dict(),
@@ -282,6 +291,8 @@ class ClassSignals:
         lesson = cls(mapping, expressions=saved["expressions"], aggregates=saved["aggregates"])
         lesson._now_s, lesson._next = saved["now_s"], saved["next"]
         lesson._next_admission = saved["next_admission"]
+        shown = saved.get("shown")  # unknown to an older version
+        lesson._shown = None if shown is None else frozenset(shown)
         for name, seat in saved["seats"].items():
             lesson._seats[name] = _seat_from_dict(seat, mapping, expressions=saved["expressions"])
         lesson._cohort.restore(saved["cohort"])

@@ -38,11 +38,13 @@ class MomentFinder:
         """Times and shares of the last minutes, oldest first."""
         self._rise: _Rise | None = None
 
-    def step(self, aggregate: Aggregate) -> list[Moment]:
+    def step(self, aggregate: Aggregate, *, is_of_others: bool = False) -> list[Moment]:
         """Take one published aggregate in.
 
         Args:
             aggregate: Later than the one before. Without shares it ends what went on: unknown is not high.
+            is_of_others: Whether its shares are of other students than the last ones. Then nothing before is its usual: when
+                five of twelve are left out, a share moves though nobody has.
 
         Returns:
             A moment that has just been marked, has peaked higher, or has ended; mostly none.
@@ -50,10 +52,13 @@ class MomentFinder:
         settings = self._mapping.moments
         if aggregate.percent is None:
             return self._end()
+        ended = self._end() if is_of_others else []
+        if is_of_others:
+            self._history = []
         share, time_s = aggregate.percent[self._state], aggregate.time_s
         # A height that has lasted as long as the history is the class's usual by now.
         is_usual = self._rise is not None and time_s - self._rise.start_s >= settings.history_s
-        found = self._end() if is_usual else []
+        found = ended + (self._end() if is_usual else [])
         found += self._follow(share, aggregate)
         self._history.append((time_s, share))
         self._history = [(t, s) for t, s in self._history if t > time_s - settings.history_s]
