@@ -12,6 +12,7 @@ from mien.classroom.pace import Pace
 from mien.classroom.signals import Observation
 from mien.classroom.store import ParticipantRecord
 from mien.classroom.workers import FrameRefusedError
+from mien.errors import InputError
 
 
 class OneRecogniser:
@@ -81,25 +82,37 @@ def test_but_never_much_later(fake_time):
     assert told[4] == ("late", 500)  # after 1.6 s
 
 
-def test_a_surprise_while_a_frame_is_looked_at_does_not_end_its_students_frames(fake_time):
+def test_a_surprise_while_a_frame_is_looked_at_is_answered_and_does_not_end_its_students_frames(
+    fake_time, caplog
+):
+    class BreaksOnce:
+        """A lesson that cannot take one observation in."""
+
+        students = ("s",)
+        broken = False
+
+        def observe(self, *_):
+            if not self.broken:
+                self.broken = True
+                raise InputError("An observation of 1 s came after one of 2 s.")
+
     async def scenario():
         line = FrameLine(
             OneRecogniser(fake_time, 0.03), Pace(500), Metrics(), clock=fake_time.clock
         )
-        one = student("s", fake_time.now())
+        one, lesson = student("s", fake_time.now()), BreaksOnce()
         running = asyncio.create_task(line.run())
-        line.offer(NoLesson(), one, 1, b"surprise")
-        for _ in range(20):
-            await asyncio.sleep(0)
-        line.offer(NoLesson(), one, 2, b"2")
-        async with asyncio.timeout(60):
-            while not one.outbox._waiting:
-                await asyncio.sleep(0)
+        for number, jpeg in enumerate((b"surprise", b"2", b"3"), 1):
+            line.offer(lesson, one, number, jpeg)
+            async with asyncio.timeout(60):
+                while len(one.outbox._waiting) < number:
+                    await asyncio.sleep(0)
         running.cancel()
-        return json.loads(one.outbox._waiting[0])
+        return [json.loads(text) for text in one.outbox._waiting]
 
-    told = asyncio.run(scenario())
-    assert (told["sequence"], told["outcome"]) == (2, "seen")
+    told = [(ack["sequence"], ack["outcome"]) for ack in asyncio.run(scenario())]
+    assert told == [(1, "refused"), (2, "refused"), (3, "seen")]
+    assert caplog.text.count("A frame could not be taken in") == 2
 
 
 def test_an_error_while_a_frame_is_handed_on_costs_no_recogniser(fake_time, monkeypatch, caplog):

@@ -1,13 +1,16 @@
 """What a server that was killed goes on with, by what it had written of a lesson."""
 
+from datetime import timedelta
+
 import pytest
 
 from mien.classroom.lessons import LiveLesson, new_signals
 from mien.classroom.outbox import Outbox
 from mien.classroom.policy import decide
+from mien.classroom.protocol import MAX_AHEAD, ProtocolError
 from mien.classroom.resume import resume
 from mien.classroom.signals import Answer, Observation, load_mapping
-from mien.classroom.store import LessonRecord, ParticipantRecord
+from mien.classroom.store import Batch, LessonRecord, ParticipantRecord
 
 MAPPING = load_mapping()
 DECISION = decide("KR", "education", "presence")
@@ -17,7 +20,7 @@ class Killed:
     """A lesson of six, one of whom is away; its server writes each second, and may be killed and started again."""
 
     def __init__(self, store, fake_time):
-        self.store, self.time = store, fake_time
+        self.store, self.time, self.now = store, fake_time, fake_time.now
         self.record = LessonRecord(
             id="l", teacher="kim", title="t", code="C", decision=DECISION.as_dict(),
             mapping=MAPPING.id, started_at=fake_time.now(),
@@ -47,7 +50,7 @@ class Killed:
         return [message for message in new if message["type"] == "aggregate"]
 
     def start_again(self):
-        facts = (self.record, DECISION, MAPPING, self.time.now, self.time.clock)
+        facts = (self.record, DECISION, MAPPING, self.now, self.time.clock)
         self.lesson = resume(self.store, *facts)
         for student in self.lesson.students.values():
             self.lesson.connect(student, Outbox())
@@ -106,3 +109,44 @@ def test_a_lesson_that_was_never_shown_begins_to_be(killed):
     killed.store.delete_participant("s5")
     killed.start_again()
     assert killed.run(180)[-1]["percent"] is not None
+
+
+def test_time_goes_on_though_the_wall_clock_was_set_back(killed, fake_time):
+    killed.run(120)
+    killed.now = lambda: fake_time.now() - timedelta(seconds=60)
+    killed.start_again()
+    assert killed.lesson.time_s() == 120.0
+    after = killed.run(120)
+    assert [one["time_s"] for one in after][:2] == [95.0, 100.0]
+    assert after[-1]["percent"]["away"] == 20
+
+
+def test_what_was_sent_before_cannot_be_played_again(killed):
+    guard = killed.lesson.students["s0"].guard
+    guard.admit(7)
+    killed.run(4)  # remembered
+    guard.admit(8)
+    killed.start_again()
+    again, untouched = (killed.lesson.students[name].guard for name in ("s0", "s1"))
+    for number in (7, 8, 7 + MAX_AHEAD):
+        with pytest.raises(ProtocolError, match=f"number {number} was used before"):
+            again.admit(number)
+    again.admit(again.last + 1)
+    untouched.admit(1)
+
+
+def test_a_memory_of_an_older_version_is_enough(killed):
+    killed.run(120)
+    memory = killed.lesson.snapshot()
+    for gone, of in (
+        ("sequences", ()),
+        ("shown", ("signals",)),
+        ("is_closed", ("signals", "cohort")),
+    ):
+        part = memory["signals"]
+        for name in of:
+            part = part[name]
+        del part[gone]
+    killed.store.write(Batch(snapshot=memory))
+    killed.start_again()
+    assert killed.run(60)[-1]["percent"]["away"] == 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
@@ -14,6 +15,8 @@ from mien.classroom.rounds import for_ever
 from mien.classroom.workers import FrameRefusedError, Workers
 
 __all__ = ["MAX_AGE_S", "MAX_SHIFT_S", "FrameLine"]
+
+logger = logging.getLogger(__name__)
 
 MAX_AGE_S = 1.5
 """An older frame says nothing about now: it is dropped, and its student told."""
@@ -97,11 +100,15 @@ class FrameLine:
         waited_s = self._clock() - frame.received_s
         try:
             reading = await self._workers.answer(thread, frame.jpeg)  # type: ignore[arg-type]
-        except FrameRefusedError:
-            self.answer(student, frame.sequence, "refused", waited_s)
-        else:
             if student.id in lesson.students:  # otherwise withdrawn while it was looked at
                 lesson.observe(student, reading.observation)
+        except FrameRefusedError:
+            self.answer(student, frame.sequence, "refused", waited_s)
+        except Exception:
+            # A page sends the next one only after the answer: without it, it would be silent for the rest of the lesson.
+            logger.exception("A frame could not be taken in.")
+            self.answer(student, frame.sequence, "refused", waited_s)
+        else:
             self.answer(student, frame.sequence, "seen", waited_s, **_seen(reading))
         finally:  # whatever happened to this frame, the student's next one is looked at
             self._metrics.latency.observe(self._clock() - frame.received_s)

@@ -97,6 +97,7 @@ class LiveLesson:
         class_signals: ClassSignals,
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
+        not_before_s: float = 0.0,
     ) -> None:
         """Begin, or go on after a restart.
 
@@ -106,6 +107,7 @@ class LiveLesson:
             class_signals: Empty, or read from a snapshot.
             now: The time in UTC.
             clock: Seconds that pass, never set back as wall clocks are.
+            not_before_s: Time of the lesson that has passed for certain: a wall clock may have been set back since its start.
         """
         self.record = record
         self.decision = decision
@@ -118,7 +120,8 @@ class LiveLesson:
         self.history: list[dict[str, Any]] = []
         """All that teachers were sent of the class, for the page that comes later."""
         self._clock = clock
-        self._base_s = (now() - record.started_at).total_seconds() - clock()
+        passed_s = (now() - record.started_at).total_seconds()
+        self._base_s = max(passed_s, not_before_s) - clock()
         self._snapshot_s = clock()
         self._store_state: dict[str, str | None] = {"away_since": None, "reason": None}
 
@@ -137,10 +140,21 @@ class LiveLesson:
 
     # Students come and go
 
-    def add(self, record: ParticipantRecord, known: bool = False) -> LiveStudent:
-        """Take in a student; ``known`` after a restart, if the snapshot holds the student."""
+    def add(
+        self, record: ParticipantRecord, known: bool = False, last_sequence: int = 0
+    ) -> LiveStudent:
+        """Take in a student.
+
+        Args:
+            record: What the store knows.
+            known: After a restart, whether the snapshot holds the student.
+            last_sequence: Up to which number messages have come, or may have.
+        """
+        guard = SequenceGuard(last_sequence)
         taps = Bucket(TAPS, self._clock)
-        student = LiveStudent(record, taps=taps, seen_s=self._clock(), is_counted=known)
+        student = LiveStudent(
+            record, taps=taps, guard=guard, seen_s=self._clock(), is_counted=known
+        )
         self.students[record.id] = student
         self.tell_waiting()
         return student
@@ -260,7 +274,13 @@ class LiveLesson:
     def snapshot(self) -> dict[str, Any]:
         """Return the row that a restart goes on from."""
         counted = [student.id for student in self.students.values() if student.is_counted]
-        memory = {"counted": counted, "signals": self.signals.as_dict()}
+        # Or what was sent before a restart could be played again after it.
+        sequences = {s.id: s.guard.last for s in self.students.values() if s.guard.last}
+        memory = {
+            "counted": counted,
+            "sequences": sequences,
+            "signals": self.signals.as_dict(),
+        }
         return {"lesson": self.id, "at": self.at(self.time_s()), "signals": memory}
 
     def remember(self) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from mien.classroom import tables
 from mien.classroom.lessons import LiveLesson, new_signals
 from mien.classroom.policy import Decision
+from mien.classroom.protocol import MAX_AHEAD
 from mien.classroom.signals import ClassSignals, SignalMapping
 from mien.classroom.store import LessonRecord, Row, Store
 
@@ -43,14 +44,18 @@ def resume(
     if memory is not None:
         signals = ClassSignals.from_dict(memory["signals"], mapping)
     _go_on_after(signals, [row for row in rows if row["kind"] != "agreement"], memory is not None)
-    lesson = LiveLesson(record, decision, signals, now, clock)
+    times = [row["at"] for row in (*rows, snapshot) if row is not None]
+    passed_s = max(((at - record.started_at).total_seconds() for at in times), default=0.0)
+    lesson = LiveLesson(record, decision, signals, now, clock, passed_s)
     for row in rows:
         lesson.history.append({"type": row["kind"], **row["aggregate"]})
     for row in store.rows_of(tables.moments, record.id):
         lesson.history.append({"type": "moment", **row["moment"]})
     counted = set(memory["counted"]) if memory else set()
+    sequences = memory.get("sequences", {}) if memory else {}  # unknown to an older version
     for participant in store.participants(record.id):
-        lesson.add(participant, known=participant.id in counted)
+        last = sequences.get(participant.id, 0)
+        lesson.add(participant, participant.id in counted, last + MAX_AHEAD if last else 0)
     return lesson
 
 
