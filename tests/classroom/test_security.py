@@ -20,6 +20,7 @@ from mien.classroom.schemas import CONSENT_VERSION
 
 pytestmark = pytest.mark.slow
 
+FACE = {"faces": 1, "score": 0.9, "face_px": 90, "brightness": 100, "sharpness": 500}
 OPEN = {  # what strangers may ask
     ("GET", "/"), ("GET", "/teach"), ("GET", "/privacy"), ("GET", "/mine"), ("GET", "/healthz"), ("GET", "/readyz"),
     ("GET", "/metrics"), ("GET", "/api/policy"), ("POST", "/api/join"), ("POST", "/api/sign-in"),
@@ -474,6 +475,40 @@ def test_no_teacher_is_ever_told_the_id_under_which_rows_are_kept(live):
         assert live.ask("POST", path, teacher, {"participants": [one]}).status_code == 204
         room = live.ask("GET", f"/api/lessons/{lesson['id']}", teacher).json()["room"]
         assert len(room["waiting"]) == left
+
+
+MALFORMED = {
+    "a number beyond all bounds": b'{"faces": 1, "score": 1%s}' % (b"0" * 400),
+    "a field of one's own": json.dumps(
+        {**FACE, "\uae40\ubbfc\uc218" * 60: 1}, ensure_ascii=False
+    ).encode(),
+    "no object": b"[1]",
+    "no JSON": b"\xff\xfe",
+    "nested without end": b"[" * 2000,
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_signals_close_the_connection_with_a_reason_and_no_traceback(live, caplog, name):
+    _, _, _, opened = live.student_inside()
+    live.send(opened, Kind.SIGNALS, 1, MALFORMED[name])
+    assert live.closing(opened) == 1008
+    assert "Traceback" not in caplog.text
+    assert [one for one in caplog.records if one.levelname == "ERROR"] == []
+
+
+def test_a_fault_of_ours_closes_one_connection_with_1011_and_is_in_the_log(
+    live, monkeypatch, caplog
+):
+    _, lesson, _, opened = live.student_inside()
+
+    def broken(*_):
+        raise KeyError("nobody thought of this")
+
+    monkeypatch.setattr(live.school.lessons[lesson["id"]], "observe", broken)
+    live.send(opened, Kind.SIGNALS, 1, live.SIGNALS)
+    assert live.closing(opened) == 1011
+    live.until(lambda: "A student's socket ends by a fault of ours" in caplog.text)
 
 
 def test_replayed_old_and_future_numbers_are_refused_over_connections_too(live):

@@ -125,7 +125,7 @@ def observation_of(message: Message, time_s: float) -> Observation:
         if not isinstance(fields, dict) or "time_s" in fields:
             raise ProtocolError("Signals are an object without a time.")
         return Observation.from_dict({**fields, "time_s": time_s})
-    except (ValueError, RecursionError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError, TypeError, AttributeError, ArithmeticError) as error:
         if isinstance(error, InputError):
             raise ProtocolError(str(error)) from None
         raise ProtocolError("Signals cannot be read as JSON.") from None

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 router = APIRouter()
 
 HELLO_TIMEOUT_S = 5.0
+_MAX_REASON_BYTES = 123
 MESSAGES = Rate(burst=30, per_s=12)
 """Of one student: a frame every tenth of a second at most, and some taps."""
 
@@ -70,6 +71,10 @@ async def _serve(socket: WebSocket, role: str) -> None:
         await _close(socket, 1008, str(error))
     except StoreError:
         await _close(socket, 1013, "the store is away")
+    except Exception:
+        # Otherwise uvicorn would end the connection without a code, and the page could not tell what happened.
+        logger.exception("A %s's socket ends by a fault of ours.", role)
+        await _close(socket, 1011, "a fault of the server")
     finally:
         socket.app.state.open_sockets -= 1
         gauge.dec()
@@ -79,7 +84,12 @@ async def _close(socket: WebSocket, code: int, reason: str) -> None:
     if socket.application_state is WebSocketState.CONNECTED:
         with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
             async with asyncio.timeout(5):
-                await socket.close(code, reason[:120])
+                await socket.close(code, _as_reason(reason))
+
+
+def _as_reason(text: str) -> str:
+    """A reason has so many bytes at most, and a message may quote what was sent: in any script."""
+    return text.encode()[:_MAX_REASON_BYTES].decode(errors="ignore")
 
 
 async def _receive(socket: WebSocket) -> Message:
