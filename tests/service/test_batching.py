@@ -1,5 +1,6 @@
 import threading
 import time
+import weakref
 from concurrent.futures import Future
 
 import numpy as np
@@ -177,6 +178,55 @@ def test_a_cancelled_request_is_not_even_prepared():
     assert gate.sizes == [1, 1]
     assert not prepared
     batcher.close()
+
+
+def test_what_a_cancelled_request_brought_is_let_go_at_once():
+    """While the threads are busy, bodies of callers who have gone away would fill the memory."""
+    gate = Gated()
+    batcher = Batcher(gate, most=8)
+    batcher.submit(ready(0))
+    assert gate.begun.wait(10)
+    picture = np.zeros(1 << 20, np.uint8)
+    kept = weakref.ref(picture)
+    gone = batcher.submit(lambda picture=picture: (0, [picture]))
+    del picture
+    assert kept() is not None
+    gone.cancel()
+    assert kept() is None
+    gate.open.set()
+    batcher.close()
+
+
+def test_what_is_prepared_already_is_let_go_before_the_rest_of_its_group_is():
+    gate, alive = Gated(), []
+    batcher = Batcher(gate, most=8)
+    batcher.submit(ready(0))
+    assert gate.begun.wait(10)
+    body = np.zeros(1 << 20, np.uint8)
+    kept = weakref.ref(body)
+    batcher.submit(lambda body=body: (len(body), []))
+    del body
+    last = batcher.submit(lambda: alive.append(kept()) or (0, []))
+    gate.open.set()
+    assert tones(last) == []
+    assert alive == [None]
+    batcher.close()
+
+
+def test_a_thread_that_never_ends_its_work_is_told_of_and_not_waited_for():
+    gate = Gated()
+    batcher = Batcher(gate, most=8, num_threads=2)
+    assert batcher.busy_s() == 0
+    batcher.submit(ready(0))
+    assert gate.begun.wait(10)
+    time.sleep(0.05)
+    assert batcher.busy_s() >= 0.05
+    started = time.monotonic()
+    assert not batcher.close(within_s=0.1)
+    assert time.monotonic() - started < 10
+    gate.open.set()
+    assert batcher.close(within_s=60)
+    assert batcher.busy_s() == 0
 
 
 @pytest.mark.parametrize("wait_s", [0, 600])

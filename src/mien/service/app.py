@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -30,6 +31,11 @@ from mien.service.settings import Settings, check_safe, load_settings
 __all__ = ["create_app", "open_recognizer"]
 
 logger = logging.getLogger(__name__)
+
+_CLOSE_S = 0.5
+"""So long threads are waited for at the end. What was accepted is answered or given up by then."""
+_STUCK = 2
+"""A thread that has been at one picture for so many times what an answer may take is at work for nobody."""
 
 
 def create_app(
@@ -93,8 +99,15 @@ def _assemble(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         engine.warm_up()
         yield
-        engine.close()
+        # In a thread, so that requests which are given up still get their answer.
+        if not await asyncio.to_thread(engine.close, _CLOSE_S):
+            logger.error("A thread is still at work on a picture and is left behind.")
         rates.close()
+
+    def is_ready() -> bool:
+        if engine.busy_s() > _STUCK * settings.timeout_s:
+            raise Problem(503, "stuck", "A thread does not end its work. Ask another service.")
+        return not app.state.is_draining
 
     app = FastAPI(
         title="mien",
@@ -115,7 +128,7 @@ def _assemble(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
     app.state.is_draining = False
     app.include_router(predict_routes(engine, settings, metrics))
     app.include_router(compatibility_routes(engine, settings, metrics))
-    app.include_router(operation_routes(metrics, lambda: not app.state.is_draining))
+    app.include_router(operation_routes(metrics, is_ready))
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _argument_problem)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from mien.types import Face, Image
@@ -19,7 +20,9 @@ Seen = TypeVar("Seen")
 
 Prepare = Callable[[], tuple[Seen, Faces]]
 Answered = Future[tuple[Seen, list[Face]]]
-Waiting = tuple[Prepare[Any], Answered[Any]]
+Slot = list[Prepare[Any]]
+"""Holds what a request brings until a thread takes it or nobody waits for it any more; then it is empty."""
+Waiting = tuple[Slot, Answered[Any]]
 
 
 class Batcher:
@@ -52,6 +55,7 @@ class Batcher:
         self._wait_s = wait_s
         self._observe = observe
         self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._busy_since: dict[int, float] = {}  # by the thread that is at work
         self._threads = [
             threading.Thread(target=self._run, name="mien-batches", daemon=True)
             for _ in range(num_threads)
@@ -68,17 +72,33 @@ class Batcher:
 
         Returns:
             A future with that and one answer a crop, in their order; or with what ``prepare`` raised. One that is cancelled
-            in time is not even prepared.
+            in time is not even prepared, and ``prepare`` with the picture that it holds is let go at once.
         """
         future: Answered[Seen] = Future()
-        self._waiting.put((prepare, future))
+        slot: Slot = [prepare]
+        future.add_done_callback(lambda _: slot.clear())
+        self._waiting.put((slot, future))
         return future
 
-    def close(self) -> None:
-        """Answer what was submitted, then end the threads."""
+    def busy_s(self) -> float:
+        """Return for how long the thread that is longest at it prepares one request, or classifies one batch, in seconds."""
+        now = time.monotonic()
+        return max((now - since for since in list(self._busy_since.values())), default=0.0)
+
+    def close(self, within_s: float | None = None) -> bool:
+        """Answer what was submitted, then end the threads.
+
+        Args:
+            within_s: They are waited for no longer: a decoder cannot be stopped. None waits for ever.
+
+        Returns:
+            Whether they have ended.
+        """
         self._waiting.put(None)
+        until = None if within_s is None else time.monotonic() + within_s
         for thread in self._threads:
-            thread.join()
+            thread.join(None if until is None else max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self) -> None:
         while group := self._take():
@@ -105,11 +125,12 @@ class Batcher:
 
     def _answer(self, group: Sequence[Waiting]) -> None:
         prepared: list[tuple[Answered[Any], Any, Faces]] = []
-        for prepare, future in group:
+        for slot, future in group:
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                prepared.append((future, *prepare()))
+                with self._busy():
+                    prepared.append((future, *slot.pop()()))
             except Exception as error:  # noqa: BLE001 - raised again where the request waits for it
                 future.set_exception(error)
             if sum(len(faces) for _, _, faces in prepared) >= self._most:
@@ -122,10 +143,20 @@ class Batcher:
         try:
             if crops:
                 self._observe(len(crops))
-            answers = iter(self._classify(crops) if crops else ())
+            with self._busy():
+                answers = iter(self._classify(crops) if crops else ())
             for future, seen, faces in prepared:
                 future.set_result((seen, [next(answers) for _ in faces]))
         except Exception as error:  # noqa: BLE001 - likewise
             for future, _, _ in prepared:
                 if not future.done():
                     future.set_exception(error)
+
+    @contextmanager
+    def _busy(self) -> Generator[None]:
+        """Write down since when this thread has been at one thing."""
+        self._busy_since[threading.get_ident()] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self._busy_since[threading.get_ident()]

@@ -191,11 +191,23 @@ class Engine:
         for looked in [self._batcher.submit(look) for _ in range(self._num_threads)]:
             looked.result()
 
-    def close(self) -> None:
-        """Finish what was begun and end the threads."""
-        self._batcher.close()
+    def busy_s(self) -> float:
+        """Return for how long a thread has been at one picture or one batch of faces, in seconds."""
+        return self._batcher.busy_s()
+
+    def close(self, within_s: float | None = None) -> bool:
+        """Finish what was begun and end the threads.
+
+        Args:
+            within_s: They are waited for no longer. None waits for ever.
+
+        Returns:
+            Whether they have ended.
+        """
+        has_ended = self._batcher.close(within_s)
         if self._fallback:
             self._fallback.close()
+        return has_ended
 
     def _decode(self, data: bytes, name: str) -> Image:
         try:

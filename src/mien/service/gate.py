@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import re
@@ -96,21 +97,30 @@ class Gate:
         self._metrics.at_work.inc()
         try:
             await self._pass(scope, headers, facts, receive, answer)
-        except Problem as problem:
+        except (Exception, asyncio.CancelledError) as error:
+            problem = self._problem_of(error, request_id)
+            if (
+                problem is None or status
+            ):  # a begun answer: only breaking it off says that it is not whole
+                raise
             facts["error"] = problem.code
             await problem_response(problem)(scope, receive, answer)
-        except Exception:
-            logger.exception("A request failed.", extra={"fields": {"request": request_id}})
-            if status:  # its answer has begun; only breaking it off can say that it is not whole
-                raise
-            facts["error"] = "internal"
-            failed = Problem(
-                500, "internal", f"Something failed here; it is in the log as {request_id}."
-            )
-            await problem_response(failed)(scope, receive, answer)
         finally:
             self._metrics.at_work.dec()
             self._write_down(scope, request_id, status, time.perf_counter() - started, facts)
+
+    def _problem_of(self, error: BaseException, request_id: str) -> Problem | None:
+        """Return what a caller is told of an error; None if there is nobody to tell."""
+        if isinstance(error, Problem):
+            return error
+        if isinstance(error, asyncio.CancelledError):
+            if not self._is_draining():
+                return None
+            # The server gives up what is not answered within the drain's limit.
+            message = "The service ended before there was an answer. Ask again."
+            return Problem(503, "ending", message, {"retry-after": "1"})
+        logger.error("A request failed.", exc_info=error, extra={"fields": {"request": request_id}})
+        return Problem(500, "internal", f"Something failed here; it is in the log as {request_id}.")
 
     async def _pass(
         self,

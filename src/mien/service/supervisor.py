@@ -29,8 +29,9 @@ _LOOK_S = 0.1
 _STABLE_S = 5.0
 """A worker that ended sooner after its start could not live; so many of them, one after the other, and we give up."""
 _MOST_EARLY_DEATHS = 5
-_GRACE_S = 3.0
-"""After the drain time, before what is left is killed: a worker drains only when its farewell of up to 2.5 s is over."""
+_GRACE_S = 4.0
+"""After the drain time, before what is left is killed: a worker drains only when its farewell of up to 2.5 s is over, and waits
+half a second for its threads then."""
 
 
 class Supervisor:
