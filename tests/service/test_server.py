@@ -77,11 +77,16 @@ def test_hostile_connections_are_ended(serve):
     for sent, expected in (
         (b"\x16\x03\x01\x02\x00 no http\r\n\r\n", 400),
         (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"GET http://x:99999999/v1/models?api_key=KEY HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET http://[::1/v1/models?api_key=KEY HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         (post(PICTURE).replace(b"Content-Length: ", b"Content-Length: -"), 400),
         (post(b"").replace(b"Content-Length: 0", b"Content-Length: 99999999999"), 413),
     ):
         with served.connect() as connection:
-            assert status_of(exchange(connection, sent)) == expected, sent[:60]
+            answer = exchange(connection, sent)
+            assert status_of(answer) == expected, sent[:60]
+            assert b'{"error": {"code": "' in answer
     with served.connect() as connection:
         connection.sendall(
             b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
@@ -97,6 +102,8 @@ def test_hostile_connections_are_ended(serve):
         assert status_of(answer) == 413
     assert still_answers(served)
     assert served.process.poll() is None
+    log = served.text()
+    assert not any(word in log for word in ("Traceback", "KEY", "/v1/models", "a:443"))
 
 
 def test_more_connections_than_are_let_in_are_turned_away(serve):

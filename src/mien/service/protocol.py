@@ -70,8 +70,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Hand the request on; its body has a time limit of its own."""
         self._stop_waiting()
-        self._is_heard = self._has_body_to_come = True
-        super().on_headers_complete()
+        self._is_heard = True
+        super().on_headers_complete()  # raises where the address is none: then there is no request, and no body of one
+        self._has_body_to_come = True
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
