@@ -1,6 +1,5 @@
 import os
 import socket
-import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -38,21 +37,6 @@ def test_an_unknown_model_is_told_and_leaves_nothing_behind(tmp_path, monkeypatc
     with pytest.raises(UnknownNameError, match="No model is called 'mien-xyz'"):
         serve(["mien-xyz"], 0)
     assert dict(os.environ) == before
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_temporary_folder_is_the_user_s_own_and_goes_at_the_end(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "True")
-    with server._own_temporary_folder():
-        (folder,) = tmp_path.iterdir()
-        (folder / "upload.jpg").touch()
-        assert os.environ["GRADIO_TEMP_DIR"] == str(folder)
-        assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
-        if sys.platform != "win32":
-            assert folder.stat().st_mode & 0o777 == 0o700
-    assert "GRADIO_TEMP_DIR" not in os.environ
-    assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "True"
     assert list(tmp_path.iterdir()) == []
 
 

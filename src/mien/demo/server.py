@@ -1,18 +1,17 @@
-"""Showing the page on this computer, and leaving nothing behind: no address but loopback, no reports, no files."""
+"""Showing the page on this computer, to nobody else: no address but loopback, no other pages, no reports."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import socket
-import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from mien.demo.leftovers import own_temporary_folder
 from mien.demo.texts import say
 from mien.errors import ConfigError, MissingExtraError
 from mien.labels import LANGUAGES
@@ -23,6 +22,7 @@ HOST = "127.0.0.1"
 """Nobody else can reach the page."""
 
 _MAX_UPLOAD = "1gb"
+_LOOK_EVERY_S = 0.1
 _FONTS = (
     "system-ui",
     "-apple-system",
@@ -49,7 +49,7 @@ def serve(
     results: Path = Path("results"),
     on_ready: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Show the page until Ctrl-C or SIGTERM.
+    """Show the page until Ctrl-C, SIGTERM or the end of the terminal.
 
     Args:
         models: Names of models that ship with mien, or paths of model files.
@@ -64,18 +64,16 @@ def serve(
         ModelFileError: If a model file cannot be used.
     """
     _free_port(port)  # one that is taken is said before any work
-    with _own_temporary_folder():
+    with _ended_by_signals(), own_temporary_folder():
         blocks = _open_page(models, results)
-        with _stopped_by_signals():
-            try:
-                # Chosen only now: opening the page takes seconds, in which a port that was free may be taken.
-                _, address, _ = blocks.launch(**_launch_options(), server_port=_free_port(port))
-                on_ready(address)
-                blocks.block_thread()
-            except KeyboardInterrupt:
-                pass
-            finally:
-                blocks.close(verbose=False)
+        try:
+            # Chosen only now: opening the page takes seconds, in which a port that was free may be taken.
+            _, address, _ = blocks.launch(**_launch_options(), server_port=_free_port(port))
+            on_ready(address)
+            while blocks.is_running:  # Gradio's own waiting writes to a terminal that may be gone
+                time.sleep(_LOOK_EVERY_S)
+        finally:
+            blocks.close(verbose=False)
 
 
 def example_pictures() -> list[Path]:
@@ -155,35 +153,28 @@ def _free_port(port: int) -> int:
 
 
 @contextmanager
-def _own_temporary_folder() -> Iterator[None]:
-    """Keep uploads where only this user can read them, and remove all of them at the end.
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and the end of the terminal end the page as Ctrl-C does, so that it cleans up after itself.
 
-    Gradio reads its variables when it is imported, so this comes before.
+    Only the first does: systems send several, and the second would break off the cleaning up.
     """
-    folder = tempfile.mkdtemp(prefix="mien-demo-")
-    ours = {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"}
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ.update(ours)
+    asked = False
+
+    def end(*_: object) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            raise KeyboardInterrupt
+
+    before = {}
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
+            before[number] = signal.signal(number, end)
     try:
         yield
+    except KeyboardInterrupt:
+        pass
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """Let SIGTERM end the page as Ctrl-C does, so that it cleans up after itself."""
-
-    def stop(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
