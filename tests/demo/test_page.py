@@ -6,9 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
+from threading import Thread
 
 import cv2
+import httpx
 import numpy as np
 import pytest
 
@@ -39,42 +43,60 @@ sys.addaudithook(note)
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    """The running page: its address, its temporary folder, who was asked for by name or number."""
+def start_page(tmp_path_factory):
+    """Return a function that starts the page: its address, its temporary folder, who was asked for, its process."""
     if find_spec("gradio") is None:
         pytest.skip("gradio is not installed: pip install 'mien[demo]'")
     if not (weights_dir() / "mien-s.onnx").exists():
         pytest.skip("mien-s does not ship yet")
-    folder = tmp_path_factory.mktemp("page")
-    (folder / "sitecustomize.py").write_text(AUDIT)
-    temporary, hosts = folder / "tmp", folder / "hosts"
-    temporary.mkdir()
-    hosts.touch()
-    environment = {
-        k: v for k, v in os.environ.items() if k not in ("MIEN_YUNET", "GRADIO_TEMP_DIR")
-    }
-    environment |= {
-        "PYTHONPATH": os.pathsep.join([str(folder), environment.get("PYTHONPATH", "")]),
-        "MIEN_TEST_HOSTS": str(hosts),
-        "MIEN_CACHE": str(folder / "cache"),
-        "HOME": str(folder / "home"),
-        "TMPDIR": str(temporary),
-    }
-    command = [sys.executable, "-m", "mien", "demo", "--port", "0", "--model", "mien-s"]
-    with (folder / "stderr").open("w") as errors:
-        server = subprocess.Popen(
-            command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True
-        )
-    first = server.stdout.readline()
-    found = re.search(r"http://127\.0\.0\.1:\d+/", first)
-    assert found, first + (folder / "stderr").read_text()
-    yield found[0], temporary, hosts
-    server.send_signal(signal.SIGTERM)
-    server.wait(60)
-    server.stdout.close()
-    assert "Traceback" not in (folder / "stderr").read_text()
-    assert list(temporary.glob("mien-*")) == []  # all uploads and results are gone
-    assert set(hosts.read_text().split()) <= {"127.0.0.1", "localhost", "None"}
+    started = []
+
+    def start():
+        folder = tmp_path_factory.mktemp("page")
+        (folder / "sitecustomize.py").write_text(AUDIT)
+        temporary, hosts = folder / "tmp", folder / "hosts"
+        temporary.mkdir()
+        hosts.touch()
+        environment = {
+            k: v for k, v in os.environ.items() if k not in ("MIEN_YUNET", "GRADIO_TEMP_DIR")
+        }
+        environment |= {
+            "PYTHONPATH": os.pathsep.join([str(folder), environment.get("PYTHONPATH", "")]),
+            "MIEN_TEST_HOSTS": str(hosts),
+            "MIEN_CACHE": str(folder / "cache"),
+            "HOME": str(folder / "home"),
+            "TMPDIR": str(temporary),
+        }
+        command = [sys.executable, "-m", "mien", "demo", "--port", "0", "--model", "mien-s"]
+        with (folder / "stderr").open("w") as errors:
+            server = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        started.append((server, folder))
+        first = server.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+/", first)
+        assert found, first + (folder / "stderr").read_text()
+        return found[0], temporary, hosts, server
+
+    yield start
+    for server, folder in started:
+        server.send_signal(signal.SIGTERM)
+        server.wait(60)
+        server.stdout.close()
+        assert "Traceback" not in (folder / "stderr").read_text()
+        assert list((folder / "tmp").glob("mien-*")) == []  # all uploads and results are gone
+        assert set((folder / "hosts").read_text().split()) <= {"127.0.0.1", "localhost", "None"}
+
+
+@pytest.fixture(scope="module")
+def page(start_page):
+    """The running page: its address, its temporary folder, who was asked for by name or number."""
+    return start_page()[:3]
 
 
 @pytest.fixture(scope="module")
@@ -293,6 +315,50 @@ def test_what_is_no_recording_is_refused_in_the_page(browser, page, tmp_path):
     wait_for(lambda: browser.find_elements("css selector", "#mien-video video"))
     click(browser, "css selector", "#mien-video button.primary")
     wait_for(lambda: "This is no recording" in text_of(browser, "#mien-video-words"))
+
+
+def test_another_page_in_the_same_browser_can_neither_upload_nor_read(browser, page, tmp_path):
+    address, temporary, _ = page
+    (tmp_path / "other.html").write_text("<title>other</title>")
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    )
+    Thread(target=server.serve_forever, daemon=True).start()
+    before = {path for path in temporary.rglob("*") if path.is_file()}
+    try:
+        browser.get(f"http://127.0.0.1:{server.server_port}/other.html")
+        # Sent without asking first, as a form would be: only its answer is kept from the page by the browser itself.
+        script = """const [address, done] = arguments, form = new FormData();
+            form.append("files", new Blob(["x"]), "planted.jpg");
+            fetch(address + "gradio_api/upload", {method: "POST", body: form, mode: "no-cors"})
+                .then(() => fetch(address + "config")).then((answer) => done(answer.status), () => done(0));"""
+        assert browser.execute_async_script(script, address) in (0, 403)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert {path for path in temporary.rglob("*") if path.is_file()} == before
+    form = {"files": ("planted.jpg", b"x")}
+    for headers in ({"origin": "https://evil.example"}, {"host": "evil.example:7860"}):
+        assert (
+            httpx.post(address + "gradio_api/upload", files=form, headers=headers).status_code
+            == 403
+        )
+    assert httpx.get(address, headers={"host": "evil.example:7860"}).status_code == 403
+    assert {path for path in temporary.rglob("*") if path.is_file()} == before
+    assert httpx.post(address + "gradio_api/upload", files=form).status_code == 200
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_the_end_of_the_terminal_leaves_no_upload(start_page):
+    address, temporary, _, server = start_page()
+    form = {"files": ("photo.jpg", b"x")}
+    assert httpx.post(address + "gradio_api/upload", files=form).status_code == 200
+    assert [path.name for path in temporary.rglob("photo.jpg")] == ["photo.jpg"]
+    server.stdout.close()
+    server.send_signal(signal.SIGHUP)
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(60) == 0
+    assert list(temporary.glob("mien-*")) == []
 
 
 def test_two_sets_of_labels_side_by_side_and_no_results_at_hand(browser, page, photo, recognizer):

@@ -100,6 +100,9 @@ def _open_page(models: Sequence[str | Path], results: Path) -> Any:
 def _launch_options() -> dict[str, Any]:
     """What Gradio is told, all of it outright: variables of the environment are not to open the page to others."""
     import gradio as gr
+    from starlette.middleware import Middleware
+
+    from mien.demo.perimeter import Perimeter
 
     theme = gr.themes.Default(
         primary_hue="blue", neutral_hue="slate", font=_FONTS, font_mono=_MONO_FONTS
@@ -122,6 +125,7 @@ def _launch_options() -> dict[str, Any]:
         "pwa": False,
         "allowed_paths": [str(path) for path in example_pictures()],
         "root_path": "",
+        "app_kwargs": {"middleware": [Middleware(Perimeter)]},
     }
 
 
