@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from mien.csv_rows import CsvRows
 from mien.errors import ConfigError, DataError, MissingExtraError
 from mien.replacing import check_target, replacing
 from mien.types import Box, VideoRow
@@ -193,22 +194,14 @@ def _open(path: Path) -> TextIO:
 
 def _write_csv(path: Path, labels: Sequence[str]) -> Generator[Write]:
     with _open(path) as stream:
-        rows = csv.DictWriter(_LineFeeds(stream), _columns(labels))
-        rows.writeheader()
-        yield lambda row: rows.writerow(_flat(row, labels))
+        rows, columns = CsvRows(stream), _columns(labels)
+        rows.writerow(columns)
 
+        def write(row: VideoRow) -> None:
+            cells = _flat(row, labels)
+            rows.writerow([cells.get(column, "") for column in columns])
 
-class _LineFeeds:
-    """Ends the rows of a `csv` writer in a line feed alone.
-
-    Told to end them so itself, it leaves a carriage return in a name without quotes, where readers see a new row.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, row: str) -> int:
-        return self._stream.write(row.removesuffix("\r\n") + "\n")
+        yield write
 
 
 def _write_jsonl(path: Path, labels: Sequence[str]) -> Generator[Write]:
