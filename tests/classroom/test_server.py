@@ -371,6 +371,20 @@ def test_a_locked_store_stops_no_lesson_and_the_gap_is_marked(live, tmp_path):
     assert student["participant"] not in str(report)
 
 
+def test_a_store_whose_file_is_deleted_is_gone(live, tmp_path):
+    teacher, lesson, _, opened = live.student_inside()
+    watching = live.socket("/ws/teacher", f"{teacher} {lesson['id']}")
+    live.receive(watching, "room")
+    (tmp_path / "data" / "classroom.sqlite").unlink()
+    live.send(opened, Kind.TAP, 1, b"ok")
+    assert live.receive(opened, "tapped")["sequence"] == 1
+    assert live.http.get("/readyz").json()["store"] == "gone"
+    assert live.receive(watching, "store")["reason"] == "gone"
+    body = {"code": lesson["code"], "camera": "none"}
+    assert live.ask("POST", "/api/join", body=body).status_code == 503
+    assert not (tmp_path / "data" / "classroom.sqlite").exists()
+
+
 def test_teacher_views_are_written_down(live):
     teacher, lesson, _, _ = live.student_inside()
     live.receive(live.socket("/ws/teacher", f"{teacher} {lesson['id']}"))

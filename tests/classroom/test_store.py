@@ -9,6 +9,7 @@ import pytest
 
 from mien.classroom import tables
 from mien.classroom.database import open_engine
+from mien.classroom.schema import migrate
 from mien.classroom.store import Batch, LessonRecord, ParticipantRecord, Store, StoreError
 from mien.errors import ConfigError
 
@@ -246,9 +247,31 @@ def test_sqlite_is_private_keeps_a_journal_and_overwrites_what_is_deleted(tmp_pa
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_withdrawn_student_is_not_found_on_the_disk(tmp_path, fake_time):
-    from mien.classroom.schema import migrate
+def test_a_file_that_is_deleted_moved_or_replaced_is_gone_and_none_is_made(tmp_path, fake_time):
+    path, elsewhere = tmp_path / "a" / "classroom.sqlite", tmp_path / "b"
+    engine = open_engine(f"sqlite:///{path}")
+    migrate(engine)
+    store = Store(engine, fake_time.now)
+    path.parent.rename(elsewhere)
+    words = r"its file .*classroom.sqlite was deleted, moved or replaced"
+    for _ in range(2):
+        with pytest.raises(StoreError, match=words) as told:
+            store.check()
+        assert told.value.reason == "gone"
+    assert not path.parent.exists()
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(StoreError, match=words):
+        store.add_lesson(lesson(fake_time))
+    assert path.stat().st_size == 0
+    path.unlink()
+    path.parent.rmdir()
+    elsewhere.rename(path.parent)
+    store.add_lesson(lesson(fake_time))  # it is back
+    store.close()
 
+
+def test_a_withdrawn_student_is_not_found_on_the_disk(tmp_path, fake_time):
     path = tmp_path / "classroom.sqlite"
     engine = open_engine(f"sqlite:///{path}")
     migrate(engine)

@@ -42,13 +42,15 @@ def open_engine(url: str) -> sa.Engine:
         raise ConfigError(
             f"MIEN_CLASSROOM_DATABASE_URL names a {kind} database; expected postgresql or a SQLite file."
         )
-    _make_private(Path(parsed.database))
+    path = Path(parsed.database)
+    _make_private(path)
     engine = sa.create_engine(
         parsed,
         connect_args={"timeout": BUSY_TIMEOUT_S},
         json_serializer=_TO_JSON,
         hide_parameters=True,
     )
+    _stay_with(engine, path)
     sa.event.listen(engine, "connect", _set_up_sqlite)
     return engine
 
@@ -74,6 +76,22 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise ConfigError(f"The store {path} cannot be opened: {error.strerror}.") from None
+
+
+def _stay_with(engine: sa.Engine, path: Path) -> None:
+    """Use the file that was opened, or none: SQLite writes on into one that was deleted, and makes a new one when asked again."""
+    opened = path.stat()
+
+    def check(*_: Any) -> None:
+        try:
+            is_there = os.path.samestat(path.stat(), opened)
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise OSError(f"its file {path} was deleted, moved or replaced")
+
+    for event in ("do_connect", "checkout"):
+        sa.event.listen(engine, event, check)
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
