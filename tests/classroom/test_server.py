@@ -466,6 +466,12 @@ def test_who_sends_no_pictures_agrees_to_no_research(start):
     assert live.ask("PUT", "/api/me/research", token, {"research": True}).status_code == 409
 
 
+def test_children_are_told_before_they_agree_that_a_parent_must(live):
+    for lang, words in (("en", "a parent or guardian must agree"), ("ko", "법정대리인")):
+        page = live.http.get(f"/?lang={lang}").text
+        assert page.index(words) < page.index('name="agreed"')
+
+
 def test_a_poison_image_has_its_worker_replaced_and_the_lesson_goes_on(start):
     from mien.classroom.frames import FrameReading
     from mien.classroom.signals import Observation

@@ -141,6 +141,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "Shown: your own state to you alone; to your teacher only shares of the whole class, from five students on.",
         "보이는 것: 나의 상태는 나에게만, 선생님에게는 다섯 명 이상일 때 학급 전체의 비율만 보입니다.",
     ),
+    "sent_children": (
+        "If you are a child, a parent or guardian must agree before you do, where the law says so (in Korea under 14, in the EU under 13 to 16). Without that, join without a camera, or ask your teacher.",
+        "법이 정한 나이(한국은 만 14세 미만, EU는 나라에 따라 만 13–16세 미만)의 어린이는 먼저 보호자(법정대리인)의 동의가 필요합니다. 동의가 없으면 카메라 없이 참여하거나 선생님께 물어보세요.",
+    ),
     "sent_seats": (
         "Counted are seats that your teacher has let in, not people: a teacher who fills some with phones could see a single student. The program cannot tell.",
         "세는 것은 사람이 아니라 선생님이 입장시킨 자리입니다. 선생님이 휴대전화로 자리를 채우면 학생 한 명이 드러날 수 있으며, 프로그램은 이를 구별하지 못합니다.",
