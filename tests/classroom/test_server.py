@@ -466,6 +466,19 @@ def test_who_sends_no_pictures_agrees_to_no_research(start):
     assert live.ask("PUT", "/api/me/research", token, {"research": True}).status_code == 409
 
 
+def test_what_a_student_may_take_along_holds_the_signals_memory_while_the_lesson_runs(live):
+    teacher, lesson, student, opened = live.student_inside()
+    live.send(opened, Kind.SIGNALS, 1, live.SIGNALS)
+    live.receive(opened, "ack")
+    kept = lambda: live.ask("GET", "/api/me/data", student["token"]).json()["snapshot"]  # noqa: E731
+    live.until(lambda: student["participant"] in str(live.school.store.snapshot(lesson["id"])))
+    assert set(kept()) >= {"joined_s", "signals", "recent"}
+    other = live.join(lesson["code"])
+    assert live.ask("GET", "/api/me/data", other["token"]).json()["snapshot"] is None
+    live.ask("POST", f"/api/lessons/{lesson['id']}/end", teacher)
+    assert kept() is None
+
+
 def test_children_are_told_before_they_agree_that_a_parent_must(live):
     for lang, words in (("en", "a parent or guardian must agree"), ("ko", "법정대리인")):
         page = live.http.get(f"/?lang={lang}").text

@@ -150,14 +150,17 @@ async def change_research(body: ResearchChoice, kept: KeptOf, request: Request) 
 
 @router.get("/me/data")
 async def show_data(kept: KeptOf, request: Request) -> dict[str, Any]:
-    """Return all that is kept of the student."""
+    """Return all that is kept of the student; while the lesson runs the signals' memory too."""
     school, record = school_of(request), kept.record
     windows = await school.ask(school.store.rows_of, tables.windows, record.lesson, record.id)
     taps = await school.ask(school.store.rows_of, tables.self_reports, record.lesson, record.id)
+    snapshot = await school.ask(school.store.snapshot, record.lesson)
+    seats = snapshot["signals"]["signals"]["seats"] if snapshot else {}
     return {
         "participant": await show_me(kept, request),
         "windows": [{"at": row["at"].isoformat(), **row["window"]} for row in windows],
         "self_reports": [{"at": row["at"].isoformat(), "answer": row["answer"]} for row in taps],
+        "snapshot": seats.get(record.id),
     }
 
 
