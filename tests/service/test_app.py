@@ -269,6 +269,7 @@ def test_health_and_readiness(client):
 
 def test_counters_tell_what_was_done(client):
     client.post("/v1/predict", files=[("file", DARK), ("file", BRIGHT)])
+    client.post("/v1/predict/faces", files=[("file", DARK)] * 3)
     client.post("/v1/predict", content=b"x", headers=PNG)
     client.get("/v1/secret-name")
     text = client.get("/metrics").text
@@ -276,8 +277,8 @@ def test_counters_tell_what_was_done(client):
         'mien_requests_total{method="POST",route="/v1/predict",status="200"} 1.0',
         'mien_requests_total{method="POST",route="/v1/predict",status="422"} 1.0',
         'mien_requests_total{method="GET",route="unknown",status="404"} 1.0',
-        "mien_pictures_total 2.0",
-        'mien_faces_total{source="mien"} 2.0',
+        "mien_pictures_total 5.0",
+        'mien_faces_total{source="mien"} 5.0',
         "mien_requests_at_work 1.0",
     ):
         assert line in text

@@ -221,3 +221,20 @@ def test_a_failure_of_ours_is_500_in_the_same_shape_and_in_the_log(open_client, 
     assert "the cause" not in answer.text
     assert answer.headers["x-request-id"] in answer.text
     assert "the cause" in caplog.text
+
+
+def test_what_is_refused_is_counted_by_its_path_if_that_is_one_of_ours(open_client, keys):
+    client = open_client(keys=keys)
+    client.get("/v1/models")
+    predict(client)
+    client.get("/secret-name")
+    client.get("/openapi.json")
+    secret = add_key(keys, "school")
+    text = client.get("/metrics", headers={"x-api-key": secret}).text
+    for counted in (
+        'method="GET",route="/v1/models",status="401"',
+        'method="POST",route="/v1/predict",status="401"',
+        'method="GET",route="unknown",status="401"',
+        'method="GET",route="/openapi.json",status="200"',
+    ):
+        assert f"mien_requests_total{{{counted}}} 1.0" in text

@@ -103,6 +103,11 @@ def test_hostile_connections_are_ended(serve):
     assert still_answers(served)
     assert served.process.poll() is None
     log = served.text()
+    with served.connect() as connection:
+        counters = exchange(connection, GET.replace(b"healthz", b"metrics"))
+    assert b'mien_refusals_total{error="bad_request"} 6.0' in counters
+    assert '"message": "refused"' in log
+    assert '"status": 400, "error": "bad_request"' in log
     assert not any(word in log for word in ("Traceback", "KEY", "/v1/models", "a:443"))
 
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from mien import __version__
 from mien.processors import usable_cores
@@ -126,9 +127,14 @@ def _assemble(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
         },
     )
     app.state.is_draining = False
-    app.include_router(predict_routes(engine, settings, metrics))
-    app.include_router(compatibility_routes(engine, settings, metrics))
-    app.include_router(operation_routes(metrics, is_ready))
+    app.state.metrics = metrics
+    routers = (
+        predict_routes(engine, settings, metrics),
+        compatibility_routes(engine, settings, metrics),
+        operation_routes(metrics, is_ready),
+    )
+    for router in routers:
+        app.include_router(router)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _argument_problem)
@@ -148,6 +154,7 @@ def _assemble(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
         admission=Admission(settings.max_requests, settings.max_waiting_bytes),
         metrics=metrics,
         is_draining=lambda: app.state.is_draining,
+        paths={one.path for router in routers for one in router.routes if isinstance(one, Route)},
     )
     return app
 

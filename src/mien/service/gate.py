@@ -7,7 +7,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,7 +38,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class Gate:
     """ASGI middleware around everything."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what each check asks
         self,
         app: ASGIApp,
         *,
@@ -48,6 +48,7 @@ class Gate:
         admission: Admission,
         metrics: Metrics,
         is_draining: Callable[[], bool] = lambda: False,
+        paths: Collection[str] = (),
     ) -> None:
         """Stand before an app.
 
@@ -59,6 +60,7 @@ class Gate:
             admission: How many at once.
             metrics: Are counted up.
             is_draining: Whether the service is ending, so that callers should go elsewhere.
+            paths: Those that the app answers: what is refused here is counted by them too.
         """
         self._app = app
         self._settings = settings
@@ -67,6 +69,7 @@ class Gate:
         self._admission = admission
         self._metrics = metrics
         self._is_draining = is_draining
+        self._paths = frozenset(paths) | OPEN_PATHS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check a request, have it answered, write it down."""
@@ -213,7 +216,8 @@ class Gate:
         self, scope: Scope, request_id: str, status: int, seconds: float, facts: Mapping[str, Any]
     ) -> None:
         # The template, not the path: a path may hold anything, and would make a counter of its own.
-        route = getattr(scope.get("route"), "path", "unknown")
+        known = scope["path"] if scope["path"] in self._paths else "unknown"
+        route = getattr(scope.get("route"), "path", known)
         method = (
             scope["method"] if scope["method"] in ("GET", "POST", "HEAD", "OPTIONS") else "other"
         )

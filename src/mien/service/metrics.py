@@ -30,6 +30,12 @@ class Metrics:
         self.requests = Counter(
             "mien_requests", "Requests answered.", labels, registry=self._registry
         )
+        self.refusals = Counter(
+            "mien_refusals",
+            "Refused before they were requests: no HTTP, too slow, too many.",
+            ("error",),
+            registry=self._registry,
+        )
         self.seconds = Histogram(
             "mien_request_seconds",
             "From the first byte of a request to the last of its answer.",
@@ -53,6 +59,10 @@ class Metrics:
             "Pictures that the cloud was asked about.",
             registry=self._registry,
         )
+
+    def count_refusal(self, code: str) -> None:
+        """Count what was refused before it was a request, by the code of its error."""
+        self.refusals.labels(code).inc()
 
     def text(self) -> bytes:
         """Return all of it, of all workers, as Prometheus reads it."""

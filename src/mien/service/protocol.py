@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 __all__ = ["MOST_HEADER_BYTES", "GuardedProtocol", "guarded_protocol"]
+
+logger = logging.getLogger(__name__)
 
 MOST_HEADER_BYTES = 64 << 10
 """A connection that sends more without ending its headers, or without a byte of its body, is closed: neither httptools nor
@@ -20,6 +24,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     patience_s: ClassVar[float]
     max_connections: ClassVar[int]
+    count_refusal: ClassVar[Callable[[str], None]]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -121,6 +126,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._has_body_to_come and self.cycle.response_started:
             self.transport.close()
             return
+        # No request, and so no line of its own in the log: this is all that is left of it.
+        logger.info("refused", extra={"fields": {"status": status, "error": code}})
+        type(self).count_refusal(code)
         body = json.dumps({"error": {"code": code, "message": message}}).encode()
         self.transport.write(
             STATUS_LINE[status]
@@ -132,12 +140,19 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def guarded_protocol(patience_s: float, max_connections: int) -> type[GuardedProtocol]:
+def guarded_protocol(
+    patience_s: float, max_connections: int, count_refusal: Callable[[str], None]
+) -> type[GuardedProtocol]:
     """Return a protocol for uvicorn.
 
     Args:
         patience_s: From the opening of a connection, or the end of an answer, to the end of the next headers.
         max_connections: More are turned away.
+        count_refusal: Is told the code of what is refused before it is a request.
     """
-    limits = {"patience_s": patience_s, "max_connections": max_connections}
+    limits = {
+        "patience_s": patience_s,
+        "max_connections": max_connections,
+        "count_refusal": staticmethod(count_refusal),
+    }
     return type("GuardedProtocol", (GuardedProtocol,), limits)

@@ -132,7 +132,9 @@ def run_server(
     app = create_app(settings, recognizer=recognizer)
     config = uvicorn.Config(
         app,
-        http=guarded_protocol(settings.upload_s, settings.max_connections),
+        http=guarded_protocol(
+            settings.upload_s, settings.max_connections, app.state.metrics.count_refusal
+        ),
         ws="none",
         lifespan="on",
         access_log=False,

@@ -67,6 +67,7 @@ def predict_routes(engine: Engine, settings: Settings, metrics: Metrics) -> APIR
             faces = await engine.answer_crops(sent)
         request.scope["state"]["facts"]["faces"] = len(faces)
         metrics.faces.labels("mien").inc(len(faces))
+        metrics.pictures.inc(len(sent))
         return json_response({**head, "faces": [_face(face, "mien") for face in faces]})
 
     @router.get("/v1/models", response_model=ModelList)
