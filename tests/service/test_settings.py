@@ -46,6 +46,17 @@ def test_variables_set_every_field(monkeypatch):
         ("ORIGINS", "null", r"'null' is no origin"),
         ("HOSTS", "faces.example:8000", r"'faces\.example:8000' is no name; expected one without"),
         ("HOSTS", "https://faces.example", r"'https://faces\.example' is no name"),
+        ("ORIGINS", "https://*.school.example", r"'https://\*\.school\.example' is no origin"),
+        ("HOSTS", "*", r"MIEN_SERVICE_HOSTS is .*'\*' is no name"),
+        ("HOSTS", "a b", r"'a b' is no name"),
+        ("HOST", "", r"MIEN_SERVICE_HOST is '': nothing is no value; leave the variable out"),
+        ("KEYS", "", r"MIEN_SERVICE_KEYS is '': nothing is no value"),
+        ("RATE_PER_S", "inf", r"MIEN_SERVICE_RATE_PER_S is 'inf': Input should be less than"),
+        ("RATE_PER_S", "nan", r"MIEN_SERVICE_RATE_PER_S is 'nan'"),
+        ("RATE_PER_S", "1e-300", r"MIEN_SERVICE_RATE_PER_S is '1e-300': Input should be greater"),
+        ("TIMEOUT_S", "1e-9", r"MIEN_SERVICE_TIMEOUT_S is '1e-9'"),
+        ("UPLOAD_S", "1e-9", r"MIEN_SERVICE_UPLOAD_S is '1e-9'"),
+        ("RATES_FILE", "/etc/rates", r"MIEN_SERVICE_RATES_FILE is no setting"),
         (
             "MAX_BODY_BYTES",
             "300000000",
@@ -74,6 +85,24 @@ def test_a_wrong_variable_is_named_on_one_line(monkeypatch, name, value, words):
     with pytest.raises(ConfigError, match=words) as raised:
         load_settings()
     assert "\n" not in str(raised.value)
+
+
+def test_waiting_for_more_pictures_than_an_answer_may_take_is_refused(monkeypatch):
+    monkeypatch.setenv("MIEN_SERVICE_BATCH_WAIT_MS", "500")
+    monkeypatch.setenv("MIEN_SERVICE_TIMEOUT_S", "0.5")
+    with pytest.raises(
+        ConfigError,
+        match=r"BATCH_WAIT_MS is 500, as long as an answer may take .*TIMEOUT_S is 0.5 s",
+    ):
+        load_settings()
+
+
+def test_names_and_origins_become_what_callers_send(monkeypatch):
+    monkeypatch.setenv("MIEN_SERVICE_HOSTS", "Faces.Example, [::1], 학교.kr")
+    monkeypatch.setenv("MIEN_SERVICE_ORIGINS", "https://School.example:443,https://학교.kr")
+    settings = load_settings()
+    assert settings.hosts == ("faces.example", "::1", "xn--9d0b527e.kr")
+    assert settings.origins == ("https://school.example", "https://xn--9d0b527e.kr")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.4", "::", "example.org"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -10,15 +9,15 @@ import platformdirs
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from mien.addresses import host_name, is_loopback
-from mien.errors import ConfigError, suggestion
+from mien.addresses import as_origin, host_name, is_loopback
+from mien.errors import ConfigError
+from mien.variables import refuse_unknown_variables
 
 __all__ = ["MAX_AGGREGATE_DAYS", "MAX_AUDIT_DAYS", "MAX_WINDOW_HOURS", "Settings", "load_settings"]
 
 PREFIX = "MIEN_CLASSROOM_"
 _OF_OTHERS = ("key",)
 """Variables with the same beginning that are no setting of the server: `mien classroom simulate` reads them."""
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 MAX_WINDOW_HOURS = 24.0
 """What one student's windows may live at the longest; the setting can only shorten it."""
@@ -35,20 +34,8 @@ def _split(text: Any) -> Any:
     return [part.strip() for part in text.split(",") if part.strip()] if type(text) is str else text
 
 
-def _origin(text: str) -> str:
-    scheme, _, rest = text.partition("://")
-    if scheme not in ("http", "https") or not rest or "/" in rest or "*" in rest:
-        raise ValueError(f"'{text}' is no origin; expected for example https://class.school.kr")
-    return _as_browsers_say(text.lower())
-
-
-def _as_browsers_say(origin: str) -> str:
-    """Browsers leave out the port that goes without saying, and origins are compared letter by letter."""
-    return origin.removesuffix(_DEFAULT_PORTS[origin.partition("://")[0]])
-
-
 Words = Annotated[tuple[str, ...], NoDecode, Field(default=())]
-Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(as_origin)], ...], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -160,7 +147,7 @@ class Settings(BaseSettings):
         """Return every origin that pages may come from: what is set, and this machine under its own port."""
         schemes = "https" if self.tls_certificate else "http"
         hosts = ("127.0.0.1", "localhost", "[::1]")
-        own = {_as_browsers_say(f"{schemes}://{host}:{self.port}") for host in hosts}
+        own = {as_origin(f"{schemes}://{host}:{self.port}") for host in hosts}
         return frozenset(own | set(self.origins))
 
     def hosts(self) -> frozenset[str]:
@@ -179,7 +166,8 @@ def load_settings(**overrides: Any) -> Settings:
     Raises:
         ConfigError: If a value cannot be used, or a variable is none of ours; the message names the variable, never a secret.
     """
-    _refuse_unknown_variables()
+    # Passed over in silence, one could keep rows longer than the operator thinks.
+    refuse_unknown_variables(PREFIX, (*Settings.model_fields, *_OF_OTHERS), "docs/classroom.md")
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return Settings(**given)
@@ -189,15 +177,3 @@ def load_settings(**overrides: Any) -> Settings:
         what = first["msg"].removeprefix("Value error, ").rstrip(".")
         where = f"{PREFIX}{name}: " if name else ""
         raise ConfigError(f"{where}{what}. See docs/classroom.md.") from None
-
-
-def _refuse_unknown_variables() -> None:
-    """A misspelt variable would change nothing and say nothing, and rows would be kept longer than the operator thinks."""
-    known = [name.upper() for name in (*Settings.model_fields, *_OF_OTHERS)]
-    for variable in os.environ:
-        name = variable.upper().removeprefix(PREFIX)
-        if variable.upper().startswith(PREFIX) and name not in known:
-            raise ConfigError(
-                f"The variable {variable} is no setting: {PREFIX} is not followed by {name}."
-                f"{suggestion(name, known)} See docs/classroom.md."
-            )

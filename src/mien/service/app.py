@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -44,6 +45,7 @@ def create_app(
     *,
     recognizer: Recognizer | None = None,
     fallback: Fallback | None = None,
+    rates_file: Path | None = None,
 ) -> FastAPI:
     """Make the service, as an ASGI application.
 
@@ -51,6 +53,7 @@ def create_app(
         settings: None reads them from the environment.
         recognizer: One that is open already, in the place of the settings' model and detector.
         fallback: Whom to ask, in the place of the settings' fallback.
+        rates_file: Where several processes count requests together; None counts in this one alone.
 
     Raises:
         ConfigError: If a setting cannot be used, or would make the service unsafe.
@@ -76,7 +79,8 @@ def create_app(
         fallback_wait_s=min(2 * settings.fallback_timeout_s, settings.timeout_s / 2),
         observe_batch=metrics.batches.observe,
     )
-    return _assemble(settings, engine, metrics)
+    rates = RateLimit(rates_file, settings.rate_per_s, settings.burst)
+    return _assemble(settings, engine, metrics, rates)
 
 
 def open_recognizer(settings: Settings) -> Recognizer:
@@ -93,9 +97,7 @@ def open_recognizer(settings: Settings) -> Recognizer:
     )
 
 
-def _assemble(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
-    rates = RateLimit(settings.rates_file, settings.rate_per_s, settings.burst)
-
+def _assemble(settings: Settings, engine: Engine, metrics: Metrics, rates: RateLimit) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         engine.warm_up()

@@ -117,6 +117,7 @@ def run_server(
     listener: socket.socket,
     recognizer: Recognizer | None = None,
     crowd: Crowd | None = None,
+    rates_file: Path | None = None,
 ) -> None:
     """Answer in this process until SIGTERM or Ctrl-C.
 
@@ -125,11 +126,12 @@ def run_server(
         listener: The open door.
         recognizer: One that is open already; None opens that of the settings.
         crowd: The other processes at this door; None for none.
+        rates_file: Where they count requests together; None counts in this process alone.
     """
     set_up_logging(settings.log_level)
     if recognizer:  # opened before there was a log
         logger.info("Faces are looked for by %s.", recognizer.detector.name)
-    app = create_app(settings, recognizer=recognizer)
+    app = create_app(settings, recognizer=recognizer, rates_file=rates_file)
     config = uvicorn.Config(
         app,
         http=guarded_protocol(
@@ -154,15 +156,15 @@ def run_worker(arguments: Sequence[str]) -> int:
     """Be one of several processes; its settings are in the environment.
 
     Args:
-        arguments: The descriptor of the open door, which of the processes this is, and the file in which they count.
+        arguments: The descriptor of the open door, which of the processes this is, and the folder in which they count.
     """
-    descriptor, place, counts = arguments
+    descriptor, place, folder = arguments
     try:
         listener = socket.socket(fileno=int(descriptor))
         _end_with_parent()
         settings = load_settings()
-        crowd = Crowd(Path(counts), int(place), settings.workers)
-        run_server(settings, listener, crowd=crowd)
+        crowd = Crowd(Path(folder, "connections"), int(place), settings.workers)
+        run_server(settings, listener, crowd=crowd, rates_file=Path(folder, "rates"))
     except MienError as error:
         logger.error("%s", error)
         return 2

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
-import ipaddress
 import os
 import stat
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from mien.addresses import is_loopback
+from mien.addresses import as_host_name, as_origin, is_loopback
 from mien.errors import ConfigError
 from mien.images import MAX_PIXELS
 from mien.service.keys import read_keys
+from mien.variables import refuse_unknown_variables
 
 __all__ = ["PREFIX", "Settings", "check_safe", "load_settings"]
 
@@ -81,10 +79,10 @@ class Settings(BaseSettings):
         default=None, description="File with the hashes of the API keys: mien keys add."
     )
     rate_per_s: float = Field(
-        default=50.0, gt=0, description="Requests a second that a key may make in the long run."
-    )
-    rates_file: Path | None = Field(
-        default=None, description="Where workers count together; mien serve sets it."
+        default=50.0,
+        ge=0.001,
+        le=1e6,
+        description="Requests a second that a key may make in the long run.",
     )
     burst: int = Field(default=100, ge=1, description="Requests that a key may make at once.")
     origins: Names = Field(
@@ -115,10 +113,12 @@ class Settings(BaseSettings):
         description="Bodies in memory at the same time, in a process.",
     )
     max_connections: int = Field(default=1024, ge=1, description="Open connections, in a process.")
-    timeout_s: float = Field(default=10.0, gt=0, le=600, description="How long an answer may take.")
+    timeout_s: float = Field(
+        default=10.0, ge=0.05, le=600, description="How long an answer may take."
+    )
     upload_s: float = Field(
         default=15.0,
-        gt=0,
+        ge=0.1,
         le=600,
         description="How long headers, and then a body, may take to arrive.",
     )
@@ -130,48 +130,47 @@ class Settings(BaseSettings):
         default=None, description="AWS region; without it, what AWS's own settings say."
     )
     fallback_timeout_s: float = Field(
-        default=2.0, gt=0, le=10, description="How long the cloud is waited for."
+        default=2.0, ge=0.05, le=10, description="How long the cloud is waited for."
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level that is logged."
     )
 
+    @field_validator(
+        "host",
+        "model",
+        "labels",
+        "detector",
+        "detector_file",
+        "keys",
+        "fallback_region",
+        mode="before",
+    )
+    @classmethod
+    def _not_empty(cls, value: object) -> object:
+        if value == "":
+            raise ValueError("nothing is no value; leave the variable out instead")
+        return value
+
     @field_validator("origins", "hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (
-            # Browsers write names in small letters, whatever was typed.
-            tuple(word.strip().lower() for word in value.split(",") if word.strip())
+            tuple(word.strip() for word in value.split(",") if word.strip())
             if isinstance(value, str)
             else value
         )
 
     @field_validator("origins")
     @classmethod
-    def _only_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            parts = urlsplit(origin)
-            if (
-                parts.scheme not in ("http", "https")
-                or not parts.netloc
-                or origin != f"{parts.scheme}://{parts.netloc}"
-            ):
-                raise ValueError(
-                    f"'{origin}' is no origin; expected scheme, name and port alone, such as https://school.example. "
-                    "Every page of the web at once (*) is not accepted"
-                )
-        return origins
+    def _as_browsers_send_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(as_origin, origins))
 
     @field_validator("hosts")
     @classmethod
-    def _only_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        for host in hosts:
-            if not _is_name(host):
-                raise ValueError(
-                    f"'{host}' is no name; expected one without scheme and port, such as faces.example"
-                )
-        return hosts
+    def _as_callers_send_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(as_host_name, hosts))
 
     @field_validator("max_pixels")
     @classmethod
@@ -187,12 +186,7 @@ def load_settings() -> Settings:
     Raises:
         ConfigError: If a variable is unknown, cannot be used, or would make the service unsafe; on one line.
     """
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for name in sorted(os.environ):
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
-            close = difflib.get_close_matches(name.upper(), known, n=1)
-            hint = f" Did you mean {close[0]}?" if close else ""
-            raise ConfigError(f"{name} is no setting.{hint} They are listed in docs/deploying.md.")
+    refuse_unknown_variables(PREFIX, Settings.model_fields, "docs/deploying.md")
     try:
         settings = Settings()
     except ValidationError as error:
@@ -205,12 +199,17 @@ def load_settings() -> Settings:
 
 
 def check_safe(settings: Settings) -> None:
-    """Refuse what would let strangers in.
+    """Refuse what would let strangers in, and what could never answer.
 
     Raises:
         ConfigError: If the address is not this machine's own and there are no keys, or others may write the keys; or if a
-            body that is let in would never find room.
+            body that is let in would never find room, or an answer would always come too late.
     """
+    if settings.batch_wait_ms >= 1000 * settings.timeout_s:
+        raise ConfigError(
+            f"{PREFIX}BATCH_WAIT_MS is {settings.batch_wait_ms:g}, as long as an answer may take ({PREFIX}TIMEOUT_S is "
+            f"{settings.timeout_s:g} s): none would come in time. Raise the one or lower the other"
+        )
     if settings.max_waiting_bytes < settings.max_body_bytes:
         raise ConfigError(
             f"{PREFIX}MAX_WAITING_BYTES is {settings.max_waiting_bytes}, less than one body of {PREFIX}MAX_BODY_BYTES, "
@@ -229,16 +228,6 @@ def check_safe(settings: Settings) -> None:
         raise ConfigError(
             f"{settings.keys} holds no active key. Make one with: mien keys add NAME --file {settings.keys}"
         )
-
-
-def _is_name(host: str) -> bool:
-    if ":" not in host:
-        return "/" not in host
-    try:
-        ipaddress.IPv6Address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _check_keys_file(path: Path) -> None:

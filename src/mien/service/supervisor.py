@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from mien.service.settings import PREFIX, Settings
+from mien.service.settings import Settings
 
 __all__ = ["Supervisor", "supervise"]
 
@@ -124,11 +124,10 @@ def supervise(settings: Settings, listener: socket.socket) -> int:
     environment = {
         **os.environ,
         "PROMETHEUS_MULTIPROC_DIR": str(shared),
-        f"{PREFIX}RATES_FILE": str(shared / "rates"),
     }
 
     def start(place: int) -> subprocess.Popen[bytes]:
-        door = [str(listener.fileno()), str(place), str(shared / "connections")]
+        door = [str(listener.fileno()), str(place), str(shared)]
         return subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-m", "mien.service.server", *door],
             stdin=subprocess.PIPE,
