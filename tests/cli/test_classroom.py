@@ -58,18 +58,22 @@ def test_serving_without_a_policy_is_refused_and_says_what_to_set(run, tmp_path)
 class StartedServer:
     started = True
 
-    def run(self):
+    def run(self, sockets):
         """It would go on until Ctrl-C."""
+        for one in sockets or ():
+            one.close()
 
 
 @pytest.mark.parametrize(
     ("where", "mode", "rule"), [("KR", "class", "as_asked"), ("DE", "presence", "eu_prohibited")]
 )
-def test_each_start_says_first_what_the_policy_gate_decided(run, monkeypatch, where, mode, rule):
+def test_each_start_says_first_what_the_policy_gate_decided(
+    run, monkeypatch, free_port, where, mode, rule
+):
     monkeypatch.setattr("mien.classroom.server.make_server", lambda *_: StartedServer())
     monkeypatch.setattr("mien.classroom.server.forbid_crash_dumps", lambda: None)
     policy = ("--jurisdiction", where, "--context", "education", "--mode", "class")
-    code, out, _ = run("serve", *policy)
+    code, out, _ = run("serve", *policy, "--port", free_port())
     assert code == 0
     first = out.splitlines()[0]
     assert first.startswith(
