@@ -217,6 +217,18 @@ def test_who_stops_while_beginning_is_still_written_down_has_stopped(live, monke
     assert (seated.record.camera, kept.camera, kept.consent) == ("none", "none", None)
 
 
+def test_what_deleting_leaves_on_the_disk_is_swept_by_the_running_server(start, store_url):
+    live = start(database_url=store_url)
+    teacher, lesson, student, _ = live.student_inside()
+    store = live.school.store
+    live.until(lambda: store.snapshot(lesson["id"]))
+    assert live.ask("DELETE", "/api/me", student["token"]).json() == {"deleted": True}
+    live.until(lambda: not store.remains.are_due(is_idle=False))
+    assert live.ask("POST", f"/api/lessons/{lesson['id']}/end", teacher).status_code == 204
+    live.until(lambda: not store.remains.are_due(is_idle=True))
+    assert live.ask("GET", f"/api/lessons/{lesson['id']}", teacher).json()["ended_at"] is not None
+
+
 def test_after_the_end_a_student_can_still_delete_until_the_rows_go_by_themselves(live):
     teacher, lesson, student, opened = live.student_inside()
     other = live.join(lesson["code"])

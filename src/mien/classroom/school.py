@@ -89,6 +89,7 @@ class School:
         self.writer = Writer(store, self._threads.write, now, self.metrics)
         self._endless: list[asyncio.Task[None]] = []
         self._writing: set[asyncio.Task[Any]] = set()
+        self._sweeping = False
 
     async def bearer(self, token: str) -> Bearer | None:
         """Return who brings a token; None if it is unknown or over.
@@ -343,7 +344,18 @@ class School:
         for lesson_id in self._ending:
             if not self.writer.is_busy(lesson_id):
                 self._spawn(self._store_end(lesson_id))
+        if not self._sweeping and self.store.remains.are_due(is_idle=not self.lessons):
+            self._sweeping = True
+            self._spawn(self._sweep())
         self.last_tick_s = time.monotonic()
+
+    async def _sweep(self) -> None:
+        try:
+            with suppress(StoreError):  # it is tried again
+                sweep = self.store.remains.sweep
+                await self._threads.ask_patiently(sweep, is_idle=not self.lessons)
+        finally:
+            self._sweeping = False
 
     async def _hold(self) -> None:
         with suppress(StoreError):  # the writer says it

@@ -13,6 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from mien.classroom import tables
+from mien.classroom.database import BUSY_TIMEOUT_S
+from mien.classroom.remains import Remains
 from mien.classroom.store_lock import StoreLock
 from mien.classroom.transaction import StoreError, Transaction
 
@@ -117,6 +119,8 @@ class Store:
         self._engine = engine
         self._now = now or (lambda: datetime.now(UTC))
         self._lock = lock
+        self.remains = Remains(engine, round(1000 * BUSY_TIMEOUT_S))
+        """What deleting has left on the disk."""
 
     # Lessons
 
@@ -147,11 +151,12 @@ class Store:
                 .where(tables.participants.c.lesson == lesson)
                 .values(tag=None)
             )
+        self.remains.note()  # the memory of single students
 
     def delete_lesson(self, lesson: str) -> None:
         """Delete a lesson with all its rows; that it was looked at stays known."""
         self._run(sa.delete(tables.lessons).where(tables.lessons.c.id == lesson))
-        self._forget()
+        self.remains.note()
 
     def lesson(self, lesson: str) -> LessonRecord | None:
         """Return a lesson by its id."""
@@ -213,7 +218,7 @@ class Store:
             )
             if snapshot is not None:
                 _replace(connection, tables.snapshots, snapshot, ("lesson",))
-        self._forget()
+        self.remains.note()
 
     def participant(self, participant: str) -> ParticipantRecord | None:
         """Return a student by the id; None if it is unknown or deleted."""
@@ -329,7 +334,7 @@ class Store:
         with self._begin() as connection:
             statements = (*one_student, whole_lessons, views, tokens)
             counts = [connection.execute(statement).rowcount for statement in statements]
-        self._forget()
+        self.remains.note()
         return dict(zip(names, counts, strict=True))
 
     def check(self) -> None:
@@ -354,12 +359,6 @@ class Store:
         self._engine.dispose()
         if self._lock is not None:
             self._lock.close()
-
-    def _forget(self) -> None:
-        """Empty SQLite's journal too: until then it still holds what was deleted."""
-        if self._engine.dialect.name == "sqlite":
-            with self._begin() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _begin(self) -> Transaction:
         if self._lock is not None and self._lock.is_lost:

@@ -293,6 +293,7 @@ def purge() -> None:
     store = open_store(settings)
     try:
         counts = store.purge(settings.window_hours, settings.aggregate_days, settings.audit_days)
+        store.remains.sweep(is_idle=False)  # a server may run lessons beside
     finally:
         store.close()
     for name, count in counts.items():
