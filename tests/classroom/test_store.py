@@ -8,9 +8,16 @@ from datetime import timedelta
 import pytest
 
 from mien.classroom import tables
+from mien.classroom.ages import LESSON_HOURS
 from mien.classroom.database import open_engine
 from mien.classroom.schema import migrate
-from mien.classroom.store import Batch, LessonRecord, ParticipantRecord, Store, StoreError
+from mien.classroom.store import (
+    Batch,
+    LessonRecord,
+    ParticipantRecord,
+    Store,
+    StoreError,
+)
 from mien.errors import ConfigError
 
 
@@ -222,6 +229,24 @@ def test_purging_leaves_a_running_lesson_its_students(store, fake_time):
     gone = store.purge(1, 30, 90)
     assert (gone["windows"], gone["participants"], gone["tokens"]) == (2, 0, 2)
     store.write(Batch(windows=[window(fake_time)]))
+
+
+def test_purging_leaves_a_running_lesson_however_short_aggregates_are_kept(store, fake_time):
+    fill(store, fake_time)
+    fake_time.s = 3600
+    assert store.purge(24, 0.01, 90)["lessons"] == 0
+    store.write(Batch(windows=[window(fake_time)]))
+    store.end_lesson("lesson1", fake_time.now())
+    assert store.purge(24, 0.01, 90)["lessons"] == 1
+
+
+def test_a_lesson_that_no_server_can_be_running_any_more_is_purged(store, fake_time):
+    fill(store, fake_time)
+    fake_time.s = (LESSON_HOURS + 1) * 3600
+    assert store.purge(1, 0.01, 90)["lessons"] == 0
+    fake_time.s += 1
+    assert store.purge(1, 30, 90)["participants"] == 2
+    assert store.purge(1, 0.01, 90)["lessons"] == 1
 
 
 def test_batches_join_and_forget():

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from mien.classroom.ages import LESSON_HOURS
 from mien.classroom.frame_line import FrameLine
 from mien.classroom.frames import FrameReading
 from mien.classroom.joining import Joined, Joining, LessonFullError
@@ -22,18 +23,22 @@ from mien.classroom.resume import resume
 from mien.classroom.rounds import for_ever
 from mien.classroom.settings import Settings
 from mien.classroom.signals import SignalMapping
-from mien.classroom.store import Batch, LessonRecord, ParticipantRecord, Store, StoreError
+from mien.classroom.store import (
+    Batch,
+    LessonRecord,
+    ParticipantRecord,
+    Store,
+    StoreError,
+)
 from mien.classroom.store_threads import StoreThreads
 from mien.classroom.tokens import Bearer, Tokens, new_code, new_id, new_tag
 from mien.classroom.workers import Workers
 from mien.classroom.writer import Writer
 
-__all__ = ["LESSON_HOURS", "School", "utc_now"]
+__all__ = ["School", "utc_now"]
 
 logger = logging.getLogger(__name__)
 
-LESSON_HOURS = 12.0
-"""A lesson that nobody ended is ended then."""
 TICK_EVERY_S = 1.0
 PURGE_EVERY_S = 600.0
 HOLD_EVERY_S = 5.0

@@ -7,18 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from mien.classroom import tables
+from mien.classroom.ages import too_old
 from mien.classroom.database import BUSY_TIMEOUT_S
 from mien.classroom.remains import Remains
 from mien.classroom.store_lock import StoreLock
 from mien.classroom.transaction import StoreError, Transaction
 
-__all__ = ["Batch", "LessonRecord", "ParticipantRecord", "Row", "Store", "StoreError"]
+__all__ = [
+    "Batch",
+    "LessonRecord",
+    "ParticipantRecord",
+    "Row",
+    "Store",
+    "StoreError",
+]
 
 Row = dict[str, Any]
 
@@ -311,31 +319,11 @@ class Store:
 
     def purge(self, window_hours: float, aggregate_days: float, audit_days: float) -> Row:
         """Delete what has reached its age; return how many rows of each kind went."""
-        now = self._now()
-        windows_before = now - timedelta(hours=window_hours)
-        lessons_before = now - timedelta(days=aggregate_days)
-        one_student = [
-            sa.delete(tables.windows).where(tables.windows.c.at < windows_before),
-            sa.delete(tables.self_reports).where(tables.self_reports.c.at < windows_before),
-            sa.delete(tables.participants).where(
-                tables.participants.c.joined_at < windows_before,
-                # A running lesson still writes rows of its students.
-                tables.participants.c.lesson.in_(
-                    sa.select(tables.lessons.c.id).where(tables.lessons.c.ended_at.is_not(None))
-                ),
-            ),
-        ]
-        whole_lessons = sa.delete(tables.lessons).where(
-            tables.lessons.c.started_at < lessons_before
-        )
-        views = sa.delete(tables.audit).where(tables.audit.c.at < now - timedelta(days=audit_days))
-        tokens = sa.delete(tables.tokens).where(tables.tokens.c.expires_at <= now)
-        names = ("windows", "self_reports", "participants", "lessons", "audit", "tokens")
+        old = too_old(self._now(), window_hours, aggregate_days, audit_days)
         with self._begin() as connection:
-            statements = (*one_student, whole_lessons, views, tokens)
-            counts = [connection.execute(statement).rowcount for statement in statements]
+            counts = {kind: connection.execute(rows).rowcount for kind, rows in old.items()}
         self.remains.note()
-        return dict(zip(names, counts, strict=True))
+        return counts
 
     def check(self) -> None:
         """Ask the database for an answer.
