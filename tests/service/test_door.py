@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from mien.service import door as module
-from mien.service.door import Crowd, Door
+from mien.service.door import Board, Crowd, Door
 from mien.service.server import bind
 
 
@@ -35,7 +35,7 @@ class Callers:
         """Return the door of one of two processes, and the connections that came through it."""
         connections = set()
         own = self._sockets.enter_context(listener or self.listener.dup())
-        crowd = Crowd(self.path, place, 2)
+        crowd = Crowd(Board(self.path, 2), place, 2)
         return Door(own, lambda: Connection(connections), connections, crowd), connections
 
     async def call(self, times):
@@ -136,9 +136,47 @@ def test_who_was_entering_when_the_door_closed_does_not_bring_it_back(with_calle
         await calling
         assert len(connections) == 1
         await asyncio.sleep(0)
-        return Crowd(callers.path, 1, 2).nobody_has_fewer(1000)
+        return Crowd(Board(callers.path, 2), 1, 2).nobody_has_fewer(1000)
 
     assert with_callers(scene)
+
+
+def test_the_last_one_lets_in_who_waits_and_turns_away_who_comes_later(with_callers):
+    async def scene(callers):
+        first, mine = callers.door(0)
+        second, theirs = callers.door(1)
+        first.open()
+        second.open()
+        await callers.call(2)
+        Board(callers.path, 2).end()
+        first.close()
+        waiting = [socket.create_connection(callers.listener.getsockname()) for _ in range(5)]
+        second.close()  # before its loop has seen anyone
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(callers.listener.getsockname())
+        while len(theirs) < 6:
+            await asyncio.sleep(0.01)
+        heard = [connection.recv(2) for connection in waiting]
+        for connection in waiting:
+            connection.close()
+        return len(mine), len(theirs), heard
+
+    assert with_callers(scene) == (1, 6, [b"in"] * 5)
+
+
+def test_the_last_one_leaves_the_door_to_those_who_come_after_it(with_callers):
+    async def scene(callers):
+        doors = [callers.door(place)[0] for place in (0, 1)]
+        for door in doors:
+            door.open()
+        for door in doors:
+            door.close()
+        later, connections = callers.door(0)
+        later.open()
+        await callers.call(3)
+        return len(connections)
+
+    assert with_callers(scene) == 3
 
 
 class OutOfFiles(socket.socket):

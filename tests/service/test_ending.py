@@ -12,6 +12,7 @@ from service_calls import error_of, exchange, png, post
 from mien.service import app as module
 
 PNG = {"content-type": "image/png"}
+GET = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 
 class Stuck:
@@ -37,6 +38,12 @@ def slow_jpeg():
     jpeg = buffer.getvalue()
     last = jpeg.rindex(b"\xff\xda")
     return jpeg[:-2] + jpeg[last:-2] * 55 + b"\xff\xd9"
+
+
+def slow_form(times):
+    """A request with so many of them, which go through a thread one after the other."""
+    part = b"--x\r\nContent-Disposition: form-data; name=file\r\n\r\n" + slow_jpeg() + b"\r\n"
+    return post(part * times + b"--x--\r\n", kind="multipart/form-data; boundary=x")
 
 
 def test_it_is_not_ready_while_a_thread_is_at_work_for_nobody(open_client):
@@ -68,8 +75,7 @@ def test_a_thread_that_does_not_end_is_left_behind(open_client, caplog):
 def test_what_is_given_up_at_the_end_is_told_so_and_nothing_is_waited_for(serve, workers):
     served = serve("--workers", str(workers), drain_s=1, jobs=1)
     with served.connect() as connection:
-        parts = b"--x\r\nContent-Disposition: form-data; name=file\r\n\r\n%s\r\n" % slow_jpeg() * 8
-        connection.sendall(post(parts + b"--x--\r\n", kind="multipart/form-data; boundary=x"))
+        connection.sendall(slow_form(8))
         time.sleep(0.3)
         started = time.monotonic()
         served.process.send_signal(signal.SIGTERM)
@@ -80,3 +86,38 @@ def test_what_is_given_up_at_the_end_is_told_so_and_nothing_is_waited_for(serve,
     assert b'{"error": {"code": "ending", "message": "The service ended before' in answer
     assert "is left behind" in served.text()
     assert "Traceback" not in served.text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_new_callers_are_turned_away_at_once_while_the_last_answers_are_made(
+    serve, workers, number, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    served = serve("--workers", str(workers), drain_s=10, timeout_s=60, jobs=1)
+    answers = []
+
+    def ask():
+        with served.connect() as connection:
+            answers.append(exchange(connection, slow_form(3)))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    time.sleep(0.3)
+    served.process.send_signal(number)
+    until, refused = time.monotonic() + 8, False
+    while not refused:
+        assert time.monotonic() < until
+        try:
+            with served.connect(5) as connection:
+                answer = exchange(connection, GET)
+            # Nothing where it came between the last look at the door and its closing.
+            assert answer == b"" or answer.startswith(b"HTTP/1.1 200")
+        except ConnectionRefusedError:
+            refused = True
+    asking.join(60)
+    # On a busy machine it is given up at the end of the drain, and told so.
+    assert answers[0].startswith((b"HTTP/1.1 200", b"HTTP/1.1 503")), answers
+    served.process.wait(60)
+    assert not list(tmp_path.glob("mien-service-*"))

@@ -301,7 +301,7 @@ def counted(served):
 def test_a_worker_that_refuses_to_start_ends_in_good_order(tmp_path):
     """A thread of it waits for its parent; Python must not die of that, with signal 6."""
     listener = module.bind("127.0.0.1", 0)
-    door = [str(listener.fileno()), "0", str(tmp_path / "connections")]
+    door = [str(listener.fileno()), "0", str(tmp_path)]
     worker = subprocess.Popen(
         [sys.executable, "-m", "mien.service.server", *door],
         stdin=subprocess.PIPE,

@@ -13,15 +13,18 @@ import mmap
 import socket
 import struct
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["Crowd", "Door"]
+__all__ = ["Board", "Crowd", "Door", "shut"]
 
 logger = logging.getLogger(__name__)
 
-_COUNT = struct.Struct("<i")
+_COUNT = struct.Struct("<ii")  # connections, and beats of the heart
+_IS_ENDING = struct.Struct("<i")
 _ABSENT = 1 << 30
 """The count of a process that lets nobody in any more."""
+_MOST_BEATS = 1 << 30
 _POLITE_S = 0.02
 """So long a caller is left to a process with fewer connections. One that is slow, or dead, costs each caller no more."""
 _LOOK_S = 0.001
@@ -29,40 +32,98 @@ _OUT_OF_FILES_S = 1.0
 _SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
-class Crowd:
-    """How many connections each process has, in a small file that all of them map into memory."""
+class Board:
+    """What processes at one door tell each other, in a small file that all of them map into memory."""
 
-    def __init__(self, path: Path, place: int, num_processes: int) -> None:
+    def __init__(self, path: Path | None, num_processes: int) -> None:
         """Open the table.
 
         Args:
-            path: A file that the processes share; made where it is not there.
+            path: A file that the processes share, made where it is not there; None for one of this process alone.
+            num_processes: How many let callers in.
+        """
+        size = _COUNT.size * num_processes + _IS_ENDING.size
+        if path is None:
+            self._table = mmap.mmap(-1, size)
+        else:
+            with path.open("a+b") as file:
+                file.truncate(size)
+                self._table = mmap.mmap(file.fileno(), size)
+        self._num_processes = num_processes
+
+    def write(self, place: int, count: int, beats: int) -> None:
+        """Write down how many connections a process has, and how often its heart has beaten."""
+        _COUNT.pack_into(self._table, _COUNT.size * place, count, beats)
+
+    def read(self, place: int) -> tuple[int, int]:
+        """Return what a process wrote."""
+        count, beats = _COUNT.unpack_from(self._table, _COUNT.size * place)
+        return count, beats
+
+    def leave(self, place: int) -> None:
+        """Write down that a process lets nobody in any more, or is dead."""
+        self.write(place, _ABSENT, 0)
+
+    def has_left(self, place: int) -> bool:
+        """Whether a process lets nobody in any more."""
+        return self.read(place)[0] == _ABSENT
+
+    def end(self) -> None:
+        """Tell all that nobody comes after them."""
+        _IS_ENDING.pack_into(self._table, _COUNT.size * self._num_processes, 1)
+
+    def is_ending(self) -> bool:
+        """Whether nobody comes after those that are there."""
+        told: int = _IS_ENDING.unpack_from(self._table, _COUNT.size * self._num_processes)[0]
+        return told != 0
+
+
+class Crowd:
+    """One process among those at a door: how many connections it and the others have."""
+
+    def __init__(self, board: Board, place: int = 0, num_processes: int = 1) -> None:
+        """Take a place.
+
+        Args:
+            board: What the processes share.
             place: Which of them this is, from 0.
             num_processes: How many there are.
         """
-        size = _COUNT.size * num_processes
-        with path.open("a+b") as file:
-            file.truncate(size)
-            self._table = mmap.mmap(file.fileno(), size)
+        self._board = board
         self._place = place
         self._others = [other for other in range(num_processes) if other != place]
+        self._count = self._num_beats = 0
         self.tell(0)
 
     def tell(self, count: int) -> None:
         """Write down how many connections this process has."""
-        _COUNT.pack_into(self._table, _COUNT.size * self._place, count)
+        self._count = count
+        self._board.write(self._place, count, self._num_beats)
+
+    def beat(self) -> None:
+        """Show that this process is not stuck."""
+        self._num_beats = self._num_beats % _MOST_BEATS + 1
+        self._board.write(self._place, self._count, self._num_beats)
 
     def nobody_has_fewer(self, count: int) -> bool:
         """Whether no other process has fewer connections than that."""
-        return all(count <= self._count_of(other) for other in self._others)
+        return all(count <= self._board.read(other)[0] for other in self._others)
 
-    def leave(self) -> None:
-        """Let the others have all that come."""
+    @classmethod
+    def alone(cls) -> Crowd:
+        """Return that of the only process there is, which nobody comes after."""
+        board = Board(None, 1)
+        board.end()
+        return cls(board)
+
+    def leave(self) -> bool:
+        """Let the others have all that come.
+
+        Returns:
+            Whether there will be nobody: all others have left, and none comes after them.
+        """
         self.tell(_ABSENT)
-
-    def _count_of(self, place: int) -> int:
-        count: int = _COUNT.unpack_from(self._table, _COUNT.size * place)[0]
-        return count
+        return self._board.is_ending() and all(map(self._board.has_left, self._others))
 
 
 class Door:
@@ -99,14 +160,18 @@ class Door:
         self._watch()
 
     def close(self) -> None:
-        """Let nobody in any more; connections stay."""
+        """Let nobody in any more; connections stay. The last process lets in who waits, and turns away who comes later."""
         if not self._is_open:
             return
         self._is_open = False
-        self._crowd.leave()
+        is_last = self._crowd.leave()
         if self._later:
             self._later.cancel()
         asyncio.get_running_loop().remove_reader(self._listener.fileno())
+        if is_last:
+            while self._let_in():
+                pass
+            shut(self._listener)
 
     def _watch(self) -> None:
         asyncio.get_running_loop().add_reader(self._listener.fileno(), self._somebody_waits)
@@ -138,19 +203,21 @@ class Door:
         self._crowd.tell(count)
         return count
 
-    def _let_in(self) -> None:
+    def _let_in(self) -> bool:
+        """Let one caller in; return False if none waits."""
         loop = asyncio.get_running_loop()
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return  # another process was quicker, or the caller is gone
+            return False  # another process was quicker, or the caller is gone
         except OSError as error:
             if error.errno not in _SCARCE:
                 raise
             logger.error("No connection can be let in (%s); trying again in a second.", error)
             loop.remove_reader(self._listener.fileno())
-            self._later = loop.call_later(_OUT_OF_FILES_S, self._watch)
-            return
+            if self._is_open:
+                self._later = loop.call_later(_OUT_OF_FILES_S, self._watch)
+            return False
         connection.setblocking(False)
         protocol = self._make_protocol()
         entering: asyncio.Task[object] = loop.create_task(
@@ -158,6 +225,7 @@ class Door:
         )
         self._entering[entering] = protocol
         entering.add_done_callback(self._entered)
+        return True
 
     def _entered(self, entering: asyncio.Task[object]) -> None:
         del self._entering[entering]
@@ -165,3 +233,9 @@ class Door:
             logger.debug("A caller was gone before it was heard.", exc_info=entering.exception())
         if self._is_open:  # or the others would leave callers to this process, which has left
             self._count()
+
+
+def shut(listener: socket.socket) -> None:
+    """Turn away at once who comes from now on, whoever else still holds the listener."""
+    with suppress(OSError):  # another process was quicker
+        listener.shutdown(socket.SHUT_RDWR)

@@ -21,10 +21,11 @@ from fastapi import FastAPI
 from mien.errors import ConfigError, MienError
 from mien.recognition import Recognizer
 from mien.service.app import create_app
-from mien.service.door import Crowd, Door
+from mien.service.door import Board, Crowd, Door
 from mien.service.logs import set_up_logging
 from mien.service.protocol import guarded_protocol
 from mien.service.settings import Settings, load_settings
+from mien.service.supervisor import end_with_terminal
 
 __all__ = ["DrainingServer", "bind", "run_server", "run_worker"]
 
@@ -36,6 +37,9 @@ _LONGEST_FAREWELL_S = 2.5
 """So long while connections are open that have not been told; the next request on each of them will be."""
 _LOOK_S = 0.05
 _KEEP_ALIVE_S = 30
+_BEAT_S = 1.0
+_LAST_CALLERS_S = 0.2
+"""For the requests of those whom the closing door has just let in: connections without one are closed next."""
 _BACKLOG = 2048
 _OBJECTS_A_COLLECTION = 20_000
 """Neither an answer nor a refusal leaves circles of objects behind, so there is hardly anything to look for; Python's 700 stop
@@ -51,7 +55,7 @@ class DrainingServer(uvicorn.Server):
         Args:
             config: Of uvicorn.
             app: Is told of the end.
-            crowd: Who else answers at the same door; None for nobody.
+            crowd: Who answers at the same door; None for uvicorn's own.
         """
         super().__init__(config)
         self._app = app
@@ -59,7 +63,7 @@ class DrainingServer(uvicorn.Server):
         self._doors: list[Door] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the door; see uvicorn's own, which shares it with nobody."""
+        """Open the door; see uvicorn's own, which shares it with nobody and loses who waits at the end."""
         if self._crowd is None or sockets is None:
             await super().startup(sockets)
             return
@@ -68,6 +72,12 @@ class DrainingServer(uvicorn.Server):
         self._doors = [Door(one, self._protocol, connections, self._crowd) for one in sockets]
         for door in self._doors:
             door.open()
+        self._beat(self._crowd)
+
+    def _beat(self, crowd: Crowd) -> None:
+        """Show the supervisor that this process is not stuck, until the loop ends."""
+        crowd.beat()
+        asyncio.get_running_loop().call_later(_BEAT_S, self._beat, crowd)
 
     def _protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg]
@@ -86,6 +96,8 @@ class DrainingServer(uvicorn.Server):
             await asyncio.sleep(_LOOK_S)
         for door in self._doors:
             door.close()
+        if self._doors:
+            await asyncio.sleep(_LAST_CALLERS_S)
         await super().shutdown(sockets)
 
 
@@ -119,7 +131,7 @@ def run_server(
     crowd: Crowd | None = None,
     rates_file: Path | None = None,
 ) -> None:
-    """Answer in this process until SIGTERM or Ctrl-C.
+    """Answer in this process until SIGTERM, SIGHUP or Ctrl-C.
 
     Args:
         settings: All of them.
@@ -129,6 +141,7 @@ def run_server(
         rates_file: Where they count requests together; None counts in this process alone.
     """
     set_up_logging(settings.log_level)
+    end_with_terminal()
     if recognizer:  # opened before there was a log
         logger.info("Faces are looked for by %s.", recognizer.detector.name)
     app = create_app(settings, recognizer=recognizer, rates_file=rates_file)
@@ -149,7 +162,7 @@ def run_server(
     )
     gc.freeze()  # what is there now stays to the end: no collection need look at it
     gc.set_threshold(_OBJECTS_A_COLLECTION)
-    DrainingServer(config, app, crowd).run([listener])
+    DrainingServer(config, app, crowd or Crowd.alone()).run([listener])
 
 
 def run_worker(arguments: Sequence[str]) -> int:
@@ -163,7 +176,8 @@ def run_worker(arguments: Sequence[str]) -> int:
         listener = socket.socket(fileno=int(descriptor))
         _end_with_parent()
         settings = load_settings()
-        crowd = Crowd(Path(folder, "connections"), int(place), settings.workers)
+        board = Board(Path(folder, "connections"), settings.workers)
+        crowd = Crowd(board, int(place), settings.workers)
         run_server(settings, listener, crowd=crowd, rates_file=Path(folder, "rates"))
     except MienError as error:
         logger.error("%s", error)

@@ -16,12 +16,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from mien.service.door import Board, shut
 from mien.service.settings import Settings
 
-__all__ = ["Supervisor", "supervise"]
+__all__ = ["Supervisor", "end_with_terminal", "supervise"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +37,24 @@ _GRACE_S = 4.0
 half a second for its threads then."""
 
 
+_SHUT_S = 3.5
+"""After the signal, before the door is shut if no worker has done it: one of them died or is stuck."""
+_SILENT_S = 15.0
+"""A worker whose heart has not beaten for so long, though it did before, is stuck. It beats every second."""
+_STOPPED_S = 1.0
+"""A look so late was not ours alone: the machine or the container was stopped, and the workers with it."""
+
+
 class Supervisor:
     """Keeps so many processes alive."""
 
     def __init__(
-        self, start: Callable[[int], subprocess.Popen[bytes]], num_workers: int, drain_s: float
+        self,
+        start: Callable[[int], subprocess.Popen[bytes]],
+        num_workers: int,
+        drain_s: float,
+        board: Board,
+        shut_door: Callable[[], None] = lambda: None,
     ) -> None:
         """Start nothing yet.
 
@@ -46,11 +62,17 @@ class Supervisor:
             start: Starts the process of a place, from 0.
             num_workers: How many.
             drain_s: How long they may take to end.
+            board: Where the processes show that they are alive, and are told of the end.
+            shut_door: Turns away who comes, if no process has done it.
         """
         self._start = start
         self._num_workers = num_workers
         self._drain_s = drain_s
+        self._board = board
+        self._shut_door = shut_door
         self._workers: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
+        self._heard: dict[int, tuple[int, float]] = {}
+        self._looked_at = time.monotonic()
         self._ending = threading.Event()
         self._num_early_deaths = 0
 
@@ -75,13 +97,19 @@ class Supervisor:
         self._ending.set()
 
     def _fill(self, place: int) -> None:
+        self._board.write(place, 0, 0)
+        self._heard[place] = 0, time.monotonic()
         self._workers[place] = self._start(place), time.monotonic()
 
     def _look_after(self) -> bool:
-        """Replace the dead; return False if there is no sense in it."""
+        """Replace the dead and the stuck; return False if there is no sense in it."""
+        self._forgive_if_stopped()
         for place, (worker, since) in list(self._workers.items()):
             code = worker.poll()
             if code is None:
+                if self._is_silent(place):
+                    logger.error("Worker %d does not answer and is killed.", worker.pid)
+                    worker.kill()
                 continue
             _close_pipe(worker)
             is_early = time.monotonic() - since < _STABLE_S
@@ -95,10 +123,27 @@ class Supervisor:
             self._fill(place)
         return True
 
+    def _is_silent(self, place: int) -> bool:
+        """Whether a worker has shown no life for too long; one that starts has not shown any yet."""
+        beats, now = self._board.read(place)[1], time.monotonic()
+        if beats != self._heard[place][0]:
+            self._heard[place] = beats, now
+        return beats != 0 and now - self._heard[place][1] > _SILENT_S
+
+    def _forgive_if_stopped(self) -> None:
+        now = time.monotonic()
+        if now - self._looked_at > _STOPPED_S:
+            self._heard = {place: (beats, now) for place, (beats, _) in self._heard.items()}
+        self._looked_at = now
+
     def _end(self) -> None:
-        for worker, _ in self._workers.values():
+        self._board.end()  # before the signal: the last worker that leaves shuts the door
+        for place, (worker, _) in self._workers.items():
+            if worker.poll() is not None:
+                self._board.leave(place)
             worker.terminate()
-        until = time.monotonic() + self._drain_s + _GRACE_S
+        self._shut_after(_SHUT_S)
+        until = time.monotonic() + self._drain_s + _GRACE_S - _SHUT_S
         for worker, _ in self._workers.values():
             try:
                 worker.wait(max(0.0, until - time.monotonic()))
@@ -108,9 +153,17 @@ class Supervisor:
                 worker.wait()
             _close_pipe(worker)
 
+    def _shut_after(self, seconds: float) -> None:
+        """Wait so long for all workers to end, then shut the door."""
+        until = time.monotonic() + seconds
+        for worker, _ in self._workers.values():
+            with suppress(subprocess.TimeoutExpired):
+                worker.wait(max(0.0, until - time.monotonic()))
+        self._shut_door()
+
 
 def supervise(settings: Settings, listener: socket.socket) -> int:
-    """Answer with several processes until SIGTERM or Ctrl-C.
+    """Answer with several processes until SIGTERM, SIGHUP or Ctrl-C.
 
     Args:
         settings: Must be what the environment says too: the workers read it there.
@@ -136,13 +189,23 @@ def supervise(settings: Settings, listener: socket.socket) -> int:
             start_new_session=True,  # Ctrl-C is passed on by us, once
         )
 
-    supervisor = Supervisor(start, settings.workers, settings.drain_s)
+    board = Board(shared / "connections", settings.workers)
+    supervisor = Supervisor(
+        start, settings.workers, settings.drain_s, board, partial(shut, listener)
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.stop)
+    end_with_terminal()
     try:
         return supervisor.run()
     finally:
         shutil.rmtree(shared, ignore_errors=True)
+
+
+def end_with_terminal() -> None:
+    """Take the end of a terminal or a session for SIGTERM, unless we were started to outlive it (nohup)."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 def _how(code: int) -> str:
