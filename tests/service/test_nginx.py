@@ -78,8 +78,12 @@ def test_what_comes_through_and_what_does_not(serve, front, tmp_path):
         assert answer.status_code == 200
         assert answer.json()["pictures"][0]["faces"][0]["expression"] == "happiness"
         assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+        named = client.get("/healthz", headers={"x-request-id": "lesson-1"})
+        assert named.headers["x-request-id"] == "lesson-1"
+        odd = client.get("/healthz", headers={"x-request-id": "a b"})
+        assert re.fullmatch("[0-9a-f]{32}", odd.headers["x-request-id"])
         assert "nginx/" not in answer.headers["server"]
-        assert client.get("/metrics").status_code == 404
+        assert error_of(client.get("/metrics"))[:2] == (404, "not_found")
         # A little more than the service takes: refused before it is asked, in its own shape.
         large = client.post(
             "/v1/predict", content=bytes((8 << 20) + 1), headers={"content-type": "image/png"}
@@ -90,12 +94,21 @@ def test_what_comes_through_and_what_does_not(serve, front, tmp_path):
         )
         assert secret.status_code == 404
     until = time.monotonic() + 60
-    while (lines := (tmp_path / "access.log").read_text()).count("\n") < 4:
+    while (lines := (tmp_path / "access.log").read_text()).count("\n") < 6:
         assert time.monotonic() < until, lines  # nginx writes a line after its answer
         time.sleep(0.05)
-    assert lines.count("\n") == 4
+    assert lines.count("\n") == 6
     assert "127.0.0.1" not in lines
     assert "secret" not in lines
+
+
+def test_what_nginx_itself_refuses_has_the_same_shape(front, free_port):
+    with front(free_port()) as client:
+        assert error_of(client.get("/" + "x" * 40_000))[:2] == (414, "path_too_long")
+        large = client.get("/healthz", headers={"x-large": "x" * 40_000})
+        assert error_of(large)[:2] == (431, "headers_too_large")
+        unread = client.get("/healthz", headers={"host": "a b"})
+        assert error_of(unread)[:2] == (400, "bad_request")
 
 
 def test_a_service_that_is_away_is_said_in_the_same_shape(front, free_port):
