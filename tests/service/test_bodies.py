@@ -109,6 +109,26 @@ def test_base64_survives_what_forms_do_to_it():
     assert decode_base64(text[:8] + "\r\n" + text[8:], "image") == data
 
 
+@pytest.mark.parametrize("num_bytes", [300, 301, 302])
+def test_base64_is_read_as_others_write_it(num_bytes):
+    data = bytes(range(255, 155, -1)) * 3 + b"xy"[: num_bytes - 300]
+    text = base64.b64encode(data).decode()
+    assert "+" in text
+    assert "/" in text
+    for written in (
+        text.rstrip("="),
+        base64.urlsafe_b64encode(data).decode(),
+        base64.urlsafe_b64encode(data).decode().rstrip("="),
+        f" {text}\n",
+        f"{text}  ",
+        "\t ".join(text[i : i + 60] for i in range(0, len(text), 60)),
+        "\r\n".join(text[i : i + 76] for i in range(0, len(text), 76)),
+        f"DATA:image/jpeg;BASE64,{text}",
+        f" data:image/jpeg;charset=utf-8;base64, {text}",
+    ):
+        assert decode_base64(written, "picture") == data
+
+
 def test_fields_of_both_kinds_of_forms():
     assert (
         read_fields(request_of("application/x-www-form-urlencoded"), b"image=a%2Bb&x=1")["image"]

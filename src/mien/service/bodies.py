@@ -36,6 +36,9 @@ _MANY_FIELDS = 32
 _MANY_VALUES = 1 << 16
 """More values are in no JSON that brings pictures; parsing them would keep everyone else waiting."""
 
+_LONGEST_WORD = 64
+"""So many characters of base64 are taken for a picture only with their padding."""
+
 _ACCEPTED = "image/…, application/octet-stream, multipart/form-data or application/json"
 
 
@@ -57,8 +60,17 @@ async def read_body(request: Request, held: Reservation, max_bytes: int, timeout
         timeout_s: Until its last byte.
 
     Raises:
-        Problem: 413 if it is too large, 408 if it is too slow, 503 if there is no memory for it, 400 if its length is no number.
+        Problem: 413 if it is too large, 408 if it is too slow, 503 if there is no memory for it, 400 if its length is no number,
+            415 if it is compressed: nobody knows how large it would become.
     """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Problem(
+            415,
+            "unsupported_encoding",
+            f"Content-Encoding is '{encoding[:40]}'; expected none. Pictures are compressed already.",
+            {"accept-encoding": "identity"},
+        )
     announced = request.headers.get("content-length", "0")
     if not announced.isascii() or not announced.isdigit():
         raise Problem(400, "bad_request", "Content-Length is no number.")
@@ -237,21 +249,32 @@ def decode_base64(text: object, what: str) -> bytes:
     """
     if not isinstance(text, str) or not text:
         raise Problem(422, "no_picture", f"{what} is no text; expected a picture in base64.")
-    if text.startswith("data:"):
-        head, _, text = text.partition(",")
-        if not head.endswith(";base64"):
+    head, comma, rest = text.partition(",")
+    if comma and head.strip().lower().startswith("data:"):
+        if not head.rstrip().lower().endswith(";base64"):
             raise Problem(422, "no_picture", f"{what} is a data URL that is not base64.")
+        text = rest
     try:
-        # A form that was not encoded turns + into a space.
-        return base64.b64decode(
-            text.replace(" ", "+").replace("\r", "").replace("\n", ""), validate=True
-        )
+        return base64.b64decode(_plain_base64(text), validate=True)
     except (binascii.Error, ValueError):
         raise Problem(
             422,
             "no_picture",
             f"{what} is no base64. Send the picture itself: addresses and paths are not followed.",
         ) from None
+
+
+def _plain_base64(text: str) -> str:
+    """Undo what others do to base64: white space between, ``-_`` for ``+/``, the padding left out."""
+    for blank in "\t\r\n":
+        text = text.replace(blank, "")
+    if "+" in text or "-" in text:
+        text = text.replace(" ", "")
+    else:  # a form that was not encoded turned every + into a space
+        text = (text.strip(" ") if len(text) % 4 else text).replace(" ", "+")
+    text = text.replace("-", "+").replace("_", "/")
+    # No picture is as short as a path, which would be base64 otherwise.
+    return text + "=" * (-len(text) % 4) if len(text) > _LONGEST_WORD else text
 
 
 def _pictures_of_json(sent: object) -> list[bytes]:
