@@ -94,6 +94,7 @@ def test_allowed_origins_are_told_so(open_client, keys):
     answer = predict(client, origin="https://school.example", x_api_key=secret)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "https://school.example"
+    assert answer.headers["access-control-expose-headers"] == "X-Request-ID, Retry-After"
     preflight = client.options(
         "/v1/predict",
         headers={
@@ -103,7 +104,19 @@ def test_allowed_origins_are_told_so(open_client, keys):
         },
     )
     assert preflight.status_code == 200
-    assert "x-api-key" in preflight.headers["access-control-allow-headers"].lower()
+    allowed = preflight.headers["access-control-allow-headers"].lower().split(", ")
+    assert {"x-api-key", "x-request-id"} <= set(allowed)
+
+
+def test_a_preflight_that_is_refused_says_so_in_the_same_shape(open_client):
+    client = open_client(origins="https://school.example")
+    asked = {"origin": "https://school.example", "access-control-request-method": "DELETE"}
+    refused = client.options("/v1/predict", headers=asked)
+    assert error_of(refused)[:2] == (400, "preflight_refused")
+    assert "not allowed is the request's method." in refused.text
+    assert refused.headers["access-control-allow-origin"] == "https://school.example"
+    asked["access-control-request-headers"] = "x-other"
+    assert "method, headers." in client.options("/v1/predict", headers=asked).text
 
 
 def test_a_name_that_was_made_to_point_here_is_refused_without_keys(open_client, keys):
@@ -139,6 +152,7 @@ def test_an_allowed_page_can_read_why_it_is_refused(open_client, keys):
     refused = predict(client, origin="https://school.example", x_api_key="wrong")
     assert error_of(refused)[:2] == (401, "unauthorized")
     assert refused.headers["access-control-allow-origin"] == "https://school.example"
+    assert refused.headers["access-control-expose-headers"] == "X-Request-ID, Retry-After"
     assert refused.headers["vary"] == "Origin"
     elsewhere = predict(client, origin="https://evil.example", x_api_key="wrong")
     assert "access-control-allow-origin" not in elsewhere.headers

@@ -11,6 +11,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
@@ -19,7 +20,7 @@ from mien.processors import usable_cores
 from mien.recognition import Recognizer
 from mien.service.engine import Engine
 from mien.service.fallback import Fallback, RekognitionFallback, rekognition_client
-from mien.service.gate import Gate
+from mien.service.gate import EXPOSED, Gate
 from mien.service.keys import KeyRing
 from mien.service.limits import Admission, RateLimit
 from mien.service.looking import open_two_looks
@@ -118,6 +119,7 @@ def _assemble(settings: Settings, engine: Engine, metrics: Metrics, rates: RateL
         summary="Facial expressions in pictures, recognised on this machine.",
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # behind a proxy they would lead to another port, and without TLS
         lifespan=lifespan,
         # FastAPI can report requests to OpenTelemetry; nothing of them is to go anywhere else.
         telemetry={
@@ -142,10 +144,11 @@ def _assemble(settings: Settings, engine: Engine, metrics: Metrics, rates: RateL
     app.add_exception_handler(RequestValidationError, _argument_problem)
     if settings.origins:
         app.add_middleware(
-            CORSMiddleware,
+            _Cors,
             allow_origins=settings.origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-API-Key", "Content-Type"],
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type", "X-Request-ID"],
+            expose_headers=EXPOSED,
             max_age=600,
         )
     app.add_middleware(
@@ -159,6 +162,21 @@ def _assemble(settings: Settings, engine: Engine, metrics: Metrics, rates: RateL
         paths={one.path for router in routers for one in router.routes if isinstance(one, Route)},
     )
     return app
+
+
+class _Cors(CORSMiddleware):
+    """Starlette's, but for the shape of what it refuses."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Say whether a page may ask."""
+        answer = super().preflight_response(request_headers)
+        if answer.status_code < 400:
+            return answer
+        kept = {"vary", "access-control-allow-origin"}
+        headers = {name: value for name, value in answer.headers.items() if name in kept}
+        reason = bytes(answer.body).decode().removeprefix("Disallowed CORS ")
+        message = f"Pages may not ask like this: not allowed is the request's {reason}."
+        return problem_response(Problem(answer.status_code, "preflight_refused", message, headers))
 
 
 def _rekognition(settings: Settings, recognizer: Recognizer) -> Fallback:

@@ -19,7 +19,7 @@ from mien.service.metrics import Metrics
 from mien.service.problems import Problem, problem_response
 from mien.service.settings import Settings
 
-__all__ = ["Gate"]
+__all__ = ["EXPOSED", "Gate"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,9 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json"})
 
 _PROBED_PATHS = frozenset({"/healthz", "/readyz"})
 """Answered under any name: what watches a service calls it by an address, which is seldom one of its names."""
+
+EXPOSED = ("X-Request-ID", "Retry-After")
+"""What scripts of an allowed page can read besides what browsers let them read anyway."""
 
 _MAX_HEADER_BYTES = 16 << 10
 _MAX_PATH_BYTES = 4 << 10
@@ -210,7 +213,11 @@ class Gate:
             name.lower() == b"access-control-allow-origin" for name, _ in present
         ):
             return []
-        return [(b"access-control-allow-origin", origin.encode()), (b"vary", b"Origin")]
+        return [
+            (b"access-control-allow-origin", origin.encode()),
+            (b"access-control-expose-headers", ", ".join(EXPOSED).encode()),
+            (b"vary", b"Origin"),
+        ]
 
     def _write_down(
         self, scope: Scope, request_id: str, status: int, seconds: float, facts: Mapping[str, Any]

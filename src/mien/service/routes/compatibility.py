@@ -103,7 +103,9 @@ def compatibility_routes(engine: Engine, settings: Settings, metrics: Metrics) -
         `img` is base64 in JSON, or a file in a form. A picture without a face is an error, unless `enforce_detection` is
         false. The cloud is never asked here.
         """
-        data, asked = _asked(request, await body_of(request))
+        data, sent = _asked(request, await body_of(request))
+        # null is what programs send that set nothing.
+        asked = {name: value for name, value in sent.items() if value is not None}
         backend = asked.get("detector_backend", "auto")
         if backend not in _BACKENDS:
             raise Problem(

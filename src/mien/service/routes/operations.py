@@ -23,11 +23,13 @@ def operation_routes(metrics: Metrics, is_ready: Callable[[], bool]) -> APIRoute
     """
     router = APIRouter(responses=ERRORS, tags=["operations"])
 
+    @router.head("/healthz", include_in_schema=False)
     @router.get("/healthz", response_model=dict[str, str])
     async def healthz() -> Response:
         """Say that the process answers at all."""
         return json_response({"status": "ok"})
 
+    @router.head("/readyz", include_in_schema=False)
     @router.get("/readyz", response_model=dict[str, str])
     async def readyz() -> Response:
         """Say whether requests should be sent here; not while the service is ending."""
@@ -37,6 +39,7 @@ def operation_routes(metrics: Metrics, is_ready: Callable[[], bool]) -> APIRoute
             )
         return json_response({"status": "ready"})
 
+    @router.head("/metrics", include_in_schema=False)
     @router.get(
         "/metrics", responses={200: {"content": {"text/plain": {}}}}, response_class=Response
     )

@@ -70,6 +70,7 @@ def predict_routes(engine: Engine, settings: Settings, metrics: Metrics) -> APIR
         metrics.pictures.inc(len(sent))
         return json_response({**head, "faces": [_face(face, "mien") for face in faces]})
 
+    @router.head("/v1/models", include_in_schema=False)
     @router.get("/v1/models", response_model=ModelList)
     async def models() -> Response:
         """Say which model answers: its expressions in their order, its scores, where it came from."""
