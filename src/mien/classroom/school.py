@@ -7,11 +7,11 @@ import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from mien.classroom.ages import LESSON_HOURS
+from mien.classroom.choices import Choices
 from mien.classroom.frame_line import FrameLine
 from mien.classroom.frames import FrameReading
 from mien.classroom.joining import Joined, Joining, LessonFullError
@@ -91,6 +91,7 @@ class School:
         self._clock = clock
         self._threads = StoreThreads()
         self.ask = self._threads.ask
+        self.choices = Choices(store, self._threads, self.find_student)
         self.writer = Writer(store, self._threads.write, now, self.metrics)
         self._endless: list[asyncio.Task[None]] = []
         self._writing: set[asyncio.Task[Any]] = set()
@@ -248,46 +249,6 @@ class School:
         if waiting:
             await self.ask(self.store.admit, waiting)
             lesson.admit([i for i in waiting if i in lesson.students], self._now())
-
-    async def change_camera(
-        self, lesson: LiveLesson, student: LiveStudent, camera: str, consent: str | None
-    ) -> None:
-        """Begin or stop to send. Stopping works whatever the store does; to begin, consent must have been written down.
-
-        Who stops agrees to no research any more.
-
-        Raises:
-            StoreError: If the store is away.
-        """
-        if camera == "none":
-            lesson.change_camera(student, camera, consent)
-        changes = student.camera_changes
-        record = student.record
-        await self._set_choices(
-            replace(
-                record,
-                camera=camera,
-                consent=consent or record.consent,
-                research=record.research and camera != "none",
-            )
-        )
-        if camera == "none" or student.id not in lesson.students:
-            return
-        if student.camera_changes == changes:
-            lesson.change_camera(student, camera, consent)
-        else:  # stopped in the meantime, which may have been written down before
-            await self._set_choices(student.record)
-
-    async def change_research(self, record: ParticipantRecord, agreed: bool) -> None:
-        """Let a student's windows be exported or not, during the lesson and after it."""
-        await self._set_choices(replace(record, research=agreed))
-
-    async def _set_choices(self, record: ParticipantRecord) -> None:
-        """The store first: it is what an export reads, and a page must not show what is not so there."""
-        await self.ask(self.store.set_choices, record)
-        if found := self.find_student(record.id, record.lesson):
-            student = found[1]
-            student.record = replace(student.record, research=record.research)
 
     async def withdraw(self, lesson_id: str, student_id: str) -> bool:
         """Delete a student, from a lesson that runs or that is over.

@@ -131,7 +131,8 @@ async def show_me(kept: KeptOf, request: Request) -> dict[str, Any]:
 async def change_camera(body: CameraChoice, seat: SeatOf, request: Request) -> None:
     """Begin or stop to send; to stop needs no reason."""
     _refuse_devices(body, request)
-    await school_of(request).change_camera(seat.lesson, seat.student, body.camera, body.consent)
+    choices = school_of(request).choices
+    await choices.change_camera(seat.lesson, seat.student, body.camera, body.consent)
 
 
 @router.put("/me/research", status_code=204)
@@ -145,7 +146,7 @@ async def change_research(body: ResearchChoice, kept: KeptOf, request: Request) 
             )
         if kept.is_over or kept.record.consent is None:
             raise RefusedError(409, "no_consent", "Only who sends pictures in a lesson can agree.")
-    await school.change_research(kept.record, body.research)
+    await school.choices.change_research(kept.record, body.research)
 
 
 @router.get("/me/data")
