@@ -123,6 +123,18 @@ def test_a_server_goes_on_with_a_lesson_in_the_tables_of_an_older_version(start,
     assert live.receive(opened, "ack")["outcome"] == "seen"
 
 
+@slow
+def test_what_a_database_refuses_for_its_value_is_no_fault_of_the_store_s(start, store_url):
+    live = start(database_url=store_url)
+    teacher, lesson, _, _ = live.student_inside()
+    answer = live.ask("GET", "/api/lessons/%00", teacher)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_lesson")
+    body = {"code": lesson["code"], "camera": "none", "consent": "a\0"}
+    status = live.ask("POST", "/api/join", body=body).status_code
+    assert status == (201 if "sqlite" in store_url else 422)
+    assert set(live.http.get("/readyz").json().values()) == {"ok"}
+
+
 class Cable:
     """The way to a database, which can be cut."""
 

@@ -553,6 +553,11 @@ def test_without_a_policy_nothing_starts(live_class, tmp_path):
             create_app(settings)
     with pytest.raises(ConfigError, match="No teacher can sign in"):
         create_app(live_class.settings_for(tmp_path, teacher_keys=""))
+    long = "k" * 65
+    with pytest.raises(
+        ConfigError, match=r"names a teacher in 65 characters, 'k{20}…'; expected 64"
+    ):
+        create_app(live_class.settings_for(tmp_path, teacher_keys=f"{long}:{live_class.KEY}"))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -136,6 +136,14 @@ def test_withdrawing_leaves_the_lesson_its_memory_of_the_others(store, fake_time
     assert store.snapshot("lesson1") == memory
 
 
+@pytest.mark.parametrize("value", ["\0", "a\0b", "x" * 1000, "\ud800"])
+def test_a_value_that_no_row_can_have_finds_none(store, fake_time, value):
+    fill(store, fake_time)
+    assert store.lesson(value) is None
+    assert store.participant(value) is None
+    assert store.token(value) is None
+
+
 def test_ending_a_lesson_leaves_students_the_time_to_delete(store, fake_time):
     fill(store, fake_time)
     later = fake_time.now() + timedelta(hours=24)

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
+from mien.classroom import tables
 from mien.classroom.database import open_engine
 from mien.classroom.frames import FrameReading, open_frame_reader
 from mien.classroom.perimeter import Perimeter
@@ -74,7 +75,7 @@ def create_app(
         build_reader: Makes what turns a JPEG into a `FrameReading`, in the place of detector and network.
 
     Raises:
-        ConfigError: If the policy is not set, no teacher has a key, or the store cannot be opened or is another server's.
+        ConfigError: If the policy is not set, no teacher has a key or one has too long a name, or the store cannot be opened or is another server's.
         ModelFileError: If the model cannot be opened; in presence mode it is not looked for.
     """
     decision = decide(settings.jurisdiction, settings.context, settings.mode)
@@ -82,6 +83,7 @@ def create_app(
         raise ConfigError(
             "No teacher can sign in. Set MIEN_CLASSROOM_TEACHER_KEYS=name:key; make a key with: openssl rand -base64 24"
         )
+    _check_names(settings)
 
     def build() -> Callable[[bytes], FrameReading]:
         reader = open_frame_reader(
@@ -126,6 +128,18 @@ def create_app(
     return app
 
 
+def _check_names(settings: Settings) -> None:
+    """A longer name could never sign in: PostgreSQL takes none that does not fit, while SQLite takes any."""
+    longest = tables.lessons.c.teacher.type.length
+    names = settings.keys()
+    for name in names:
+        if len(name) > longest:
+            raise ConfigError(
+                f"MIEN_CLASSROOM_TEACHER_KEYS names a teacher in {len(name)} characters, '{name[:20]}…'; "
+                f"expected {longest} at most."
+            )
+
+
 def _answer_errors(app: FastAPI) -> None:
     """Give every error the same shape; what was sent is never repeated."""
 
@@ -137,7 +151,9 @@ def _answer_errors(app: FastAPI) -> None:
         return answer(error.status, error.code, str(error))
 
     @app.exception_handler(StoreError)
-    async def away(_: Request, _error: StoreError) -> JSONResponse:
+    async def away(_: Request, error: StoreError) -> JSONResponse:
+        if error.reason == "refused":
+            return answer(422, "invalid", "The store takes no such value.")
         return answer(503, "store", "The store is away. Lessons go on; try again in a moment.")
 
     @app.exception_handler(RequestValidationError)

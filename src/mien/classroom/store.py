@@ -358,8 +358,15 @@ class Store:
             connection.execute(statement)
 
     def _rows(self, query: sa.Select[Any]) -> list[Row]:
-        with self._begin() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+        try:
+            with self._begin() as connection:
+                return [dict(row) for row in connection.execute(query).mappings()]
+        except StoreError as error:
+            if (
+                error.reason == "refused"
+            ):  # no row has a value that the database cannot even ask for
+                return []
+            raise
 
 
 def _fields(record: LessonRecord | ParticipantRecord) -> Row:
