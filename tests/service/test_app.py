@@ -14,6 +14,7 @@ from mien import images
 from mien.data.synthetic import draw_scene
 from mien.faces import CropFrame
 from mien.recognition import Recognizer
+from mien.service.fallback import Reply
 from mien.service.schemas import (
     CropsAnswer,
     DeepFaceAnswer,
@@ -50,12 +51,15 @@ class Cloud:
     """Answers at once what it was told to."""
 
     def __init__(self, answer):
-        self.answer, self.asked = answer, []
+        self.answer, self.asked, self.open = answer, [], True
+
+    def is_open(self):
+        return self.open
 
     def submit(self, image):
         self.asked.append(image.shape)
         future = Future()
-        future.set_result(self.answer)
+        future.set_result(Reply(self.answer))
         return future
 
     def close(self):
@@ -472,15 +476,33 @@ def test_a_cloud_that_never_answers_costs_some_time_and_not_our_answer(open_clie
     class Silent(Cloud):
         def submit(self, image):
             self.asked.append(image.shape)
-            return Future()
+            future = Future()
+            future.set_running_or_notify_cancel()
+            return future
 
     client = open_client(fallback=Silent(None), fallback_timeout_s=0.1)
     answer = client.post("/v1/predict", content=GREY, headers=PNG)
     assert answer.status_code == 200
     (picture,) = answer.json()["pictures"]
+    assert picture["fallback_asked"]
     assert [(face["expression"], face["source"]) for face in picture["faces"]] == [
         ("neutral", "mien")
     ]
+
+
+def test_what_is_not_sent_to_the_cloud_is_not_said_to_be(open_client):
+    class Crowded(Cloud):
+        def submit(self, image):  # noqa: ARG002 - no thread of it is free
+            return Future()
+
+    paused = Cloud([cloud_face()])
+    paused.open = False
+    for cloud in (paused, Crowded(None)):
+        client = open_client(fallback=cloud, fallback_timeout_s=0.1)
+        (picture,) = client.post("/v1/predict", content=GREY, headers=PNG).json()["pictures"]
+        assert (picture["source"], picture["fallback_asked"]) == ("mien", False)
+        assert "mien_fallback_requests_total 0.0" in client.get("/metrics").text
+        assert cloud.asked == []
 
 
 def test_answers_are_json_that_every_reader_takes(client):

@@ -7,7 +7,7 @@ import pytest
 from mien.errors import ConfigError, MissingExtraError
 from mien.labels import FERPLUS
 from mien.service import fallback as module
-from mien.service.fallback import RekognitionFallback, is_wanted, merge, rekognition_client
+from mien.service.fallback import RekognitionFallback, Reply, is_wanted, merge, rekognition_client
 from mien.types import Box, Face
 
 botocore = pytest.importorskip("botocore")
@@ -49,6 +49,10 @@ def cloud(client):
 
 
 def ask(client, cloud, answer=None, error=None):
+    return reply(client, cloud, answer, error).faces
+
+
+def reply(client, cloud, answer=None, error=None):
     with stub.Stubber(client) as stubbed:
         if error:
             stubbed.add_client_error("detect_faces", service_error_code=error)
@@ -115,7 +119,7 @@ def test_what_is_sent_is_a_new_jpeg(client, cloud, monkeypatch):
     monkeypatch.setattr(
         client, "detect_faces", lambda **call: sent.update(call) or {"FaceDetails": []}
     )
-    assert cloud.ask(np.zeros((3000, 2000, 3), np.uint8)) == []
+    assert cloud.ask(np.zeros((3000, 2000, 3), np.uint8)).faces == []
     data = sent["Image"]["Bytes"]
     assert data.startswith(b"\xff\xd8\xff")
     assert b"Exif" not in data
@@ -126,14 +130,38 @@ def test_what_is_sent_is_a_new_jpeg(client, cloud, monkeypatch):
     "error", ["AccessDeniedException", "ThrottlingException", "InternalServerError"]
 )
 def test_a_failure_is_no_answer_and_a_pause(client, cloud, caplog, error):
-    assert ask(client, cloud, error=error) is None
+    assert reply(client, cloud, error=error) == Reply(None, was_sent=True)
     assert "Rekognition could not be asked (" in caplog.text
     assert "secret-example" not in caplog.text
     with stub.Stubber(client) as stubbed:  # whoever asks now asks nobody
-        assert cloud.ask(IMAGE) is None
+        assert not cloud.is_open()
+        assert cloud.ask(IMAGE) == Reply(None, was_sent=False)
         stubbed.assert_no_pending_responses()
     cloud._clock.now = 31.0
     assert ask(client, cloud, [detail(SAD=99.0)])[0].expression == "sadness"
+
+
+@pytest.mark.parametrize(
+    "error",
+    ["InvalidParameterException", "InvalidImageFormatException", "ImageTooLargeException"],
+)
+def test_a_picture_that_they_do_not_take_is_no_reason_for_a_pause(client, cloud, error):
+    assert reply(client, cloud, error=error) == Reply(None, was_sent=True)
+    assert cloud.is_open()
+    assert ask(client, cloud, [detail(SAD=99.0)])[0].expression == "sadness"
+
+
+def test_what_nobody_listened_to_was_not_sent(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-example")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    cloud = RekognitionFallback(rekognition_client("eu-west-1", 0.5), FERPLUS.labels, UNSURE_BELOW)
+    assert cloud.ask(IMAGE) == Reply(None, was_sent=False)
+    cloud.close()
+
+
+def test_every_error_that_is_taken_for_nothing_sent_exists():
+    assert all(hasattr(botocore.exceptions, name) for name in module._NEVER_SENT)
 
 
 def test_missing_credentials_are_no_answer(monkeypatch, tmp_path, caplog):
@@ -142,7 +170,7 @@ def test_missing_credentials_are_no_answer(monkeypatch, tmp_path, caplog):
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     cloud = RekognitionFallback(rekognition_client("eu-west-1", 0.2), FERPLUS.labels, UNSURE_BELOW)
     with caplog.at_level(logging.WARNING):
-        assert cloud.ask(IMAGE) is None
+        assert cloud.ask(IMAGE) == Reply(None, was_sent=False)
     assert "NoCredentialsError" in caplog.text
     cloud.close()
 

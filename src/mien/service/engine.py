@@ -17,7 +17,7 @@ from mien.errors import ImageError, PictureSizeError
 from mien.faces import Detector, crop_detection
 from mien.recognition import Recognizer
 from mien.service.batching import Batcher
-from mien.service.fallback import Fallback, is_wanted, merge
+from mien.service.fallback import Fallback, Reply, is_wanted, merge
 from mien.service.problems import Problem
 from mien.types import Box, Detection, Face, Image
 
@@ -38,7 +38,7 @@ class Answer:
     num_left_out: int = 0
     """Smaller faces beyond the limit."""
     asked: bool = False
-    """Whether the fallback was asked, in vain or not."""
+    """Whether the picture was sent to the fallback, in vain or not."""
 
     @property
     def source(self) -> str:
@@ -124,11 +124,11 @@ class Engine:
         looked = await self.look(data)
         own = looked.faces
         faces, asked = [(face, "mien") for face in own], False
-        if self._fallback and is_wanted(own):
-            asked = True
-            theirs = await self._ask(self._fallback, data)
-            if theirs is not None:
-                faces = merge(own, theirs[: self._max_faces])
+        if self._fallback and is_wanted(own) and self._fallback.is_open():
+            reply = await self._ask(self._fallback, data)
+            asked = reply.was_sent
+            if reply.faces is not None:
+                faces = merge(own, reply.faces[: self._max_faces])
         return Answer(
             width=looked.width,
             height=looked.height,
@@ -228,12 +228,14 @@ class Engine:
         crops = [np.array(crop_detection(image, one, frame)) for one in kept]
         return _Seen(width, height, kept, len(found) - len(kept)), crops
 
-    async def _ask(self, fallback: Fallback, data: bytes) -> list[Face] | None:
+    async def _ask(self, fallback: Fallback, data: bytes) -> Reply:
         decode = partial(self._decode, data, "The picture")
         # In the same threads, so that there are never more pictures in memory than `jobs`.
         image, _ = await asyncio.wrap_future(self._batcher.submit(lambda: (decode(), [])))
+        asking = fallback.submit(image)
         try:
             async with asyncio.timeout(self._fallback_wait_s):
-                return await asyncio.wrap_future(fallback.submit(image))
+                return await asyncio.wrap_future(asking)
         except TimeoutError:
-            return None
+            # Cancelled, it waited for a thread of theirs to the end.
+            return Reply(None, was_sent=not asking.cancelled())

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import PIL.Image
@@ -21,7 +21,14 @@ from mien.faces.overlap import overlap
 from mien.labels import canonical
 from mien.types import Box, Face, Image
 
-__all__ = ["Fallback", "RekognitionFallback", "is_wanted", "merge", "rekognition_client"]
+__all__ = [
+    "Fallback",
+    "RekognitionFallback",
+    "Reply",
+    "is_wanted",
+    "merge",
+    "rekognition_client",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +56,43 @@ _PAUSE_S = 30.0
 """After a failure the cloud is left alone for so long, so that not every request waits for it."""
 _THREADS = 4
 
+_PICTURES_OWN = frozenset(
+    {"ImageTooLargeException", "InvalidImageFormatException", "InvalidParameterException"}
+)
+"""What Rekognition says of a picture that it does not take, one of less than 80 px for example; it takes the next one."""
+
+_NEVER_SENT = frozenset(
+    {
+        "ConnectTimeoutError",
+        "EndpointConnectionError",
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "ProxyConnectionError",
+        "SSLError",
+    }
+)
+"""Errors of botocore from before a picture is on its way. Of any other one, that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a question."""
+
+    faces: Sequence[Face] | None
+    """Those that they see, largest first; None without an answer."""
+    was_sent: bool = True
+    """Whether the picture may have left the machine."""
+
 
 class Fallback(Protocol):
     """Somebody else to ask."""
 
-    def submit(self, image: Image) -> Future[list[Face] | None]:
-        """Ask in another thread: the faces that they see, largest first; None if they cannot be asked."""
+    def is_open(self) -> bool:
+        """Whether there is sense in asking now."""
+        ...
+
+    def submit(self, image: Image) -> Future[Reply]:
+        """Ask in another thread."""
         ...
 
     def close(self) -> None:
@@ -87,7 +125,11 @@ class RekognitionFallback:
         self._paused_until = 0.0
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="mien-cloud")
 
-    def submit(self, image: Image) -> Future[list[Face] | None]:
+    def is_open(self) -> bool:
+        """Whether it is not left alone for a while after a failure."""
+        return self._clock() >= self._paused_until
+
+    def submit(self, image: Image) -> Future[Reply]:
         """Ask about a picture in another thread; see `Fallback.submit`."""
         return self._pool.submit(self.ask, image)
 
@@ -95,24 +137,26 @@ class RekognitionFallback:
         """End the threads; who still waits for the cloud gets our own answer."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def ask(self, image: Image) -> list[Face] | None:
-        """Return the faces that Rekognition sees, largest first; None if it cannot be asked."""
-        if self._clock() < self._paused_until:
-            return None
+    def ask(self, image: Image) -> Reply:
+        """Ask now."""
+        if not self.is_open():
+            return Reply(None, was_sent=False)
         try:
             answer = self._client.detect_faces(
                 Image={"Bytes": _jpeg(image)}, Attributes=["EMOTIONS"]
             )
-            return self._faces(answer["FaceDetails"], image.shape[1], image.shape[0])
+            return Reply(self._faces(answer["FaceDetails"], image.shape[1], image.shape[0]))
         except Exception as error:  # noqa: BLE001 - whatever happens there, our own answer stands
+            # Their class alone: messages of AWS may name accounts and keys.
+            kind = _kind(error)
+            if kind in _PICTURES_OWN:
+                logger.info("Rekognition does not take a picture (%s).", kind)
+                return Reply(None)
             self._paused_until = self._clock() + _PAUSE_S
-            # Its class alone: messages of AWS may name accounts and keys.
             logger.warning(
-                "Rekognition could not be asked (%s); it is left alone for %g s.",
-                type(error).__name__,
-                _PAUSE_S,
+                "Rekognition could not be asked (%s); it is left alone for %g s.", kind, _PAUSE_S
             )
-            return None
+            return Reply(None, was_sent=kind not in _NEVER_SENT)
 
     def _faces(self, details: Sequence[Mapping[str, Any]], width: int, height: int) -> list[Face]:
         faces = [face for one in details if (face := self._face(one, width, height)) is not None]
@@ -201,6 +245,13 @@ def _settle(face: Face, theirs: Sequence[Face]) -> tuple[Face, str]:
             )
             return settled, SOURCE
     return face, "mien"
+
+
+def _kind(error: Exception) -> str:
+    """Return the name of an error: AWS's own for it where it answered."""
+    response = getattr(error, "response", None)
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    return code if isinstance(code, str) and code.isidentifier() else type(error).__name__
 
 
 def _jpeg(image: Image) -> bytes:

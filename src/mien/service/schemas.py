@@ -71,7 +71,7 @@ class PictureShape(_Shape):
         description="rekognition if any face's answer is."
     )
     fallback_asked: bool = Field(
-        description="Whether the cloud was asked about it, in vain or not."
+        description="Whether it was sent to the cloud, in vain or not."
     )
     error: ErrorDetail | None
 
