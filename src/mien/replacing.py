@@ -31,7 +31,8 @@ def replacing(
     Args:
         path: Where the file shall stand; folders on the way are made. The path that is given has the same ending.
         flush: Wait until the disk has it before it takes the other's place, and then has its name.
-        mode: Its permissions from the first byte on, for what others may not read; None as of any new file.
+        mode: Its permissions from the first byte on, for what others may not read; None as of any new file. With it, owner and
+            group of an earlier file stay where the system lets us, so that who reads it now still can: root may write it.
         keep: Asked at the end of the block, after an error too, whether what was written takes the place; for what is of
             use when it was interrupted, and for what may turn out to be nothing. Without it, all is taken that ended well.
 
@@ -49,6 +50,7 @@ def replacing(
     try:
         if mode is not None:
             os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+            _keep_owner(target, partial)
         try:
             yield partial
             ended_well = True
@@ -162,6 +164,12 @@ def _make_folder(folder: Path) -> None:
     # What writes next says that a file in its place is no folder; mkdir's words for it are "File exists".
     with suppress(FileExistsError):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def _keep_owner(target: Path, partial: Path) -> None:
+    with suppress(FileNotFoundError, PermissionError):
+        status = target.stat()
+        os.chown(partial, status.st_uid, status.st_gid)
 
 
 def _umask() -> int:

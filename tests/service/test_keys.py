@@ -1,5 +1,8 @@
 import json
+import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -103,3 +106,34 @@ def test_messages(path):
         read_keys(path)
     with pytest.raises(ConfigError, match=r"cannot be written: Not a directory"):
         add_key(path / "keys.json", "school")
+
+
+def test_keys_that_are_made_and_revoked_at_the_same_time_are_all_kept(path):
+    """Processes, as commands are: a lock that only threads heed would not do."""
+    code = "import sys, pathlib; from mien.service.keys import add_key, revoke_key as revoke;"
+    code += "file = pathlib.Path(sys.argv[1]); add_key(file, sys.argv[2]); revoke(file, 'zero') if sys.argv[2] == 'k3' else None"
+    add_key(path, "zero")
+    names = [f"k{number}" for number in range(6)]
+    making = [subprocess.Popen([sys.executable, "-c", code, str(path), name]) for name in names]
+    assert [process.wait(60) for process in making] == [0] * 6
+    kept = read_keys(path)
+    assert sorted(key.name for key in kept if key.is_active) == names
+    assert [key.name for key in kept if not key.is_active] == ["zero"]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_file_that_root_changes_can_still_be_read_by_the_service(path):
+    add_key(path, "school")
+    os.chown(path, 1234, 4321)
+    path.chmod(0o640)
+    add_key(path, "lab")
+    status = path.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (1234, 4321, 0o640)
+
+
+def test_others_never_get_to_read_it(path):
+    add_key(path, "school")
+    path.chmod(0o644)
+    add_key(path, "lab")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640

@@ -5,12 +5,17 @@ A key is 256 random bits, so a plain SHA-256 hides it: there is nothing to guess
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
+import os
 import re
 import secrets
+import stat
 import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,13 +70,14 @@ def add_key(path: Path, name: str) -> str:
         raise ConfigError(
             f"A key cannot be called '{name}'; expected up to 64 letters, digits, '.', '_' and '-'."
         )
-    keys = read_keys(path) if path.exists() else []
-    if any(key.name == name and key.is_active for key in keys):
-        raise ConfigError(
-            f"{path} has an active key '{name}'. Revoke it first: mien keys revoke {name} --file {path}"
-        )
-    secret = _START + secrets.token_urlsafe(32)
-    _write(path, [*keys, ApiKey(name=name, sha256=_hash(secret), created=_now())])
+    with _alone(path):
+        keys = read_keys(path) if path.exists() else []
+        if any(key.name == name and key.is_active for key in keys):
+            raise ConfigError(
+                f"{path} has an active key '{name}'. Revoke it first: mien keys revoke {name} --file {path}"
+            )
+        secret = _START + secrets.token_urlsafe(32)
+        _write(path, [*keys, ApiKey(name=name, sha256=_hash(secret), created=_now())])
     return secret
 
 
@@ -81,15 +87,17 @@ def revoke_key(path: Path, name: str) -> None:
     Raises:
         ConfigError: If there is no active key of this name, or the file cannot be used.
     """
-    keys = read_keys(path)
-    if not any(key.name == name and key.is_active for key in keys):
-        active = ", ".join(key.name for key in keys if key.is_active) or "none"
-        raise ConfigError(f"{path} has no active key '{name}'; active are: {active}.")
-    now = _now()
-    _write(
-        path,
-        [replace(key, revoked=now) if key.name == name and key.is_active else key for key in keys],
-    )
+    read_keys(path)  # a file that is not there is said so, and no folder made for it
+    with _alone(path):
+        keys = read_keys(path)
+        if not any(key.name == name and key.is_active for key in keys):
+            active = ", ".join(key.name for key in keys if key.is_active) or "none"
+            raise ConfigError(f"{path} has no active key '{name}'; active are: {active}.")
+        now = _now()
+        revoked = [
+            replace(key, revoked=now) if key.name == name and key.is_active else key for key in keys
+        ]
+        _write(path, revoked)
 
 
 def read_keys(path: Path) -> list[ApiKey]:
@@ -168,11 +176,32 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+@contextmanager
+def _alone(path: Path) -> Generator[None]:
+    """Keep out who else changes the file, or one of two changes would be lost.
+
+    The folder is locked, not the file, which is replaced, and not a file beside, which might be another user's.
+    """
+    folder = Path(os.path.realpath(path)).parent
+    try:
+        with suppress(FileExistsError):  # what opens it says that it is no folder
+            folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
 def _write(path: Path, keys: list[ApiKey]) -> None:
-    """Replace the file as a whole; it is its owner's alone from the first byte."""
+    """Replace the file as a whole; it is its owner's alone from the first byte, or whose it was before."""
     text = json.dumps({"keys": [asdict(key) for key in keys]}, indent=2) + "\n"
     try:
-        with replacing(path, mode=0o600) as partial:
+        mode = stat.S_IMODE(path.stat().st_mode) & 0o660 if path.exists() else 0o600
+        with replacing(path, mode=mode | 0o600) as partial:
             partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None

@@ -70,9 +70,7 @@ class PictureShape(_Shape):
     source: Literal["mien", "rekognition"] = Field(
         description="rekognition if any face's answer is."
     )
-    fallback_asked: bool = Field(
-        description="Whether it was sent to the cloud, in vain or not."
-    )
+    fallback_asked: bool = Field(description="Whether it was sent to the cloud, in vain or not.")
     error: ErrorDetail | None
 
 
