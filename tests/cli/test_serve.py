@@ -7,6 +7,7 @@ import pytest
 from mien import cli
 from mien.errors import MissingExtraError
 from mien.service import server
+from mien.service.door import bind
 from mien.service.settings import PREFIX
 
 
@@ -64,7 +65,7 @@ def test_what_would_be_unsafe_does_not_start(run, options, words):
 
 
 def test_a_taken_port_is_said(run, tiny_model_path):
-    listener = server.bind("127.0.0.1", 0)
+    listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
     code, _, err = run("serve", "--port", port, "--model", tiny_model_path)
     listener.close()

@@ -6,8 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from mien.service import door as module
-from mien.service.door import Board, Crowd, Door
-from mien.service.server import bind
+from mien.service.door import Board, Crowd, Door, bind
 
 
 class Connection(asyncio.Protocol):

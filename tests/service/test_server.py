@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from service_calls import exchange, png, post
 
 from mien.service import server as module
+from mien.service.door import bind
 
 pytestmark = pytest.mark.slow
 
@@ -300,7 +301,7 @@ def counted(served):
 
 def test_a_worker_that_refuses_to_start_ends_in_good_order(tmp_path):
     """A thread of it waits for its parent; Python must not die of that, with signal 6."""
-    listener = module.bind("127.0.0.1", 0)
+    listener = bind("127.0.0.1", 0)
     door = [str(listener.fileno()), "0", str(tmp_path)]
     worker = subprocess.Popen(
         [sys.executable, "-m", "mien.service.server", *door],

@@ -130,7 +130,7 @@ def create_app(
 
 def _check_names(settings: Settings) -> None:
     """A longer name could never sign in: PostgreSQL takes none that does not fit, while SQLite takes any."""
-    longest = tables.lessons.c.teacher.type.length
+    longest = tables.NAME_LENGTH
     names = settings.keys()
     for name in names:
         if len(name) > longest:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 __all__ = [
     "METADATA",
+    "NAME_LENGTH",
     "UtcTime",
     "aggregates",
     "audit",
@@ -21,6 +22,9 @@ __all__ = [
     "tokens",
     "windows",
 ]
+
+NAME_LENGTH = 64
+"""Characters that a teacher's name may have."""
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
@@ -72,7 +76,7 @@ lessons = sa.Table(
     "lessons",
     METADATA,
     sa.Column("id", sa.String(32), primary_key=True),
-    sa.Column("teacher", sa.String(64), nullable=False, index=True),
+    sa.Column("teacher", sa.String(NAME_LENGTH), nullable=False, index=True),
     sa.Column("title", sa.String(120), nullable=False),
     sa.Column("code", sa.String(16), unique=True),  # None once the lesson has ended
     sa.Column("decision", sa.JSON, nullable=False),  # what the policy gate decided, and why
@@ -102,7 +106,7 @@ tokens = sa.Table(
     sa.Column(
         "digest", sa.String(64), primary_key=True
     ),  # SHA-256: the token itself is kept nowhere
-    sa.Column("teacher", sa.String(64)),
+    sa.Column("teacher", sa.String(NAME_LENGTH)),
     _participant(nullable=True),
     sa.Column("expires_at", UtcTime, nullable=False, index=True),
 )
@@ -175,7 +179,7 @@ audit = sa.Table(
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("at", UtcTime, nullable=False, index=True),
-    sa.Column("teacher", sa.String(64), nullable=False),
+    sa.Column("teacher", sa.String(NAME_LENGTH), nullable=False),
     sa.Column("lesson", sa.String(32), nullable=False, index=True),  # outlives the lesson
     sa.Column("action", sa.String(32), nullable=False),
 )

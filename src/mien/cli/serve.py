@@ -76,12 +76,17 @@ def serve(  # noqa: PLR0913 - one argument an option
     }
     settings = _settings({name: str(value) for name, value in options.items() if value is not None})
     # After the settings: a mistake in them is told at once.
-    from mien.service.app import open_recognizer
-    from mien.service.server import bind, run_server
-    from mien.service.supervisor import supervise
+    from mien.service.door import bind
+    from mien.service.supervisor import check, supervise
 
     # Before anyone is told that it answers, and before workers would end again and again for the same reason.
-    recognizer = open_recognizer(settings)
+    recognizer = None
+    if settings.workers > 1:
+        check()
+    else:
+        from mien.service.app import open_recognizer  # a supervisor does without all that it brings
+
+        recognizer = open_recognizer(settings)
     listener = bind(settings.host, settings.port)
     name, port = listener.getsockname()[:2]
     place = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
@@ -96,6 +101,8 @@ def serve(  # noqa: PLR0913 - one argument an option
         )
     if settings.workers > 1:
         raise typer.Exit(supervise(settings, listener))
+    from mien.service.server import run_server
+
     run_server(settings, listener, recognizer)
 
 

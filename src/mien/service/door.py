@@ -16,7 +16,9 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["Board", "Crowd", "Door", "shut"]
+from mien.errors import ConfigError
+
+__all__ = ["Board", "Crowd", "Door", "bind", "shut"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ _POLITE_S = 0.02
 """So long a caller is left to a process with fewer connections. One that is slow, or dead, costs each caller no more."""
 _LOOK_S = 0.001
 _OUT_OF_FILES_S = 1.0
+_BACKLOG = 2048
 _SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -233,6 +236,29 @@ class Door:
             logger.debug("A caller was gone before it was heard.", exc_info=entering.exception())
         if self._is_open:  # or the others would leave callers to this process, which has left
             self._count()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Open the door.
+
+    Raises:
+        ConfigError: If the address cannot be listened on.
+    """
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+        listener.set_inheritable(True)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"{host}:{port} cannot be listened on: {error.strerror or error}. "
+            "Name another one with --port, or --port 0 for a free one."
+        ) from None
+    return listener
 
 
 def shut(listener: socket.socket) -> None:

@@ -18,16 +18,16 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from mien.errors import ConfigError, MienError
+from mien.errors import MienError
 from mien.recognition import Recognizer
-from mien.service.app import create_app
+from mien.service.app import create_app, open_recognizer
 from mien.service.door import Board, Crowd, Door
 from mien.service.logs import set_up_logging
 from mien.service.protocol import guarded_protocol
 from mien.service.settings import Settings, load_settings
 from mien.service.supervisor import end_with_terminal
 
-__all__ = ["DrainingServer", "bind", "run_server", "run_worker"]
+__all__ = ["DrainingServer", "run_server", "run_worker"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,6 @@ _KEEP_ALIVE_S = 30
 _BEAT_S = 1.0
 _LAST_CALLERS_S = 0.2
 """For the requests of those whom the closing door has just let in: connections without one are closed next."""
-_BACKLOG = 2048
 _OBJECTS_A_COLLECTION = 20_000
 """Neither an answer nor a refusal leaves circles of objects behind, so there is hardly anything to look for; Python's 700 stop
 every thread of a busy process many times a second."""
@@ -101,29 +100,6 @@ class DrainingServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Open the door.
-
-    Raises:
-        ConfigError: If the address cannot be listened on.
-    """
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-        listener.set_inheritable(True)
-    except OSError as error:
-        listener.close()
-        raise ConfigError(
-            f"{host}:{port} cannot be listened on: {error.strerror or error}. "
-            "Name another one with --port, or --port 0 for a free one."
-        ) from None
-    return listener
-
-
 def run_server(
     settings: Settings,
     listener: socket.socket,
@@ -158,7 +134,6 @@ def run_server(
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(settings.drain_s),
         log_config=None,
-        backlog=_BACKLOG,
     )
     gc.freeze()  # what is there now stays to the end: no collection need look at it
     gc.set_threshold(_OBJECTS_A_COLLECTION)
@@ -169,8 +144,14 @@ def run_worker(arguments: Sequence[str]) -> int:
     """Be one of several processes; its settings are in the environment.
 
     Args:
-        arguments: The descriptor of the open door, which of the processes this is, and the folder in which they count.
+        arguments: The descriptor of the open door, which of the processes this is, and the folder in which they count; nothing
+            only to see whether model and detector can be opened.
+
+    Returns:
+        The exit code; the reason is the last line in the log, or on stderr.
     """
+    if not arguments:
+        return _check()
     descriptor, place, folder = arguments
     try:
         listener = socket.socket(fileno=int(descriptor))
@@ -182,6 +163,14 @@ def run_worker(arguments: Sequence[str]) -> int:
     except MienError as error:
         logger.error("%s", error)
         return 2
+    return 0
+
+
+def _check() -> int:
+    try:
+        open_recognizer(load_settings())
+    except MienError as error:
+        raise SystemExit(str(error)) from None  # Python writes it to stderr
     return 0
 
 

@@ -21,13 +21,15 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from mien.errors import ConfigError
 from mien.service.door import Board, shut
 from mien.service.settings import Settings
 
-__all__ = ["Supervisor", "end_with_terminal", "supervise"]
+__all__ = ["Supervisor", "check", "end_with_terminal", "supervise"]
 
 logger = logging.getLogger(__name__)
 
+_WORKER = "mien.service.server"
 _LOOK_S = 0.1
 _STABLE_S = 5.0
 """A worker that ended sooner after its start could not live; so many of them, one after the other, and we give up."""
@@ -162,6 +164,26 @@ class Supervisor:
         self._shut_door()
 
 
+def check() -> None:
+    """See in a process of its own whether workers can open model and detector: what that takes is gone with it.
+
+    Raises:
+        ConfigError: If they cannot.
+    """
+    done = subprocess.run(  # noqa: S603 - ourselves
+        [sys.executable, "-m", _WORKER],
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        why = done.stderr.strip().splitlines() or [
+            f"No worker can start ({_how(done.returncode)})."
+        ]
+        raise ConfigError(why[-1])
+
+
 def supervise(settings: Settings, listener: socket.socket) -> int:
     """Answer with several processes until SIGTERM, SIGHUP or Ctrl-C.
 
@@ -182,7 +204,7 @@ def supervise(settings: Settings, listener: socket.socket) -> int:
     def start(place: int) -> subprocess.Popen[bytes]:
         door = [str(listener.fileno()), str(place), str(shared)]
         return subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "mien.service.server", *door],
+            [sys.executable, "-m", _WORKER, *door],
             stdin=subprocess.PIPE,
             pass_fds=[listener.fileno()],
             env=environment,
