@@ -308,6 +308,39 @@ def test_a_recording_gives_a_table_a_film_and_a_timeline(browser, page, clip, re
     check_quiet(browser)
 
 
+def test_a_recording_that_the_browser_cannot_play_is_read_all_the_same(browser, page, tmp_path):
+    drawn, _ = draw_scene(["surprise"], 0, 480, 480)
+    codec = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(tmp_path / "old.avi"), cv2.CAP_FFMPEG, codec, 10, (480, 480))
+    for _ in range(5):
+        writer.write(cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+    writer.release()
+    opened(browser, page, "video")
+    upload(browser, "video", tmp_path / "old.avi")
+    place = wait_for(lambda: browser.find_element("css selector", "#mien-video [data-unshown]"))
+    said = "return getComputedStyle(arguments[0], '::after').content"
+    assert "cannot play the file here" in browser.execute_script(said, place)
+    assert not browser.find_elements("css selector", ".toast-body")
+    click(browser, "css selector", "#mien-video button.primary")
+    wait_for(lambda: "5 frames, 0 of them" in text_of(browser, "#mien-video-words"))
+
+
+def test_a_recording_that_is_stopped_gives_what_there_is(browser, page, tmp_path):
+    drawn, _ = draw_scene(["surprise"], 0, 480, 480)
+    with open_film(tmp_path / "long.mp4") as film:
+        for number in range(3000):
+            film(drawn, 0.1 * number)
+    opened(browser, page, "video")
+    upload(browser, "video", tmp_path / "long.mp4")
+    wait_for(lambda: browser.find_element("css selector", "#mien-video video"))
+    click(browser, "css selector", "#mien-video button.primary")
+    wait_for(lambda: "so far" in text_of(browser, "#mien-video-words"))
+    click(browser, "xpath", "//*[@id='mien-video']//button[contains(., 'Stop')]")
+    wait_for(lambda: "Stopped at" in text_of(browser, "#mien-video-words"), patience_s=60)
+    assert not browser.find_elements("css selector", "#mien-video-words .mien-progress")
+    assert wait_for(lambda: browser.find_element("xpath", "//*[contains(., 'Table (CSV)')]"))
+
+
 def test_what_is_no_recording_is_refused_in_the_page(browser, page, tmp_path):
     (tmp_path / "talk.mp4").write_bytes(b"no film at all" * 99)
     opened(browser, page, "video")

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.demo.video import Watched, watch_recording, watched_html
+from mien.demo.video import StopButton, Watched, watch_recording, watched_html
 from mien.errors import VideoError
 from mien.faces import open_detector
 from mien.recognition import Recognizer
@@ -79,6 +79,21 @@ def test_who_stops_early_leaves_nothing_running(recognizer, clip, out, monkeypat
     next(watching)
     watching.close()
     assert not [file for file in out.iterdir() if file.name.startswith(".")]
+
+
+def test_who_stops_keeps_what_was_read(recognizer, clip, out, monkeypatch):
+    monkeypatch.setattr("mien.demo.video._REPORT_S", 0.0)
+    stop = StopButton()
+    for done in watch_recording(recognizer, clip, out, "en", stop=stop):
+        if done.share >= 0.25 and not done.is_done:
+            stop.press()
+    assert [r.frame for r in read_table(done.files[0])] == list(range(7))
+    assert cv2.VideoCapture(str(done.files[1])).get(cv2.CAP_PROP_FRAME_COUNT) == 7
+    assert done.files[2].is_file()
+    assert done.stopped_s == pytest.approx(0.6)
+    assert "Stopped at 0.60 s." in watched_html(done, "en")
+    assert "0.60초에서 멈췄습니다." in watched_html(done, "ko")
+    assert "mien-progress" not in watched_html(done, "en")
 
 
 def test_a_recording_that_breaks_off_keeps_what_was_read(recognizer, tmp_path, out):

@@ -16,7 +16,7 @@ from mien.demo.live import LiveView
 from mien.demo.photo import Upload, look_at_picture, uploaded_file
 from mien.demo.readers import Readers
 from mien.demo.texts import language_of, say
-from mien.demo.video import Watched, watch_recording, watched_html
+from mien.demo.video import StopButton, Watched, watch_recording, watched_html
 from mien.demo.wording import Wording
 from mien.errors import VideoError
 from mien.types import Image
@@ -45,6 +45,18 @@ _SET_LANGUAGE = r"""(lang) => {
 }"""
 """Gradio's own words, such as those on its camera button, follow the browser's language; this is how its settings change
 them. Should a later Gradio keep that function elsewhere, its own words stay as they are."""
+
+_UNSHOWN = r"""() => {
+    const mark = (event) => {
+        if (!event.target.matches?.("#mien-video video")) return;
+        if (event.type === "error") event.stopImmediatePropagation();
+        event.target.closest(".block")?.toggleAttribute("data-unshown", event.type === "error");
+    };
+    for (const type of ["error", "loadeddata"]) document.addEventListener(type, mark, true);
+    return [];
+}"""
+"""A browser plays fewer recordings than mien reads. In the place of Gradio's error, in English and for what is none, the page
+says so where the recording would be seen: `server` has the words, as it has those of the camera."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +172,7 @@ def _connect_languages(gr: Any, blocks: Any, wording: Wording, lang: Any) -> Non
     # The annotation is text here, and Gradio looks for the class.
     greet.__annotations__["request"] = gr.Request
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    blocks.load(None, None, None, js=_UNSHOWN, api_visibility="private")
     greeted = blocks.load(greet, None, [lang, *wording.components], **quiet)
     greeted.then(None, lang, None, js=_SET_LANGUAGE, api_visibility="private")
     lang.input(speak, lang, wording.components, **quiet)
@@ -249,9 +262,11 @@ def _video_tab(page: _Page) -> None:
             words = gr.HTML(message(say("video.empty", "en")), elem_id="mien-video-words")
             names = ("video.csv", "video.film", "video.chart")
             files = [make(gr.DownloadButton, {"label": name}, visible=False) for name in names]
-    last = gr.State(None)
+    last, ended = gr.State(None), gr.State(StopButton())
 
-    def watch(path: str | None, key: str, count: int, lang: str) -> Iterator[list[Any]]:
+    def watch(
+        path: str | None, key: str, count: int, lang: str, ended: StopButton
+    ) -> Iterator[list[Any]]:
         hidden = [gr.update(visible=False)] * len(files)
         if path is None:
             yield [message(say("video.missing", lang), "refused"), None, *hidden]
@@ -260,7 +275,7 @@ def _video_tab(page: _Page) -> None:
         with tempfile.TemporaryDirectory(prefix="mien-video-") as folder:
             try:
                 for watched in watch_recording(
-                    page.readers[key], path, Path(folder), lang, count or None
+                    page.readers[key], path, Path(folder), lang, count or None, ended
                 ):
                     shown = [_download(gr, file) for file in watched.files] or hidden
                     yield [watched_html(watched, lang), watched, *shown]
@@ -270,15 +285,18 @@ def _video_tab(page: _Page) -> None:
     def tell(watched: Watched | None, lang: str) -> str:
         return watched_html(watched, lang) if watched else message(say("video.empty", lang))
 
-    going = start.click(
+    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    # Not cancelled by Gradio, which would give nothing of what was read. Whoever stops while others' recordings are
+    # watched first must find it stopped later, so it is released when the button is pressed and not when its turn comes.
+    released = start.click(StopButton.release, ended, queue=False, **quiet)
+    released.then(
         watch,
-        [recording, reader, rate, page.lang],
+        [recording, reader, rate, page.lang, ended],
         [words, last, *files],
-        show_progress="hidden",
         concurrency_limit=1,
-        api_visibility="private",
+        **quiet,
     )
-    stop.click(None, cancels=going, api_visibility="private")
+    stop.click(StopButton.press, ended, queue=False, **quiet)
     page.lang.change(
         tell, [last, page.lang], words, show_progress="hidden", api_visibility="private"
     )

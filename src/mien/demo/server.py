@@ -109,7 +109,7 @@ def _launch_options() -> dict[str, Any]:
     )
     return {
         "theme": theme,
-        "css": _camera_words(),
+        "css": _camera_words() + _unshown_words(),
         "css_paths": Path(__file__).with_name("page.css"),
         "i18n": gr.I18n(**{lang: _gradio_words(lang) for lang in LANGUAGES}),
         "server_name": HOST,
@@ -141,6 +141,15 @@ def _camera_words() -> str:
         for lang in LANGUAGES
     ]
     return "\n".join([f"{place} {{ font-size: 0; }}", *words])
+
+
+def _unshown_words() -> str:
+    """Say over a recording that the browser cannot play that mien can read it all the same."""
+    words = [
+        f'html[lang="{lang}"] [data-unshown]:has(video)::after {{ content: "{say("video.unshown", lang)}"; }}'
+        for lang in LANGUAGES
+    ]
+    return "\n".join(["", *words])
 
 
 def _free_port(port: int) -> int:

@@ -114,6 +114,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The recording breaks off at {time} s: it is damaged or cut off there. Everything up to there counts.",
         "동영상이 {time}초에서 끊깁니다. 그 뒤는 손상되었거나 잘렸습니다. 그 앞까지는 모두 유효합니다.",
     ),
+    "video.unshown": (
+        "This browser cannot play the file here. If it is a recording, its expressions can be read all the same.",
+        "이 브라우저에서는 재생할 수 없는 파일입니다. 동영상이라면 표정은 그대로 읽을 수 있습니다.",
+    ),
+    "video.stopped": (
+        "Stopped at {time} s. What was read up to there can be downloaded.",
+        "{time}초에서 멈췄습니다. 그때까지 읽은 결과를 내려받을 수 있습니다.",
+    ),
     "video.csv": ("Table (CSV)", "표 (CSV)"),
     "video.film": ("Annotated recording (MP4)", "표정을 그려 넣은 동영상 (MP4)"),
     "video.chart": ("Timeline (PNG)", "시간표 (PNG)"),

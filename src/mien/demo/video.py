@@ -19,10 +19,25 @@ from mien.recognition.timeline import Timeline
 from mien.recognition.timeline_picture import write_timeline_png
 from mien.recognition.video import watch_frames
 
-__all__ = ["Watched", "watch_recording", "watched_html"]
+__all__ = ["StopButton", "Watched", "watch_recording", "watched_html"]
 
 _REPORT_S = 0.5
 """The page hears of progress so often."""
+
+
+@dataclass
+class StopButton:
+    """Whether somebody has had enough of a recording; one for each open page."""
+
+    is_pressed: bool = False
+
+    def press(self) -> None:
+        """Have the recording end at its next frame."""
+        self.is_pressed = True
+
+    def release(self) -> None:
+        """Begin anew."""
+        self.is_pressed = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +51,19 @@ class Watched:
     is_done: bool = False
     broke_off_s: float | None = None
     """Where it ended although it should not have; None if it did not."""
+    stopped_s: float | None = None
+    """Where somebody stopped it; None if nobody did."""
     files: tuple[Path, ...] = ()
     """Table, film and picture, once they are whole; without a single frame there is no film."""
 
 
 def watch_recording(
-    recognizer: Recognizer, path: str | Path, folder: Path, lang: str, fps: float | None = None
+    recognizer: Recognizer,
+    path: str | Path,
+    folder: Path,
+    lang: str,
+    fps: float | None = None,
+    stop: StopButton | None = None,
 ) -> Generator[Watched]:
     """Watch a recording and write table, film and picture; report again and again on the way.
 
@@ -51,6 +73,7 @@ def watch_recording(
         folder: Where the files go.
         lang: Of what is drawn: ``"en"`` or ``"ko"``.
         fps: Look at no more than so many frames a second; None looks at all.
+        stop: Ends it early, with whole files of what was watched; None is never pressed.
 
     Raises:
         VideoError: If it is no recording; one that breaks off is no error here.
@@ -60,7 +83,8 @@ def watch_recording(
     stem = Path(path).stem or "recording"
     table, film = folder / f"{stem}.csv", folder / f"{stem}-annotated.mp4"
     timeline = Timeline()
-    broke_off_s: float | None = None
+    broke_off_s = stopped_s = None
+    stop = stop or StopButton()
     with (
         open_table(table, recognizer.labels) as write_row,
         open_film(film) as draw,
@@ -73,6 +97,9 @@ def watch_recording(
                     timeline.add(row)
                     write_row(row)
                 draw(annotate(frame.image, frame.faces(), lang), frame.time_s)
+                if stop.is_pressed:
+                    stopped_s = frame.time_s
+                    break
                 if time.monotonic() - last >= _REPORT_S:
                     share = min(1.0, frame.time_s / length_s) if length_s else 0.0
                     yield Watched(timeline=timeline, share=share)
@@ -83,8 +110,14 @@ def watch_recording(
             frames.close()
     picture = folder / f"{stem}-timeline.png"
     write_timeline_png(timeline, picture, stem, lang)
-    files = (table, film, picture)
-    yield Watched(timeline=timeline, share=1.0, is_done=True, broke_off_s=broke_off_s, files=files)
+    yield Watched(
+        timeline=timeline,
+        share=1.0,
+        is_done=True,
+        broke_off_s=broke_off_s,
+        stopped_s=stopped_s,
+        files=(table, film, picture),
+    )
 
 
 def watched_html(watched: Watched, lang: str) -> str:
@@ -100,4 +133,6 @@ def watched_html(watched: Watched, lang: str) -> str:
         )
     if watched.broke_off_s is not None:
         head += message(say("video.broke_off", lang, time=f"{watched.broke_off_s:.2f}"), "refused")
+    if watched.stopped_s is not None:
+        head += message(say("video.stopped", lang, time=f"{watched.stopped_s:.2f}"))
     return head + timeline_chart(timeline, lang)
