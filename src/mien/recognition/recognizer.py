@@ -300,5 +300,8 @@ def _thresholds(head: Head, min_confidence: float | None) -> dict[str, float]:
 
 
 def _reason(error: cv2.error) -> str:
-    """Return OpenCV's own words on one line, without a full stop; Python's own attribute holds them only at times."""
-    return " ".join((getattr(error, "err", None) or str(error)).split()).rstrip(".")
+    """Return OpenCV's own words on one line, without the place in its source before them.
+
+    ``error.err`` has them too, but OpenCV keeps it at the class: it is the last error's, in whatever thread.
+    """
+    return " ".join(str(error).rpartition("error: ")[2].split()).rstrip(".")
