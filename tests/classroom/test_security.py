@@ -564,14 +564,14 @@ def test_sockets_are_limited(start):
     assert len(held) == 2
 
 
-def test_metrics_are_for_this_machine_or_for_who_has_the_key(start):
-    assert start().http.get("/metrics").status_code == 200
-    guarded = start(metrics_key="a-metrics-key")
+def test_metrics_are_for_this_machine_or_for_who_has_the_key(start, tmp_path):
+    assert start(tmp_path / "1").http.get("/metrics").status_code == 200
+    guarded = start(tmp_path / "2", metrics_key="a-metrics-key")
     assert guarded.http.get("/metrics").status_code == 403
     answer = guarded.ask("GET", "/metrics", "a-metrics-key")
     assert answer.status_code == 200
     assert "mien_lessons 0.0" in answer.text
-    assert start(behind_proxy=True).http.get("/metrics").status_code == 403
+    assert start(tmp_path / "3", behind_proxy=True).http.get("/metrics").status_code == 403
 
 
 def test_a_refusal_has_one_shape(school):
