@@ -1107,7 +1107,7 @@ def test_pages_say_that_the_store_is_full_and_ask_again_to_delete(open_browser, 
     teacher.click("#waiting button")
     student.until(lambda: student.is_shown("#inside"))
 
-    def full(_):
+    def full(*_):
         raise StoreError("The store does not take or give rows: full.", "full")
 
     with monkeypatch.context() as away:
