@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["drop_lost_output", "keeping_what_is_half_written", "removing_what_is_half_written"]
+__all__ = ["drop_lost_output", "removing_what_is_half_written"]
 
 
 @contextmanager
@@ -23,32 +23,6 @@ def removing_what_is_half_written() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def keeping_what_is_half_written() -> Iterator[None]:
-    """While it is entered, SIGTERM and the end of the terminal interrupt the command as Ctrl-C does.
-
-    Only the first does: systems send several, and the second would break off what ends the files.
-    """
-    asked = False
-
-    def interrupt(*_: object) -> None:
-        nonlocal asked
-        if not asked:
-            asked = True
-            raise KeyboardInterrupt
-
-    before = {}
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
-            before[number] = signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def drop_lost_output() -> bool:

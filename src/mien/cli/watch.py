@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.ending import keeping_what_is_half_written
 from mien.cli.options import (
     DetectorFileOption,
     DetectorOption,
@@ -22,6 +21,7 @@ from mien.cli.options import (
     PriorOption,
 )
 from mien.errors import ConfigError, MienError, VideoError
+from mien.interrupts import interrupted_by_signals
 
 if TYPE_CHECKING:
     from mien.recognition.source import VideoSource
@@ -133,7 +133,7 @@ def watch(  # noqa: PLR0913 - one argument an option
     )
     timeline = Timeline()
     failures: list[str] = []
-    with keeping_what_is_half_written(), _quiet_opencv(), contextlib.ExitStack() as stack:
+    with interrupted_by_signals(), _quiet_opencv(), contextlib.ExitStack() as stack:
         consumers: list[Consumer] = [_into(timeline)]
         if table:
             consumers.append(stack.enter_context(_tabled(table, recognizer.labels)))
@@ -241,9 +241,8 @@ def _filmed(path: Path, is_alone: bool, failures: list[str]) -> Iterator[Consume
                 from_outside = error
                 raise
     except MienError as error:
-        if (
-            from_outside is not None
-        ):  # what ended the work is to be told, not what it did to the film
+        # What ended the work is to be told, not what it did to the film.
+        if from_outside is not None:
             raise from_outside from None
         fail(error)
 

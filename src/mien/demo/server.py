@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from mien.demo.leftovers import own_temporary_folder
 from mien.demo.texts import say
 from mien.errors import ConfigError, MissingExtraError
+from mien.interrupts import interrupted_by_signals
 from mien.labels import LANGUAGES
 
 __all__ = ["HOST", "example_pictures", "serve"]
@@ -64,7 +64,7 @@ def serve(
         ModelFileError: If a model file cannot be used.
     """
     _free_port(port)  # one that is taken is said before any work
-    with _ended_by_signals(), own_temporary_folder():
+    with suppress(KeyboardInterrupt), interrupted_by_signals(), own_temporary_folder():
         blocks = _open_page(models, results)
         try:
             # Chosen only now: opening the page takes seconds, in which a port that was free may be taken.
@@ -163,31 +163,3 @@ def _free_port(port: int) -> int:
                 f"Port {port} cannot be used: {error.strerror or error}. Name another one: mien demo --port 7861"
             ) from None
         return int(trial.getsockname()[1])
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and the end of the terminal end the page as Ctrl-C does, so that it cleans up after itself.
-
-    Only the first does: systems send several, and the second would break off the cleaning up.
-    """
-    asked = False
-
-    def end(*_: object) -> None:
-        nonlocal asked
-        if not asked:
-            asked = True
-            raise KeyboardInterrupt
-
-    before = {}
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
-            before[number] = signal.signal(number, end)
-    try:
-        yield
-    except KeyboardInterrupt:
-        pass
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
