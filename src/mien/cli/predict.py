@@ -345,18 +345,18 @@ def _destination(output: Path | None, chosen: Format) -> Iterator[TextIO]:
     Raises:
         ConfigError: If it cannot be written.
     """
+    if output is None:
+        yield _standard_output(chosen)
+        return
     try:
-        if output is None:
-            with _standard_output(chosen) as stream:
-                yield stream
-        else:
-            with replacing(output) as partial, _open(partial) as stream:
-                yield stream
-    except BrokenPipeError:
+        with replacing(output) as partial, _open(partial) as stream:
+            yield stream
+    except BrokenPipeError:  # of the standard error: the reader of our messages is gone
         raise
     except OSError as error:
-        where = f"--output {output}" if output else "The standard output"
-        raise ConfigError(f"{where} cannot be written: {error.strerror or error}.") from None
+        raise ConfigError(
+            f"--output {output} cannot be written: {error.strerror or error}."
+        ) from None
 
 
 def _open(path: Path) -> TextIO:
@@ -364,21 +364,10 @@ def _open(path: Path) -> TextIO:
     return path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
 
 
-@contextlib.contextmanager
-def _standard_output(chosen: Format) -> Iterator[TextIO]:
+def _standard_output(chosen: Format) -> TextIO:
+    """Return where results go on the screen; if it takes no more, `main` says so."""
     stream = sys.stdout
-    if hasattr(stream, "reconfigure"):
-        if chosen is Format.TABLE:
-            stream.reconfigure(errors="backslashreplace")
-        else:  # files are UTF-8 whatever the terminal speaks
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
-    yield stream
-    try:
-        stream.flush()
-    except BrokenPipeError:
-        raise
-    except OSError:
-        # What is left in the buffer would be written again, and fail again, when Python ends.
-        with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), stream.fileno())
-        raise
+    if chosen is not Format.TABLE and hasattr(stream, "reconfigure"):
+        # Files are UTF-8 whatever the terminal speaks.
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
+    return stream
