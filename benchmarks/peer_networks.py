@@ -71,18 +71,15 @@ class FerPackage:
 class _NpmPackage:
     """A network of an unpacked npm package."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open its file.
+    def __init__(self, folder: Path, session: ort.InferenceSession) -> None:
+        """Take the name from the package, and its network, which is open.
 
         Raises:
-            OSError: If the package is not there, or another one is.
+            OSError: If the package is not there.
         """
         package = json.loads((folder / "package.json").read_text(encoding="utf-8"))
         self.name = f"{package['name']} {package['version']}"
-        self._session = self._open(folder)
-
-    def _open(self, folder: Path) -> ort.InferenceSession:
-        raise NotImplementedError
+        self._session = session
 
     def probabilities(self, face: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (7,), in the order of ``labels``."""
@@ -96,6 +93,14 @@ class FaceApi(_NpmPackage):
 
     _SIDE_PX = 112
     _MEAN = np.array([122.782, 117.001, 104.298], np.float32)[:, None, None]
+
+    def __init__(self, folder: Path) -> None:
+        """Open it.
+
+        Raises:
+            OSError: If the package is not there, or lacks its network.
+        """
+        super().__init__(folder, self._open(folder))
 
     def prepare(self, face: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (1, 3, 112, 112), less the mean colour."""
@@ -147,6 +152,15 @@ class Human(_NpmPackage):
 
     _CROP_PX, _SIDE_PX = 256, 64
 
+    def __init__(self, folder: Path) -> None:
+        """Open it.
+
+        Raises:
+            OSError: If the package is not there, or lacks its network.
+        """
+        opened = open_graph_model(folder / "models" / "emotion.json", 1, self._SIDE_PX)
+        super().__init__(folder, opened)
+
     def prepare(self, face: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (1, 1, 64, 64) in [-1, 1]."""
         places = np.linspace(0, len(face) - 1, self._CROP_PX)
@@ -156,9 +170,6 @@ class Human(_NpmPackage):
         small = _resized(face.astype(np.float32), places)[::step, ::step] / 255
         grey = small * np.float32(0.2989 + 0.5870 + 0.1140)  # its weights of red, green and blue
         return np.asarray(((grey - 0.5) * 2)[None, None], np.float32)
-
-    def _open(self, folder: Path) -> ort.InferenceSession:
-        return open_graph_model(folder / "models" / "emotion.json", 1, self._SIDE_PX)
 
 
 _OF_NPM = {"@vladmandic/face-api": FaceApi, "@vladmandic/human": Human}

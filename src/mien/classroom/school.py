@@ -218,9 +218,8 @@ class School:
         """
         if len(lesson.students) + lesson.joining >= self.settings.max_students:
             raise LessonFullError("The lesson has no seat left. Ask the teacher.")
-        lesson.joining += (
-            1  # the seat is taken from here on, or many who come at once would all find it free
-        )
+        # The seat is taken from here on, or many who come at once would all find it free.
+        lesson.joining += 1
         try:
             return await self._take_seat(lesson, joining)
         finally:

@@ -362,11 +362,9 @@ class Store:
             with self._begin() as connection:
                 return [dict(row) for row in connection.execute(query).mappings()]
         except StoreError as error:
-            if (
-                error.reason == "refused"
-            ):  # no row has a value that the database cannot even ask for
-                return []
-            raise
+            if error.reason != "refused":
+                raise
+            return []  # no row has a value that the database cannot even ask for
 
 
 def _fields(record: LessonRecord | ParticipantRecord) -> Row:

@@ -70,9 +70,8 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, (sa.exc.IntegrityError, sa.exc.DataError)):
         return "refused"
     own = getattr(error, "orig", None) or error
-    if isinstance(
-        own, ValueError
-    ):  # before it was sent: a number that is none, text that is no text
+    # Before it was sent: a number that is none, text that is no text.
+    if isinstance(own, ValueError):
         return "refused"
     code = str(getattr(own, "sqlite_errorname", None) or getattr(own, "sqlstate", None) or "")
     if code.startswith(_LOCKED):

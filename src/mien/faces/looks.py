@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from mien.faces.overlap import distinct, overlap
 from mien.types import Box, Detection
 
-__all__ = ["CELL_PX", "LARGE_PX", "joined", "sides", "tiles"]
+__all__ = ["CELL_PX", "LARGE_PX", "is_much_closer", "joined", "sides", "tiles"]
 
 CELL_PX = 32
 """YuNet's coarsest cells. Parts begin at their borders, so that cells lie as in a look at everything."""

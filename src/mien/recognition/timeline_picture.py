@@ -192,9 +192,8 @@ def _legend(names: Mapping[str, str], y: float) -> Iterator[_Bar | _Words]:
 def round_step_s(span_s: float, most: int = 10) -> float:
     """Return the shortest round time of which no more than ``most`` go into a span, in seconds."""
     step_s = next((step for step in _STEPS_S if span_s / step <= most), _STEPS_S[-1])
-    while (
-        span_s / step_s > most
-    ):  # times that somebody shifted, or a clock that jumped: by days, then by years
+    # Times that somebody shifted, or a clock that jumped: by days, then by years.
+    while span_s / step_s > most:
         step_s *= 2
     return step_s
 

@@ -105,9 +105,8 @@ class Gate:
             await self._pass(scope, headers, facts, receive, answer)
         except (Exception, asyncio.CancelledError) as error:
             problem = self._problem_of(error, request_id)
-            if (
-                problem is None or status
-            ):  # a begun answer: only breaking it off says that it is not whole
+            # Of an answer that has begun, only breaking it off says that it is not whole.
+            if problem is None or status:
                 raise
             facts["error"] = problem.code
             await problem_response(problem)(scope, receive, answer)

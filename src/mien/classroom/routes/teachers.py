@@ -116,9 +116,8 @@ async def show_report(
     report = await school.ask(reports.collect, school.store, record)
     text, kind = await school.ask(reports.render, report, format, lang, utc_offset_min)
     if format == "csv":
-        text = (
-            "\ufeff" + text
-        )  # or Excel, which most people open it with, takes Korean for something else
+        # Or Excel, which most people open it with, takes Korean for something else.
+        text = "\ufeff" + text
     disposition = f'attachment; filename="lesson-{record.id}.{format}"'
     return Response(text, media_type=kind, headers={"content-disposition": disposition})
 
