@@ -124,6 +124,11 @@ class ModelInfo:
                 f"Model '{self.name}' has heads {[h.name for h in self.heads]}; expected some, all different."
             )
 
+    @property
+    def from_imagenet(self) -> bool:
+        """Whether ImageNet's pictures are behind the weights: where they began, or in a teacher, at whatever remove."""
+        return bool(self.provenance.get("imagenet"))
+
     def head(self, name: str) -> Head:
         """Return a head by its name.
 

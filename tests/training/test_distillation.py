@@ -101,6 +101,19 @@ def test_the_record_names_the_teacher_by_its_hash_and_without_its_folder(faces, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("sees", ["same", "original"])
+def test_imagenet_is_remembered_through_a_teacher(faces, teacher, tmp_path, sees):
+    network, info = load_network(teacher)
+    assert not info.from_imagenet
+    file = tmp_path / "begun-with-imagenet.safetensors"
+    save_network(file, network, replace(info, provenance={**info.provenance, "imagenet": True}))
+    told = recipe(distill={"teacher": str(file), "sees": sees})
+    outcome = train(told, faces, RunFolder(tmp_path / "student"), Silent())
+    _, info = load_network(outcome.folder)
+    assert info.from_imagenet
+
+
+@pytest.mark.slow
 def test_a_run_with_a_teacher_resumes_bit_exactly_and_only_with_the_same_teacher(
     faces, teacher, tmp_path
 ):

@@ -47,7 +47,7 @@ def model_facts(
         "commit": provenance.get("commit"),
         "trained_on": provenance.get("data_hash"),
         "shortened": _shortened(provenance),
-        "external_data": bool(provenance.get("imagenet")),
+        "external_data": info.from_imagenet,
     }
 
 

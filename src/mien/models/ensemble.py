@@ -104,7 +104,7 @@ def ensemble_info(name: str, infos: Sequence[ModelInfo]) -> ModelInfo:
         options={"members": members},
         provenance={
             "data_hash": hashes.pop() if len(hashes) == 1 else None,
-            "imagenet": any(info.provenance.get("imagenet") for info in infos),
+            "imagenet": any(info.from_imagenet for info in infos),
         },
     )
 

@@ -31,9 +31,11 @@ class Teacher:
         network: nn.Module | None = None,
         recorded: Tensor | None = None,
         rescaling: tuple[float, float] = (1.0, 0.0),
+        from_imagenet: bool = False,
     ) -> None:
         """Take what `load` found; one of network and recorded answers is there."""
         self.sha256 = sha256
+        self.from_imagenet = from_imagenet
         self._network = network
         self._recorded = recorded
         self._rescaling = rescaling
@@ -66,7 +68,11 @@ class Teacher:
             model = open_scored_model(_named(how.teacher), device)
             _check_fit(how.teacher, model.info, labels, spec)
             sha256 = sha256_of(model.path)
-            return cls(sha256, recorded=answers_on(model, sha256, faces, hear))
+            return cls(
+                sha256,
+                recorded=answers_on(model, sha256, faces, hear),
+                from_imagenet=model.info.from_imagenet,
+            )
         if _is_for_recognising(how.teacher):
             raise ConfigError(
                 f"distill.teacher: {how.teacher} is an ONNX file, which cannot answer on the changed faces that a student "
@@ -80,6 +86,7 @@ class Teacher:
             sha256_of(file),
             network.eval().requires_grad_(requires_grad=False),
             rescaling=(spec.std / theirs.std, (spec.mean - theirs.mean) / theirs.std),
+            from_imagenet=info.from_imagenet,
         )
 
     def to(self, device: torch.device) -> Teacher:

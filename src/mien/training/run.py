@@ -129,7 +129,8 @@ def train(
         trainer.restore(state)
         folder.forget_after(trainer.progress.epoch)
     else:
-        facts["imagenet"] = is_from_imagenet(recipe)
+        taught = teacher is not None and teacher.from_imagenet
+        facts["imagenet"] = taught or is_from_imagenet(recipe)
         folder.create(recipe, facts)
     return _Run(recipe, folder, trainer, validator, reporter).to_the_end()
 

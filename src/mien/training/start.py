@@ -52,7 +52,7 @@ def with_model_of_init(recipe: Recipe) -> Recipe:
 
 
 def is_from_imagenet(recipe: Recipe) -> bool:
-    """Tell whether ImageNet's pictures are behind the weights that a recipe starts from, at whatever remove.
+    """Tell whether ImageNet's pictures are behind the weights that a recipe starts from.
 
     Raises:
         ModelFileError: If there are no such weights.
@@ -60,7 +60,7 @@ def is_from_imagenet(recipe: Recipe) -> bool:
     if not recipe.init or recipe.init == IMAGENET:
         return bool(recipe.init)
     _, info = load_network(find_weights(recipe.init))
-    return bool(info.provenance.get("imagenet"))
+    return info.from_imagenet
 
 
 def input_spec(recipe: Recipe) -> InputSpec:
