@@ -1,7 +1,7 @@
 # What CI runs is what a person runs. `make demo` and `make test` need only Python 3.11+ and make.
 #
 #   make demo    recognise the expression in a real portrait, in an environment without PyTorch
-#   make test    all tests, the slow ones too
+#   make test    all tests, the quick ones first
 #   make check   format, lint, import contracts, types, and the quick tests
 #   make setup   both environments, nothing else
 #   make bench   the benchmarks, side by side with what they compare to
@@ -22,7 +22,7 @@ DEMO_READY := $(DEMO_VENV)/.ready-for-demo
 DEV_READY := $(DEV_VENV)/.ready-for-dev
 BIN := $(DEV_VENV)/bin
 
-.PHONY: help setup demo test check static quick format bench results clean
+.PHONY: help setup demo test check static quick slow format bench results clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -33,8 +33,7 @@ demo: $(DEMO_READY)
 	$(DEMO_VENV)/bin/mien predict "$$portrait" --annotate $(OUT) && \
 	echo "The annotated picture is $(OUT)/astronaut.png. Try your own: $(DEMO_VENV)/bin/mien predict photo.jpg"
 
-test: $(DEV_READY)
-	$(BIN)/pytest -m "not gpu and not network"
+test: quick slow
 
 check: static quick
 
@@ -46,6 +45,9 @@ static: $(DEV_READY)
 
 quick: $(DEV_READY)
 	$(BIN)/pytest -q
+
+slow: $(DEV_READY)
+	$(BIN)/pytest -q -m "slow and not gpu and not network"
 
 format: $(DEV_READY)
 	$(BIN)/ruff format .
