@@ -98,15 +98,37 @@ def test_a_process_that_comes_back_gets_callers_until_it_has_as_many(with_caller
     assert with_callers(scene) == (8, 8)
 
 
-def test_a_process_that_does_not_look_costs_a_caller_a_moment_and_no_more(with_callers):
+def test_a_process_that_does_not_look_costs_callers_moments_until_it_is_given_up(
+    with_callers, monkeypatch
+):
     async def scene(callers):
-        callers.door(1)  # has no connection and takes none: it hangs, or was killed
+        callers.door(1)  # has no connection and takes none: it starts, hangs, or was killed
         door, connections = callers.door(0)
         door.open()
+        await callers.call(11)  # the first one is nobody's loss, the others use patience up
+        monkeypatch.setattr(module, "_POLITE_S", 60)
         await callers.call(5)
         return len(connections)
 
-    assert with_callers(scene) == 5
+    assert with_callers(scene) == 16
+
+
+def test_a_process_that_was_given_up_gets_callers_as_soon_as_it_shows_that_it_lives(
+    with_callers, monkeypatch
+):
+    async def scene(callers):
+        second, theirs = callers.door(1)
+        first, mine = callers.door(0)
+        first.open()
+        await callers.call(20)
+        assert (len(mine), len(theirs)) == (20, 0)
+        monkeypatch.setattr(module, "_POLITE_S", 60)
+        second.open()
+        second._crowd.beat()
+        await callers.call(20)
+        return len(mine), len(theirs)
+
+    assert with_callers(scene) == (20, 20)
 
 
 def test_a_closed_door_lets_nobody_in_and_its_connections_stay(with_callers):

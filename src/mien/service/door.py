@@ -28,7 +28,10 @@ _ABSENT = 1 << 30
 """The count of a process that lets nobody in any more."""
 _MOST_BEATS = 1 << 30
 _POLITE_S = 0.02
-"""So long a caller is left to a process with fewer connections. One that is slow, or dead, costs each caller no more."""
+"""So long a caller is left to a process with fewer connections."""
+_MOST_IN_VAIN = 10
+"""Callers wait behind one another, so these moments add up: a process with fewer connections that has taken none of so many
+callers starts, hangs or is dead, and is waited for no more until it shows that it lives."""
 _LOOK_S = 0.001
 _OUT_OF_FILES_S = 1.0
 _BACKLOG = 2048
@@ -96,6 +99,7 @@ class Crowd:
         self._place = place
         self._others = [other for other in range(num_processes) if other != place]
         self._count = self._num_beats = 0
+        self._given_up: dict[int, tuple[int, int]] = {}  # what they wrote last, by their places
         self.tell(0)
 
     def tell(self, count: int) -> None:
@@ -109,8 +113,18 @@ class Crowd:
         self._board.write(self._place, self._count, self._num_beats)
 
     def nobody_has_fewer(self, count: int) -> bool:
-        """Whether no other process has fewer connections than that."""
-        return all(count <= self._board.read(other)[0] for other in self._others)
+        """Whether no other process has fewer connections than that, of those that are not given up."""
+        return not any(
+            wrote[0] < count and wrote != self._given_up.get(other)
+            for other, wrote in self._read_others()
+        )
+
+    def give_up(self, count: int) -> None:
+        """Count on no process that has fewer connections than that, each until it writes something else."""
+        self._given_up = {other: wrote for other, wrote in self._read_others() if wrote[0] < count}
+
+    def _read_others(self) -> list[tuple[int, tuple[int, int]]]:
+        return [(other, self._board.read(other)) for other in self._others]
 
     @classmethod
     def alone(cls) -> Crowd:
@@ -154,6 +168,9 @@ class Door:
         self._crowd = crowd
         self._entering: dict[asyncio.Task[object], asyncio.Protocol] = {}
         self._later: asyncio.TimerHandle | None = None
+        self._num_in_vain = (
+            0  # callers, one after the other, that were left to others and not taken
+        )
         self._is_open = False
 
     def open(self) -> None:
@@ -190,11 +207,18 @@ class Door:
 
     def _wait_politely(self, until: float) -> None:
         loop = asyncio.get_running_loop()
-        if not self._is_our_turn() and loop.time() < until:
+        is_ours = self._is_our_turn()
+        if not is_ours and loop.time() < until:
             self._later = loop.call_later(_LOOK_S, self._wait_politely, until)
             return
         self._watch()
-        self._let_in()
+        if not self._let_in():
+            self._num_in_vain = 0
+        elif not is_ours:
+            self._num_in_vain += 1
+        if self._num_in_vain >= _MOST_IN_VAIN:
+            self._num_in_vain = 0
+            self._crowd.give_up(self._count())
 
     def _is_our_turn(self) -> bool:
         return self._crowd.nobody_has_fewer(self._count())
