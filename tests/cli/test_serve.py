@@ -6,7 +6,7 @@ import pytest
 
 from mien import cli
 from mien.errors import MissingExtraError
-from mien.service import server
+from mien.service import app, server
 from mien.service.door import bind
 from mien.service.settings import PREFIX
 
@@ -83,6 +83,20 @@ def test_what_cannot_be_opened_is_said_before_it_says_that_it_answers(run, worke
     assert err == "mien: No model is called 'nothing'. List them with: mien models\n"
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_fallback_that_nobody_can_ask_is_said_before_it_says_that_it_answers(
+    run, workers, monkeypatch, tmp_path
+):
+    pytest.importorskip("boto3")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    code, out, err = run("serve", "--port", "0", "--workers", workers, "--fallback", "rekognition")
+    assert (code, out) == (2, "")
+    assert err.startswith("mien: --fallback rekognition needs a region.")
+    assert err.count("\n") == 1
+
+
 def test_it_says_where_it_answers_and_that_pictures_may_leave(run, monkeypatch):
     started = []
     monkeypatch.setattr(
@@ -94,6 +108,7 @@ def test_it_says_where_it_answers_and_that_pictures_may_leave(run, monkeypatch):
     assert (code, out) == (0, "")
     assert re.match(r"mien answers at http://127\.0\.0\.1:\d+, for example: curl ", err)
     assert "leave this machine" not in err
+    monkeypatch.setattr(app, "rekognition_client", lambda *_: None)
     _, _, err = run("serve", "--port", 0, "--fallback", "rekognition")
     assert "are sent to AWS Rekognition" in err
     assert [settings.fallback for settings, _ in started] == ["none", "rekognition"]

@@ -84,8 +84,10 @@ def serve(  # noqa: PLR0913 - one argument an option
     if settings.workers > 1:
         check()
     else:
-        from mien.service.app import open_recognizer  # a supervisor does without all that it brings
+        # A supervisor does without all that this brings.
+        from mien.service.app import check_fallback, open_recognizer
 
+        check_fallback(settings)
         recognizer = open_recognizer(settings)
     listener = bind(settings.host, settings.port)
     name, port = listener.getsockname()[:2]

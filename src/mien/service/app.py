@@ -31,7 +31,7 @@ from mien.service.routes.operations import operation_routes
 from mien.service.routes.predict import predict_routes
 from mien.service.settings import Settings, check_safe, load_settings
 
-__all__ = ["create_app", "open_recognizer"]
+__all__ = ["check_fallback", "create_app", "open_recognizer"]
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +96,17 @@ def open_recognizer(settings: Settings) -> Recognizer:
         open_two_looks(settings.detector, settings.detector_file, settings.search_px),
         min_confidence=settings.min_confidence,
     )
+
+
+def check_fallback(settings: Settings) -> None:
+    """See whether the fallback of the settings could be asked at all.
+
+    Raises:
+        MissingExtraError: If what asks it is not installed.
+        ConfigError: If it is not known where it is.
+    """
+    if settings.fallback == "rekognition":
+        rekognition_client(settings.fallback_region, settings.fallback_timeout_s)
 
 
 def _assemble(settings: Settings, engine: Engine, metrics: Metrics, rates: RateLimit) -> FastAPI:

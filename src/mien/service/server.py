@@ -20,7 +20,7 @@ from fastapi import FastAPI
 
 from mien.errors import MienError
 from mien.recognition import Recognizer
-from mien.service.app import create_app, open_recognizer
+from mien.service.app import check_fallback, create_app, open_recognizer
 from mien.service.door import Board, Crowd, Door
 from mien.service.logs import set_up_logging
 from mien.service.protocol import guarded_protocol
@@ -145,7 +145,7 @@ def run_worker(arguments: Sequence[str]) -> int:
 
     Args:
         arguments: The descriptor of the open door, which of the processes this is, and the folder in which they count; nothing
-            only to see whether model and detector can be opened.
+            only to see whether it could work.
 
     Returns:
         The exit code; the reason is the last line in the log, or on stderr.
@@ -168,7 +168,9 @@ def run_worker(arguments: Sequence[str]) -> int:
 
 def _check() -> int:
     try:
-        open_recognizer(load_settings())
+        settings = load_settings()
+        check_fallback(settings)
+        open_recognizer(settings)
     except MienError as error:
         raise SystemExit(str(error)) from None  # Python writes it to stderr
     return 0

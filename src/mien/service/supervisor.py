@@ -165,7 +165,7 @@ class Supervisor:
 
 
 def check() -> None:
-    """See in a process of its own whether workers can open model and detector: what that takes is gone with it.
+    """See in a process of its own whether workers can open model, detector and fallback: what that takes is gone with it.
 
     Raises:
         ConfigError: If they cannot.
