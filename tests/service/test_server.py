@@ -59,6 +59,17 @@ def test_connections_that_stand_still_are_ended_and_others_are_served(serve):
     assert served.process.poll() is None
 
 
+def test_a_connection_that_has_its_answer_is_closed_in_silence(serve):
+    served = serve(upload_s=1)
+    with served.connect() as idle, served.connect() as slow:
+        for connection in (idle, slow):
+            assert status_of(exchange(connection, post(PICTURE))) == 200
+        slow.sendall(b"GET /healthz HT")
+        assert exchange(idle, b"") == b""
+        assert status_of(exchange(slow, b"")) == 408
+    assert served.text().count('"message": "refused"') == 1
+
+
 def test_hostile_connections_are_ended(serve):
     served = serve(upload_s=60, max_body_bytes=100_000)
 

@@ -116,6 +116,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self._patience = None
 
     def _give_up(self) -> None:
+        if self.cycle is not None and not self._unheard_bytes:
+            self.transport.close()  # all that was asked is answered: there is nothing to refuse
+            return
         self._refuse(408, "too_slow", f"No whole request arrived within {self.patience_s:g} s.")
 
     def _refuse(self, status: int, code: str, message: str) -> None:
