@@ -24,6 +24,7 @@ def _logging_as_before():
 def test_callers_cannot_fill_the_log_with_the_warnings_of_libraries(capsys):
     set_up_logging("info")
     uvicorn, multipart = map(logging.getLogger, ("uvicorn.error", "python_multipart.multipart"))
+    uvicorn.warning("Invalid HTTP request received.")
     uvicorn.warning("Unsupported upgrade request.")
     uvicorn.warning("No supported WebSocket library detected. Please use …")
     multipart.warning("Skipping data after last boundary")

@@ -45,9 +45,11 @@ def set_up_logging(level: str) -> None:
         logger.propagate = True
     # What callers can have written as often as they like, and what they are told anyway.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    logging.getLogger("uvicorn.error").addFilter(_is_no_refused_upgrade)
+    logging.getLogger("uvicorn.error").addFilter(_is_no_caller_s_doing)
 
 
-def _is_no_refused_upgrade(record: logging.LogRecord) -> bool:
-    """Leave out that a caller asked for a WebSocket, and uvicorn's advice to install one."""
-    return not record.getMessage().startswith(("Unsupported upgrade", "No supported WebSocket"))
+def _is_no_caller_s_doing(record: logging.LogRecord) -> bool:
+    """Leave out what is no HTTP, since we write that down ourselves; who asked for a WebSocket; and advice to install one."""
+    return not record.getMessage().startswith(
+        ("Invalid HTTP request", "Unsupported upgrade", "No supported WebSocket")
+    )
