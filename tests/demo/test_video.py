@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mien.demo.video import StopButton, Watched, watch_recording, watched_html
-from mien.errors import VideoError
+from mien.errors import ConfigError, VideoError
 from mien.faces import open_detector
 from mien.recognition import Recognizer
 from mien.recognition.film import open_film
@@ -117,6 +117,19 @@ def test_what_is_no_recording_is_an_error_before_any_file(recognizer, tmp_path, 
     with pytest.raises(VideoError, match="is not a recording that can be decoded"):
         next(watch_recording(recognizer, tmp_path / "x.mp4", out, "en"))
     assert list(out.iterdir()) == []
+
+
+def test_a_film_that_cannot_be_written_is_no_fault_of_the_recording(
+    recognizer, clip, out, monkeypatch
+):
+    with monkeypatch.context() as full:
+        full.setattr("mien.recognition.film._set_times", lambda *_: False)
+        with pytest.raises(ConfigError, match=r"film has no end\. Is the disk full"):
+            list(watch_recording(recognizer, clip, out, "en"))
+    with monkeypatch.context() as strange:
+        strange.setattr("mien.recognition.film.cv2.VideoWriter.isOpened", lambda _: False)
+        with pytest.raises(ConfigError, match=r"cannot be written: .* 64 × 48 px"):
+            list(watch_recording(recognizer, clip, out, "en"))
 
 
 def test_a_recording_without_faces(tiny_model_path, clip, out):

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.errors import ConfigError, VideoError
+from mien.errors import ConfigError
 from mien.recognition.film import check_film_path, open_film
 
 
@@ -122,7 +122,7 @@ def test_names_that_are_no_utf8_are_written_too(tmp_path, name):
 
 def test_frames_that_the_encoder_refuses_are_said_with_their_size(tmp_path):
     with (
-        pytest.raises(VideoError, match=r"film\.mp4 cannot be written: .* of 1 × 4 px"),
+        pytest.raises(ConfigError, match=r"film\.mp4 cannot be written: .* of 1 × 4 px"),
         open_film(tmp_path / "film.mp4") as film,
     ):
         film(picture(0, (4, 1, 3)), 0)

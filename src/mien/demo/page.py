@@ -18,7 +18,7 @@ from mien.demo.readers import Readers
 from mien.demo.texts import language_of, say
 from mien.demo.video import StopButton, Watched, watch_recording, watched_html
 from mien.demo.wording import Wording
-from mien.errors import VideoError
+from mien.errors import ConfigError, ImageError, VideoError
 from mien.types import Image
 
 __all__ = ["KEEP_MINUTES", "build_page"]
@@ -281,6 +281,8 @@ def _video_tab(page: _Page) -> None:
                     yield [watched_html(watched, lang), watched, *shown]
             except VideoError:
                 yield [message(say("refused.recording", lang), "refused"), None, *hidden]
+            except (ConfigError, ImageError):
+                yield [message(say("video.unwritten", lang), "refused"), None, *hidden]
 
     def tell(watched: Watched | None, lang: str) -> str:
         return watched_html(watched, lang) if watched else message(say("video.empty", lang))

@@ -122,6 +122,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Stopped at {time} s. What was read up to there can be downloaded.",
         "{time}초에서 멈췄습니다. 그때까지 읽은 결과를 내려받을 수 있습니다.",
     ),
+    "video.unwritten": (
+        "The results cannot be written on this computer. Is its disk full?",
+        "결과를 이 컴퓨터에 쓸 수 없습니다. 디스크가 가득 찼는지 확인해 주세요.",
+    ),
     "video.csv": ("Table (CSV)", "표 (CSV)"),
     "video.film": ("Annotated recording (MP4)", "표정을 그려 넣은 동영상 (MP4)"),
     "video.chart": ("Timeline (PNG)", "시간표 (PNG)"),

@@ -77,6 +77,8 @@ def watch_recording(
 
     Raises:
         VideoError: If it is no recording; one that breaks off is no error here.
+        ConfigError: If table or film cannot be written.
+        ImageError: If the picture cannot be written.
     """
     source = open_source(Path(path))
     length_s = None if source.num_frames is None else source.num_frames / source.fps

@@ -12,7 +12,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from mien.errors import ConfigError, VideoError
+from mien.errors import ConfigError
 from mien.recognition.ffmpeg_names import ffmpeg_name
 from mien.replacing import check_target, replacing
 from mien.types import Image
@@ -62,9 +62,8 @@ def open_film(path: Path) -> Iterator[WriteFrame]:
         What takes the next frame. All are brought to the size of the first.
 
     Raises:
-        ConfigError: If the file cannot be written.
-        VideoError: If this OpenCV cannot write MPEG-4 of that size, or the film is not whole at its end, as on a disk
-            that is full. Nothing is kept then.
+        ConfigError: If the file cannot be written, this OpenCV cannot write MPEG-4 of that size, or the film is not whole
+            at its end, as on a disk that is full. Nothing is kept then.
     """
     check_film_path(path)
     writer: cv2.VideoWriter | None = None
@@ -90,7 +89,7 @@ def open_film(path: Path) -> Iterator[WriteFrame]:
                 if writer is not None:
                     writer.release()
                     if not _set_times(partial, times):
-                        raise VideoError(
+                        raise ConfigError(
                             f"{path} cannot be written: the film has no end. Is the disk full?"
                         )
                     is_kept = True
@@ -104,7 +103,7 @@ def _open_writer(partial: Path, path: Path, size: tuple[int, int]) -> cv2.VideoW
     with ffmpeg_name(partial) as name:
         writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, _CODEC, _PLAIN_FPS, size)
     if not writer.isOpened():
-        raise VideoError(
+        raise ConfigError(
             f"{path} cannot be written: this OpenCV writes no MPEG-4 with frames of {size[0]} × {size[1]} px, or may "
             "not write there."
         )
