@@ -31,12 +31,23 @@ def board(tmp_path):
     ("code", "how"),
     [("raise SystemExit(3)", "exit code 3"), ("import os; os.abort()", "by signal 6")],
 )
-def test_processes_that_cannot_live_are_given_up(caplog, monkeypatch, board, code, how):
-    monkeypatch.setattr(module, "_STABLE_S", 600)  # a busy machine takes its time to start Python
+def test_processes_that_cannot_live_are_given_up(caplog, board, code, how):
     start, started = starting(code)
     assert Supervisor(start, 1, 1, board).run() == 1
     assert len(started) == module._MOST_EARLY_DEATHS
     assert f"Workers end as soon as they start ({how}); giving up." in caplog.text
+
+
+def test_processes_that_have_opened_the_door_are_replaced_however_soon_they_end(board):
+    start, started = starting("")
+
+    def start_and_beat(place):
+        process = start(place)
+        board.write(place, 0, 1)
+        return process
+
+    supervisor = Supervisor(start_and_beat, 1, 1, board)
+    look_after(supervisor, started, lambda: len(started) == module._MOST_EARLY_DEATHS + 3)
 
 
 def test_who_does_not_end_in_time_is_killed(monkeypatch, caplog, board, tmp_path):

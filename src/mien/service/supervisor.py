@@ -31,14 +31,11 @@ logger = logging.getLogger(__name__)
 
 _WORKER = "mien.service.server"
 _LOOK_S = 0.1
-_STABLE_S = 5.0
-"""A worker that ended sooner after its start could not live; so many of them, one after the other, and we give up."""
 _MOST_EARLY_DEATHS = 5
+"""So many workers that end before they open the door, one after the other, and we give up."""
 _GRACE_S = 4.0
 """After the drain time, before what is left is killed: a worker drains only when its farewell of up to 2.5 s is over, and waits
 half a second for its threads then."""
-
-
 _SHUT_S = 3.5
 """After the signal, before the door is shut if no worker has done it: one of them died or is stuck."""
 _SILENT_S = 15.0
@@ -72,7 +69,7 @@ class Supervisor:
         self._drain_s = drain_s
         self._board = board
         self._shut_door = shut_door
-        self._workers: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
+        self._workers: dict[int, subprocess.Popen[bytes]] = {}
         self._heard: dict[int, tuple[int, float]] = {}
         self._looked_at = time.monotonic()
         self._ending = threading.Event()
@@ -101,12 +98,12 @@ class Supervisor:
     def _fill(self, place: int) -> None:
         self._board.write(place, 0, 0)
         self._heard[place] = 0, time.monotonic()
-        self._workers[place] = self._start(place), time.monotonic()
+        self._workers[place] = self._start(place)
 
     def _look_after(self) -> bool:
         """Replace the dead and the stuck; return False if there is no sense in it."""
         self._forgive_if_stopped()
-        for place, (worker, since) in list(self._workers.items()):
+        for place, worker in list(self._workers.items()):
             code = worker.poll()
             if code is None:
                 if self._is_silent(place):
@@ -114,7 +111,8 @@ class Supervisor:
                     worker.kill()
                 continue
             _close_pipe(worker)
-            is_early = time.monotonic() - since < _STABLE_S
+            # Its heart begins to beat when its door opens.
+            is_early = self._board.read(place)[1] == 0
             self._num_early_deaths = (
                 self._num_early_deaths + 1 if is_early and code != -signal.SIGKILL else 0
             )
@@ -140,13 +138,13 @@ class Supervisor:
 
     def _end(self) -> None:
         self._board.end()  # before the signal: the last worker that leaves shuts the door
-        for place, (worker, _) in self._workers.items():
+        for place, worker in self._workers.items():
             if worker.poll() is not None:
                 self._board.leave(place)
             worker.terminate()
         self._shut_after(_SHUT_S)
         until = time.monotonic() + self._drain_s + _GRACE_S - _SHUT_S
-        for worker, _ in self._workers.values():
+        for worker in self._workers.values():
             try:
                 worker.wait(max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
@@ -158,7 +156,7 @@ class Supervisor:
     def _shut_after(self, seconds: float) -> None:
         """Wait so long for all workers to end, then shut the door."""
         until = time.monotonic() + seconds
-        for worker, _ in self._workers.values():
+        for worker in self._workers.values():
             with suppress(subprocess.TimeoutExpired):
                 worker.wait(max(0.0, until - time.monotonic()))
         self._shut_door()
