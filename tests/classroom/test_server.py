@@ -279,6 +279,23 @@ def test_a_lesson_that_ends_while_the_store_is_locked_is_ended_and_written_later
     assert gap["reason"] == "locked"
 
 
+def test_a_lesson_that_is_deleted_takes_along_what_still_waits_to_be_written(live, monkeypatch):
+    def locked(_):
+        raise StoreError("locked", "locked")
+
+    teacher, lesson, _, opened = live.student_inside()
+    with monkeypatch.context() as patched:
+        patched.setattr(live.school.store, "write", locked)
+        live.send(opened, Kind.TAP, 1, b"lost")
+        live.receive(opened, "tapped")
+        path = f"/api/lessons/{lesson['id']}"
+        assert live.ask("DELETE", path, teacher).status_code == 204
+    moved_on = live.school.last_tick_s
+    live.until(lambda: live.school.last_tick_s > moved_on + 2)
+    assert live.http.get("/readyz").json()["store"] == "ok"
+    assert live.ask("GET", path, teacher).status_code == 404
+
+
 def test_what_is_being_written_when_the_server_is_told_to_stop_is_written_once(live, monkeypatch):
     _, lesson, _, opened = live.student_inside()
     write, store_last = live.school.store.write, live.school._store_last

@@ -201,6 +201,19 @@ class School:
             if self.writer.close(lesson_id):  # else somebody has just withdrawn
                 self._ending.discard(lesson_id)
 
+    async def delete_lesson(self, lesson_id: str) -> None:
+        """Delete a lesson with all that is kept of it or still waits to be; one that runs is ended first.
+
+        Raises:
+            StoreError: If the store is away; the lesson is over all the same.
+        """
+        if lesson_id in self.lessons:
+            await self.end_lesson(self.lessons[lesson_id])
+        await self.ask(self.store.delete_lesson, lesson_id)
+        # Rows of a lesson that there is not would be refused again and again, and `/readyz` would say so for ever.
+        self._ending.discard(lesson_id)
+        self.writer.drop(lesson_id)
+
     def _tokens_until(self) -> datetime:
         return self._now() + timedelta(hours=self.settings.window_hours)
 

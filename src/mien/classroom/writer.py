@@ -232,6 +232,10 @@ class Writer:
         self._lessons.pop(lesson, None)
         return True
 
+    def drop(self, lesson: str) -> None:
+        """Forget a lesson that was deleted, with all that waits."""
+        self._lessons.pop(lesson, None)
+
 
 def _leave_out(state: _Lesson, participant: str) -> None:
     state.incoming = state.incoming.without(participant)

@@ -95,9 +95,7 @@ async def end_lesson(lesson: RunningLesson, request: Request) -> None:
 async def delete_lesson(record: OwnLesson, teacher: Teacher, request: Request) -> None:
     """Delete a lesson with everything of it; if it runs, it is ended first."""
     school = school_of(request)
-    if record.id in school.lessons:
-        await school.end_lesson(school.lessons[record.id])
-    await school.ask(school.store.delete_lesson, record.id)
+    await school.delete_lesson(record.id)
     await school.ask(school.store.note, teacher.teacher or "", record.id, "delete")
 
 
