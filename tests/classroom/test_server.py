@@ -429,6 +429,24 @@ def test_teacher_views_are_written_down(live):
     assert [(view["teacher"], view["action"]) for view in views] == [("kim", a) for a in actions]
 
 
+def test_a_page_that_comes_as_the_lesson_ends_is_told_so(live, monkeypatch):
+    noted, begun, ended = live.school.store.note, threading.Event(), threading.Event()
+
+    def note(*what):
+        begun.set()
+        assert ended.wait(60)
+        noted(*what)
+
+    monkeypatch.setattr(live.school.store, "note", note)
+    teacher = live.teacher()
+    lesson = live.open_lesson(teacher)
+    opened = live.socket("/ws/teacher", f"{teacher} {lesson['id']}")
+    assert begun.wait(60)
+    assert live.ask("POST", f"/api/lessons/{lesson['id']}/end", teacher).status_code == 204
+    ended.set()
+    assert live.closing(opened, 10) == 4004
+
+
 def test_an_export_is_there_after_the_lesson_and_of_five_students_or_more(start):
     live = start(mode="research", context="research")
     teacher = live.teacher()

@@ -230,6 +230,8 @@ async def _teacher(socket: WebSocket, school: School) -> None:
     end = asyncio.get_running_loop().call_later(seconds or 0, outbox.close, 4003, "token")
     try:
         await school.note_watching(lesson)
+        if lesson.id not in school.lessons:  # ended in the meantime: nobody would tell this page
+            raise _Closed(4004, "ended")
         lesson.watch(outbox)
         await _both_ways(socket, outbox, _take_nothing(socket))
     finally:
