@@ -99,6 +99,34 @@ def test_serving_where_somebody_listens_ends_with_one_line(run):
     )
 
 
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"MODEL": "no-such-model"}, "mien: No model is called 'no-such-model'."),
+        ({"DETECTOR": "no-such-detector"}, "mien: No detector is called 'no-such-detector'."),
+        (
+            {"TLS_CERTIFICATE": "none.pem", "TLS_KEY": "none.pem"},
+            "mien: MIEN_CLASSROOM_TLS_CERTIFICATE and MIEN_CLASSROOM_TLS_KEY cannot be used: No such file",
+        ),
+        (
+            {"TLS_CERTIFICATE": __file__, "TLS_KEY": __file__},
+            "mien: MIEN_CLASSROOM_TLS_CERTIFICATE and MIEN_CLASSROOM_TLS_KEY cannot be used: [SSL]",
+        ),
+    ],
+)
+def test_what_cannot_be_opened_is_said_in_one_line_before_where_the_server_is(
+    run, monkeypatch, free_port, variables, told
+):
+    monkeypatch.setattr("mien.classroom.server.forbid_crash_dumps", lambda: None)
+    for name, value in variables.items():
+        monkeypatch.setenv(f"MIEN_CLASSROOM_{name}", value)
+    policy = ("--jurisdiction", "KR", "--context", "education", "--mode", "class")
+    code, out, err = run("serve", *policy, "--port", free_port())
+    assert (code, out) == (2, "")
+    assert err.startswith(told)
+    assert len(err.splitlines()) == 1
+
+
 def test_a_report_is_written_and_its_reading_noted(run, lesson, tmp_path):
     code, out, _ = run("report", "abc", "--format", "json")
     assert code == 0

@@ -76,7 +76,7 @@ def create_app(
 
     Raises:
         ConfigError: If the policy is not set, no teacher has a key or one has too long a name, or the store cannot be opened or is another server's.
-        ModelFileError: If the model cannot be opened; in presence mode it is not looked for.
+        MienError: If model or detector cannot be opened; in presence mode no model is looked for.
     """
     decision = decide(settings.jurisdiction, settings.context, settings.mode)
     if not settings.keys():
@@ -93,6 +93,8 @@ def create_app(
         )
         return functools.partial(reader.read, time_s=0.0)  # the lesson puts the time in
 
+    if build_reader is None:
+        build()  # what cannot be opened is said here, before the store is touched; recognisers open their own when they start
     count = settings.workers or usable_cores()
     workers: Workers[FrameReading] = Workers(build_reader or build, count)
     mapping = load_mapping()

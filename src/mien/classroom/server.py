@@ -122,6 +122,9 @@ def make_server(app: Any, settings: Settings) -> uvicorn.Server:
 
     Uvicorn would take messages of 16 MiB, inflate compressed ones, accept connections without end and wait for ever for what
     they ask, and believe whatever address any caller on this machine names.
+
+    Raises:
+        ConfigError: If certificate or key cannot be used.
     """
     callers = Callers(None if settings.behind_proxy else settings.max_per_address)
     config = uvicorn.Config(
@@ -146,6 +149,13 @@ def make_server(app: Any, settings: Settings) -> uvicorn.Server:
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
+    try:
+        config.load()  # reads them; else it would do so after people were told where the server is
+    except OSError as error:  # of TLS too
+        raise ConfigError(
+            f"MIEN_CLASSROOM_TLS_CERTIFICATE and MIEN_CLASSROOM_TLS_KEY cannot be used: {error.strerror}. "
+            "Expected two PEM files that can be read and belong together."
+        ) from None
     return uvicorn.Server(config)
 
 

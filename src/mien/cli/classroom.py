@@ -104,11 +104,11 @@ def serve(
     forbid_crash_dumps()
     app = create_app(settings)
     try:
+        server = make_server(app, settings)
         sockets = bind(settings)
     except ConfigError:
         app.state.school.store.close()
         raise
-    server = make_server(app, settings)
     print(f"Policy: {app.state.school.decision.line()}")
     if settings.device_signals:
         print(
@@ -123,11 +123,12 @@ def serve(
         server.run(sockets)
     except KeyboardInterrupt:
         pass
-    except OSError:  # somebody has begun to listen there
+    except OSError as error:  # somebody has begun to listen there
         if server.started:
             raise
-    if not server.started:
-        raise ConfigError(f"The server could not start on {settings.host}:{settings.port}.")
+        raise ConfigError(
+            f"The server could not start on {settings.host}:{settings.port}: {error.strerror}."
+        ) from None
 
 
 def _with_key(settings: Settings) -> tuple[Settings, str | None]:
