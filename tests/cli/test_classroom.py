@@ -81,6 +81,17 @@ def test_each_start_says_first_what_the_policy_gate_decided(
     )
 
 
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_address_of_ipv6_is_printed_as_browsers_take_it(run, monkeypatch, free_port, host):
+    monkeypatch.setattr("mien.classroom.server.make_server", lambda *_: StartedServer())
+    monkeypatch.setattr("mien.classroom.server.bind", lambda _: [])
+    monkeypatch.setattr("mien.classroom.server.forbid_crash_dumps", lambda: None)
+    policy = ("--jurisdiction", "KR", "--context", "education", "--mode", "presence")
+    port = free_port()
+    _, out, _ = run("serve", *policy, "--host", host, "--port", port)
+    assert f"Students: http://[::1]:{port}/ " in out
+
+
 def test_serving_others_without_encryption_is_refused(run):
     policy = ("--jurisdiction", "KR", "--context", "education", "--mode", "presence")
     code, _, err = run("serve", *policy, "--host", "0.0.0.0")

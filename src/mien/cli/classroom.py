@@ -115,7 +115,8 @@ def serve(
             "Students may send numbers instead of pictures: for simulated ones, never for a real lesson."
         )
     scheme = "https" if settings.tls_certificate else "http"
-    address = f"{scheme}://{settings.host}:{settings.port}"
+    name = settings.host.strip("[]")
+    address = f"{scheme}://{f'[{name}]' if ':' in name else name}:{settings.port}"
     print(f"Students: {address}/   Teachers: {address}/teach", flush=True)
     if key:
         print(f"Key of the teacher, for this start only: {key}", flush=True)
