@@ -505,6 +505,35 @@ def test_consent_to_research_is_taken_back_alone_and_by_stopping_the_camera(star
     assert (choose(True).status_code, choose(True).json()["error"]["code"]) == (409, "no_consent")
 
 
+@pytest.mark.parametrize("is_over", [False, True])
+def test_stopping_takes_the_consent_to_research_back_though_the_store_is_away(
+    start, monkeypatch, is_over
+):
+    def locked(*_):
+        raise StoreError("locked", "locked")
+
+    live = start(mode="research", context="research")
+    teacher = live.teacher()
+    lesson = live.open_lesson(teacher)
+    body = {**CAMERA_ON, "code": lesson["code"], "research": True}
+    token = live.ask("POST", "/api/join", body=body).json()["token"]
+    with monkeypatch.context() as away:
+        away.setattr(live.school.store, "set_choices", locked)
+        assert live.ask("PUT", "/api/me/camera", token, CAMERA_OFF).status_code == 503
+        me = live.ask("GET", "/api/me", token).json()
+        assert (me["camera"], me["research"]) == ("none", False)
+        if is_over:  # no export before it is written down
+            live.ask("POST", f"/api/lessons/{lesson['id']}/end", teacher)
+            assert live.school.store.lesson(lesson["id"]).ended_at is None
+
+    def kept():
+        (row,) = live.school.store.participants(lesson["id"])
+        return row.camera, row.consent, row.research
+
+    live.until(lambda: kept() == ("none", CONSENT_VERSION, False))
+    live.until(lambda: is_over == bool(live.school.store.lesson(lesson["id"]).ended_at))
+
+
 def test_who_sends_no_pictures_agrees_to_no_research(start):
     live = start(mode="research", context="research")
     body = {"code": live.open_lesson(live.teacher())["code"], "camera": "none", "research": True}

@@ -25,6 +25,8 @@ class Choices:
         self._store = store
         self._threads = threads
         self._find = find_student
+        self._late: dict[str, LiveStudent] = {}
+        """Who has stopped to send and is not yet written down to have."""
 
     async def change_camera(
         self, lesson: LiveLesson, student: LiveStudent, camera: str, consent: str | None
@@ -34,34 +36,52 @@ class Choices:
         Who stops agrees to no research any more.
 
         Raises:
-            StoreError: If the store is away.
+            StoreError: If the store is away; that somebody has stopped is written down when it is back.
         """
         if camera == "none":
             lesson.change_camera(student, camera, consent)
-        changes = student.camera_changes
-        record = student.record
-        await self._set_choices(
-            replace(
-                record,
-                camera=camera,
-                consent=consent or record.consent,
-                research=record.research and camera != "none",
-            )
-        )
-        if camera == "none" or student.id not in lesson.students:
+            student.record = replace(student.record, research=False)
+            self._late[student.id] = student
+            await self._write_stop(student)
+            return
+        changes, record = student.camera_changes, student.record
+        await self._write(replace(record, camera=camera, consent=consent or record.consent))
+        if student.id not in lesson.students:
             return
         if student.camera_changes == changes:
             lesson.change_camera(student, camera, consent)
         else:  # stopped in the meantime, which may have been written down before
-            await self._set_choices(student.record)
+            await self._write(student.record)
 
     async def change_research(self, record: ParticipantRecord, agreed: bool) -> None:
-        """Let a student's windows be exported or not, during the lesson and after it."""
-        await self._set_choices(replace(record, research=agreed))
+        """Let a student's windows be exported or not, during the lesson and after it.
 
-    async def _set_choices(self, record: ParticipantRecord) -> None:
-        """The store first: it is what an export reads, and a page must not show what is not so there."""
-        await self._threads.ask(self._store.set_choices, record)
+        The store first: it is what an export reads, and a page must not show what is not so there.
+
+        Raises:
+            StoreError: If the store is away.
+        """
+        await self._write(replace(record, research=agreed))
         if found := self._find(record.id, record.lesson):
             student = found[1]
-            student.record = replace(student.record, research=record.research)
+            student.record = replace(student.record, research=agreed)
+
+    async def write_late(self) -> None:
+        """Write down who stopped while the store was away.
+
+        Raises:
+            StoreError: If it still is.
+        """
+        for student in list(self._late.values()):
+            await self._write_stop(student)
+
+    async def _write_stop(self, student: LiveStudent) -> None:
+        written = student.record
+        await self._write(written)
+        if (
+            student.record == written
+        ):  # else begun again meanwhile, which may have been written down before
+            self._late.pop(student.id, None)
+
+    async def _write(self, record: ParticipantRecord) -> None:
+        await self._threads.ask(self._store.set_choices, record)

@@ -126,6 +126,7 @@ class School:
             for_ever("Moving lessons on", self.tick, TICK_EVERY_S),
             for_ever("Deleting what is too old", self._end_and_purge, self.purge_every_s),
             for_ever("Holding the store", self._hold, HOLD_EVERY_S),
+            for_ever("Writing down who has stopped", self._write_late, TICK_EVERY_S),
         )
         self._endless = [asyncio.create_task(one) for one in beside]
 
@@ -136,7 +137,8 @@ class School:
         with suppress(TimeoutError):
             last = [self._store_last(lesson) for lesson in self.lessons.values()]
             ends = [self._store_end(lesson_id) for lesson_id in self._ending]
-            await asyncio.wait_for(asyncio.gather(*last, *ends, *self._writing), _FLUSH_S)
+            late = self._write_late()
+            await asyncio.wait_for(asyncio.gather(*last, *ends, late, *self._writing), _FLUSH_S)
         await _cancel(self._writing)
         await self._workers.stop()
         self._threads.close()
@@ -197,6 +199,7 @@ class School:
         if not await self.writer.write(lesson_id, last or Batch()):
             return
         with suppress(StoreError):  # the next tick tries again
+            await self.choices.write_late()  # before there is an export
             await self.ask(self.store.end_lesson, lesson_id, self._tokens_until())
             if self.writer.close(lesson_id):  # else somebody has just withdrawn
                 self._ending.discard(lesson_id)
@@ -338,6 +341,10 @@ class School:
     async def _hold(self) -> None:
         with suppress(StoreError):  # the writer says it
             await self.ask(self.store.hold)
+
+    async def _write_late(self) -> None:
+        with suppress(StoreError):  # it is tried again
+            await self.choices.write_late()
 
     async def _end_and_purge(self) -> None:
         for lesson in list(self._forgotten_lessons()):
