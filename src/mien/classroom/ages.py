@@ -19,7 +19,10 @@ _ENDED_WITHIN_HOURS = 1.0
 def too_old(
     now: datetime, window_hours: float, aggregate_days: float, audit_days: float
 ) -> dict[str, sa.Delete]:
-    """Return by kind how to delete what has reached its age. A lesson that runs stays whole, however short the ages are.
+    """Return by kind how to delete what has reached its age.
+
+    However short the ages are, a lesson that runs stays, with what is kept of the class and the seats of its students. Their
+    windows and taps go at their age all the same.
 
     Args:
         now: The time in UTC.
