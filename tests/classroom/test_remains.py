@@ -138,3 +138,14 @@ def test_a_table_that_somebody_holds_is_swept_a_minute_later(postgres_store, fak
     assert swept.are_due(is_idle=False)
     swept.sweep(is_idle=False)
     assert not swept.are_due(is_idle=True)
+
+
+def test_a_purge_that_deletes_nothing_leaves_the_tables_alone(store, fake_time):
+    fill(store, fake_time)
+    assert store.remains.are_due(is_idle=False)  # the server before may have left something
+    store.remains.sweep(is_idle=True)
+    assert not any(store.purge(24, 30, 90).values())
+    assert not store.remains.are_due(is_idle=True)
+    fake_time.s = 25 * 3600
+    assert store.purge(24, 30, 90)["windows"] == 200
+    assert store.remains.are_due(is_idle=True) == (store._engine.dialect.name == "postgresql")

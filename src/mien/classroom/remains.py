@@ -37,7 +37,7 @@ class Remains:
         self._engine = engine
         self._busy_ms = busy_ms
         self._clock = clock
-        self._is_due = False
+        self._is_due = True  # what a server before this one has left is not known
         self._are_large_due = False
         self._not_before_s = -math.inf
 

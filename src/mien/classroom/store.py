@@ -322,7 +322,8 @@ class Store:
         old = too_old(self._now(), window_hours, aggregate_days, audit_days)
         with self._begin() as connection:
             counts = {kind: connection.execute(rows).rowcount for kind, rows in old.items()}
-        self.remains.note()
+        if any(counts.values()):  # else tables that nobody touched would be written anew all night
+            self.remains.note()
         return counts
 
     def check(self) -> None:
