@@ -447,6 +447,12 @@ def test_boxes_of_your_own_replace_the_detector_s(tiny_model_path):
     assert recognizer.predict(picture, boxes=[]) == []
 
 
+def test_boxes_of_your_own_stay_where_they_are_however_closely_one_looks(tiny_model_path):
+    picture = np.hstack([even(0, (100, 100, 3)), even(255, (100, 100, 3))])
+    (face,) = Recognizer(tiny_model_path).predict(picture, boxes=[(110, 10, 80, 80)], search_px=64)
+    assert (face.box, face.expression) == (Box(110, 10, 80, 80), "happiness")
+
+
 def test_a_box_outside_the_picture_is_named(tiny_model_path):
     with pytest.raises(InputError, match=r"Box 0 \[40, 0, 5, 5\] lies outside the picture"):
         Recognizer(tiny_model_path).predict(even(0, (20, 30)), boxes=[(40, 0, 5, 5)])

@@ -88,7 +88,8 @@ class Recognizer:
         Args:
             image: A path, or uint8 pixels: (H, W, 3) in RGB order or (H, W) grey. OpenCV reads BGR, which cannot
                 be told from RGB: give it ``image[:, :, ::-1]``.
-            boxes: Where the faces are, if you know it: each a `Box` or x, y, width, height. The detector is not asked.
+            boxes: Where the faces are, if you know it: each a `Box` or x, y, width, height. The detector is not asked, and
+                ``search_px`` changes nothing.
             search_px: Longer side at which faces are looked for, 64 or more. Larger finds smaller faces and takes longer;
                 crops keep all their pixels. None leaves it to the detector: 1920 for YuNet, 640 for Haar.
 
@@ -102,8 +103,11 @@ class Recognizer:
         check_search_px(search_px)
         if isinstance(image, (str, Path)):
             image = images.read(Path(image))
-        detector = self.detector if boxes is None else GivenBoxes(boxes)
-        found = list(self._find(check_image(image), detector, search_px))
+        image = check_image(image)
+        if boxes is None:
+            found = list(self._find(image, self.detector, search_px))
+        else:
+            found = list(self._find(image, GivenBoxes(boxes)))
         return list(self._faces(found, len(found) or 1))
 
     def predict_many(
