@@ -288,7 +288,9 @@ def test_impossible_numbers_are_refused_before_any_work(tiny_model_path, numbers
         ({"start": "0:10"}, r"start is '0:10'; expected a number\."),
         ({"end": [1]}, r"end is \[1\]; expected a number\."),
         ({"search_px": 320.5}, r"search_px is 320\.5; expected a whole number, 64 or more\."),
+        ({"search_px": None}, r"search_px is None; expected a whole number, 64 or more\."),
         ({"full_look_s": None}, r"full_look_s is None; expected a number\."),
+        ({"probation_s": "1"}, r"probation_s is '1'; expected a number\."),
     ],
 )
 def test_options_of_the_wrong_type_are_refused_before_the_recording_is_opened(

@@ -39,11 +39,10 @@ def check_number(name: str, value: object) -> None:
         raise InputError(f"{name} is {value!r}; expected a number.")
 
 
-def check_search_px(value: int | None) -> None:
-    """Refuse a side that pictures are not searched at; None leaves it to the detector.
+def check_search_px(value: object) -> None:
+    """Refuse a side that pictures are not searched at.
 
     Raises:
         InputError: If it is no whole number, or too small.
     """
-    if value is not None:
-        check_whole("search_px", value, _LEAST_SEARCH_PX)
+    check_whole("search_px", value, _LEAST_SEARCH_PX)

@@ -100,7 +100,8 @@ class Recognizer:
             ImageError: If the file cannot be read, or OpenCV cannot search it.
             InputError: If the array is no picture, a box lies outside it, or ``search_px`` is out of range.
         """
-        check_search_px(search_px)
+        if search_px is not None:
+            check_search_px(search_px)
         if isinstance(image, (str, Path)):
             image = images.read(Path(image))
         image = check_image(image)
@@ -135,7 +136,8 @@ class Recognizer:
         Raises:
             InputError: If a number is out of range.
         """
-        check_search_px(search_px)
+        if search_px is not None:
+            check_search_px(search_px)
         if isinstance(paths, (str, Path)):  # else its letters would be the files
             paths = [paths]
         groups = look_at_all(paths, partial(self._find, search_px=search_px), batch_size, jobs)
@@ -210,6 +212,7 @@ class Recognizer:
             check_whole("max_faces", max_faces, 1)
         check_search_px(search_px)
         check_number("full_look_s", full_look_s)
+        check_number("probation_s", probation_s)
         frames = watch_frames(
             self,
             open_source(source),

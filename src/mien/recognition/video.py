@@ -18,6 +18,7 @@ from mien.faces.overlap import distinct
 from mien.faces.scaled import scaled
 from mien.processors import usable_cores
 from mien.recognition.gaze import FULL_LOOK_S, Gaze, Plan
+from mien.recognition.numbers import check_search_px
 from mien.recognition.pipeline import in_order, newest
 from mien.recognition.probation import PROBATION_S, Probation
 from mien.recognition.smoothing import Smoothing
@@ -108,8 +109,7 @@ def watch_frames(  # noqa: PLR0913 - the options of mien watch
         VideoError: After the last frame, if the source breaks off.
     """
     _check(fps, max_faces, start, end)
-    if search_px < 64:
-        raise InputError(f"search_px is {search_px}; expected 64 or more.")
+    check_search_px(search_px)
 
     detector = recognizer.detector
     gaze = Gaze(full_look_s)
