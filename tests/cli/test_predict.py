@@ -421,6 +421,12 @@ def test_annotated_copies_beside_the_pictures_replace_nothing(run, pictures, pic
 
 
 @pytest.mark.usefixtures("pictures")
+def test_a_missing_picture_in_the_folder_for_copies_is_one_failed_picture(run):
+    code, _, error = run("copies/gone.jpg", "white.png", "--annotate", "copies")
+    assert (code, error) == (1, "mien: copies/gone.jpg does not exist.\n")
+
+
+@pytest.mark.usefixtures("pictures")
 def test_a_name_that_is_too_long_is_one_failed_picture(run):
     long = "a" * 300 + ".jpg"
     code, out, error = run(long, "white.png", "--format", "jsonl")
@@ -461,6 +467,16 @@ def test_a_folder_of_such_kinds_only_says_so(run, pictures):
     assert error == (
         "mien: Found only 1 picture of kinds that are not read (.heic). Save them as JPEG or PNG.\n"
     )
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_folder_without_pictures_is_said_whatever_else_was_passed_over(run, pictures, order):
+    for folder in ("photos", "empty"):
+        (pictures / folder).mkdir()
+    (pictures / "photos" / "a.heic").write_bytes(b"not read")
+    code, _, error = run(*["photos", "empty"][::order])
+    assert code == 2
+    assert error.startswith("mien: The folder empty holds no pictures.")
 
 
 @pytest.mark.usefixtures("pictures")

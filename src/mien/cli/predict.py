@@ -140,12 +140,13 @@ def _collect(paths: Sequence[str], leave_out: Path | None) -> list[str]:
     pictures: dict[str, None] = {}
     passed: list[str] = []
     for path in paths:
+        num_passed = len(passed)
         if not path:  # to Path, this folder
             raise ConfigError("One of the paths is empty. Give a picture, a folder or a pattern.")
         # Those of os.path, as they call a name that is too long no folder, where those of Path raise OSError.
         if os.path.isdir(path):  # noqa: PTH112
             found = list(_search(path, leave_out, passed))
-            if not found and not passed:
+            if not found and len(passed) == num_passed:
                 raise ConfigError(
                     f"The folder {path} holds no pictures. Give a picture or another folder."
                 )
@@ -231,10 +232,11 @@ class _Copies:
         self._lang = lang
         # Compared without case, as some file systems do. A copy must not replace a picture that lies there.
         self._taken = {os.path.realpath(picture).casefold() for picture in pictures}
-        place = os.path.realpath(folder)
-        if place in {os.path.realpath(os.path.dirname(picture)) for picture in pictures}:  # noqa: PTH120
-            # A folder of somebody's photos, not one for copies: whatever else lies there stays too.
-            self._taken |= {os.path.realpath(one).casefold() for one in folder.iterdir()}
+        # A folder of somebody's photos, not one for copies: whatever else lies there stays too.
+        self._holds_pictures = os.path.realpath(folder) in {
+            os.path.realpath(os.path.dirname(picture))  # noqa: PTH120
+            for picture in pictures
+        }
 
     def write(self, picture: str, faces: Sequence[Face]) -> None:
         """Write ``name.png`` or ``name.jpg``, with a number if the name is taken.
@@ -248,11 +250,15 @@ class _Copies:
         suffix = ".jpg" if source.suffix.lower() in (".jpg", ".jpeg") else ".png"
         number = 1
         target = self._folder / f"{source.stem}{suffix}"
-        while os.path.realpath(target).casefold() in self._taken:
+        while self._is_taken(target):
             number += 1
             target = self._folder / f"{source.stem}-{number}{suffix}"
         self._taken.add(os.path.realpath(target).casefold())
         images.write(target, annotate(images.read(source), faces, self._lang))
+
+    def _is_taken(self, target: Path) -> bool:
+        is_ours = os.path.realpath(target).casefold() in self._taken
+        return is_ours or (self._holds_pictures and os.path.lexists(target))
 
 
 def _reported(
