@@ -76,6 +76,17 @@ def test_a_part_is_drawn_from_its_first_time_on(tmp_path, shift_s):
     assert 4 <= timeline_html(shifted, "x").count('text-anchor="middle"') <= 11
 
 
+@pytest.mark.parametrize(
+    ("shift_s", "words"), [(598, ["9:59.0", "9:59.5", "10:00.0"]), (36_000, ["10:00:02.5"])]
+)
+def test_ticks_of_a_short_part_far_in_are_told_apart(shift_s, words):
+    rows = (
+        VideoRow(frame=n, time_s=shift_s + n / 10, track=1, expression="fear") for n in range(45)
+    )
+    page = timeline_html(Timeline(rows), "x")
+    assert all(f">{word}</text>" in page for word in words)
+
+
 def test_a_clock_that_jumps_by_ages_makes_no_more_ticks():
     rows = [VideoRow(frame=n, time_s=n * 0.5, track=1, expression="sadness") for n in range(8)]
     rows.append(VideoRow(frame=8, time_s=1e15, track=1, expression="sadness"))

@@ -205,12 +205,13 @@ def _ticks(start_s: float, end_s: float) -> Iterator[tuple[float, str]]:
     for number in range(first, math.floor(end_s / step_s) + 1):
         time_s = number * step_s
         minutes, seconds = divmod(time_s, 60)
+        seconds_text = f"{seconds:02.0f}" if step_s >= 1 else f"{seconds:04.1f}"
         if end_s < 120:
             yield time_s, f"{time_s:g} s"
         elif end_s < _LONG_S:
-            yield time_s, f"{minutes:.0f}:{seconds:02.0f}"
+            yield time_s, f"{minutes:.0f}:{seconds_text}"
         else:
-            yield time_s, f"{minutes // 60:.0f}:{minutes % 60:02.0f}:{seconds:02.0f}"
+            yield time_s, f"{minutes // 60:.0f}:{minutes % 60:02.0f}:{seconds_text}"
 
 
 def _colour(label: str) -> str:
