@@ -105,6 +105,31 @@ def test_what_was_written_before_a_break_can_be_played(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
 
 
+@pytest.mark.parametrize("count", [1, 4])
+def test_what_is_interrupted_while_a_frame_is_encoded_can_be_played(tmp_path, monkeypatch, count):
+    class Interrupted:
+        """Ctrl-C is heard when the frame is done."""
+
+        def __init__(self, *given):
+            self.writer, self.left = plain(*given), count
+
+        def write(self, frame):
+            self.writer.write(frame)
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+
+        def __getattr__(self, name):
+            return getattr(self.writer, name)
+
+    plain, times = cv2.VideoWriter, [0, 0.1, 0.5, 1, 2]
+    monkeypatch.setattr(cv2, "VideoWriter", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "film.mp4", times)
+    frames, _ = read_back(tmp_path / "film.mp4")
+    assert [ms for ms, _ in frames] == pytest.approx([1000 * s for s in times[:count]], abs=0.2)
+
+
 def test_without_frames_there_is_no_file(tmp_path):
     with open_film(tmp_path / "film.mp4"):
         pass

@@ -78,8 +78,10 @@ def open_film(path: Path) -> Iterator[WriteFrame]:
             writer = _open_writer(partial, path, size)
         if (image.shape[1], image.shape[0]) != size:
             image = np.asarray(cv2.resize(image, size), np.uint8)
-        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        frame = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        # Before the frame is encoded, which takes longest: after that, Ctrl-C is heard first.
         times.append(time_s)
+        writer.write(frame)
 
     try:
         with replacing(path, keep=lambda: is_kept) as partial:
@@ -88,11 +90,11 @@ def open_film(path: Path) -> Iterator[WriteFrame]:
             finally:
                 if writer is not None:
                     writer.release()
-                    if not _set_times(partial, times):
+                    if times and not _set_times(partial, times):
                         raise ConfigError(
                             f"{path} cannot be written: the film has no end. Is the disk full?"
                         )
-                    is_kept = True
+                    is_kept = bool(times)
     except OSError as error:
         raise ConfigError(
             f"The recording {path} cannot be written: {error.strerror or error}."
