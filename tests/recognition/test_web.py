@@ -52,6 +52,11 @@ def test_a_list_of_pieces_is_no_file(serve, content):
     assert head_of_file(f"http://{serve(content)}/live.m3u8") is None
 
 
+@pytest.mark.parametrize("path", ["수업.webm", "a b.webm", "a.webm?of=수업&b=%20c#t=1", "%ec.webm"])
+def test_addresses_may_hold_spaces_and_hangul(serve, path):
+    assert head_of_file(f"http://{serve(b'content')}/{path}") == b"content"
+
+
 def test_name_and_password_are_sent_as_browsers_do(serve):
     address = serve(b"content", password="Basic bWU6YTpi")  # me:a:b
     assert head_of_file(f"http://me:a%3Ab@{address}/x") == b"content"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import http.client
 import urllib.request
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from mien.recognition.container import HEAD_BYTES
 
 __all__ = ["head_of_file"]
 
+_WRITTEN_AS_THEY_ARE = "!#$%&'()*+,/:;=?@[]~"
+"""What an address may hold besides letters and digits; FFmpeg too escapes the rest, such as spaces and Hangul."""
 _PATIENCE_S = 5.0
 _PLAYLISTS = (b"#EXTM3U", b"\xef\xbb\xbf#EXTM3U", b"<")
 """How lists of pieces begin, HLS and DASH: their own length says nothing of the stream's."""
@@ -24,7 +26,7 @@ def head_of_file(url: str) -> bytes | None:
     """
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    bare = urlunsplit(parts._replace(netloc=host, fragment=""))
+    bare = quote(urlunsplit(parts._replace(netloc=host, fragment="")), safe=_WRITTEN_AS_THEY_ARE)
     request = urllib.request.Request(bare)  # noqa: S310 - the caller has seen that it is http or https
     if parts.username is not None:
         secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
