@@ -43,6 +43,23 @@ def test_a_matroska_file_says_how_much_it_lacks(tmp_path):
     assert missing_bytes(path) == 0
 
 
+def box(kind, body):
+    return struct.pack(">I4s", 8 + len(body), kind) + body
+
+
+def test_an_mp4_in_fragments_counts_no_frames_and_says_how_much_it_lacks(tmp_path):
+    times = struct.pack(">4I", 0, 0, 1000, 0) + bytes(80)
+    index = box(b"moov", box(b"mvhd", bytes(4) + times) + box(b"mvex", b""))
+    whole = box(b"ftyp", b"iso5") + index + 2 * (box(b"moof", bytes(50)) + box(b"mdat", bytes(900)))
+    assert not counts_frames(whole[:HEAD_BYTES])
+    path = tmp_path / "a.mp4"
+    for missing in (0, 1, 300, 930):
+        path.write_bytes(whole[: len(whole) - missing])
+        assert missing_bytes(path) == (missing if missing < 908 else missing - 908)
+    path.write_bytes(whole + b"\xff" * 40)  # not of it
+    assert missing_bytes(path) == 0
+
+
 def test_a_live_one_does_not_know(tmp_path):
     path = tmp_path / "live.webm"
     head = b"\x1a\x45\xdf\xa3\x83abc\x18\x53\x80\x67"

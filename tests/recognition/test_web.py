@@ -43,7 +43,9 @@ def serve():
 
 
 def test_a_file_has_a_length_and_a_stream_has_none(serve):
-    assert head_of_file(f"http://{serve(bytes(range(40)))}/a.webm") == bytes(range(16))
+    assert head_of_file(f"http://{serve(bytes(range(40)) + bytes(999))}/a.webm")[:40] == bytes(
+        range(40)
+    )
     assert head_of_file(f"http://{serve(b'--frame', has_length=False)}/camera") is None
 
 

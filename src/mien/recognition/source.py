@@ -278,7 +278,7 @@ def _open_recording(path: Path) -> VideoSource:
         str(path),
         is_live=False,
         is_counted=is_counted,
-        is_cut=missing_bytes(path) > 0,
+        is_cut=not is_counted and missing_bytes(path) > 0,
         shown_s=shown_s(path),
     )
 
