@@ -1,3 +1,4 @@
+import contextlib
 import os
 import subprocess
 import sys
@@ -129,6 +130,15 @@ def test_a_recording_that_was_cut_off_gives_what_it_has_and_says_where_it_stoppe
 def test_a_number_of_frames_that_was_guessed_is_no_damage():
     capture = FakeCapture([40.0 * n for n in range(10)], count=300.0)
     assert len(list(VideoSource(capture, "x", is_live=False, is_counted=False).frames())) == 10
+
+
+@pytest.mark.parametrize(("count", "is_whole"), [(100, True), (60, False)])
+def test_a_clock_s_rate_is_no_damage(count, is_whole):
+    # As `ffmpeg -c copy` makes AVI of an MP4: 100 frames in 4 s, announced as 2400 of 600 a second.
+    capture = FakeCapture([40.0 * n for n in range(count)], fps=600.0, count=2400.0)
+    frames = VideoSource(capture, "x", is_live=False).frames()
+    with contextlib.nullcontext() if is_whole else pytest.raises(VideoError, match="60 frames of"):
+        assert len(list(frames)) == count
 
 
 def test_a_recording_that_was_trimmed_is_no_damage():

@@ -165,7 +165,9 @@ class VideoSource:
         duration_s = self.num_frames / self.fps
         missing_s = min(duration_s, self._shown_s, end or duration_s) - self.time_s
         missing = self.num_frames - self.frames_seen
-        if missing > _MISSING_FRAMES and missing_s * self.fps > _MISSING_FRAMES + 1:
+        # Where an AVI holds H.264, the announced rate may be that of its clock, and the number that of its ticks.
+        step_s = max(1 / self.fps, self.time_s / max(1, self.frames_seen - 1))
+        if missing > _MISSING_FRAMES and missing_s > (_MISSING_FRAMES + 1) * step_s:
             raise VideoError(
                 f"{where} of {self.num_frames} ({duration_s:.2f} s): it is damaged or cut off there. "
                 "All rows up to there are right."
