@@ -99,6 +99,18 @@ def test_the_closest_look_is_taken_in_parts_and_each_face_is_named_once(fake):
     ]
 
 
+def test_a_face_that_a_part_cuts_off_is_taken_from_the_part_where_it_is_whole(fake):
+    # Of 1920 × 640 px the parts are 0 to 1024 and 896 to 1920; the look before sees nothing.
+    whole, cut = row(860, 300, 70, 80, score=0.8), row(0, 300, 34, 80, score=0.95)
+    detector, seen = fake({(1024, 640): [whole], (1023, 640): [cut]})
+    (face,) = detector.detect(np.zeros((640, 1919, 3), np.uint8))
+    assert [picture.shape[1] for picture in seen[-2:]] == [1024, 1023]
+    assert face.box == Box(860, 300, 70, 80)
+    detector, _ = fake({(1023, 640): [cut]})
+    (face,) = detector.detect(np.zeros((640, 1919, 3), np.uint8))
+    assert face.box == Box(896, 300, 34, 80)
+
+
 def test_both_looks_together_name_each_face_once(fake):
     first = [row(10, 10, 30, 30, 0.8), row(100, 100, 120, 130, 0.9)]
     second = [row(21, 19, 60, 61, 0.95), row(500, 40, 30, 36, 0.85)]

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mien.faces.overlap import distinct, overlap
-from mien.types import Box, Detection
+from mien.types import Box, Detection, Image
 
-__all__ = ["CELL_PX", "LARGE_PX", "is_much_closer", "joined", "sides", "tiles"]
+__all__ = [
+    "CELL_PX",
+    "LARGE_PX",
+    "elsewhere",
+    "is_cut_off",
+    "is_much_closer",
+    "joined",
+    "sides",
+    "tiles",
+]
 
 CELL_PX = 32
 """YuNet's coarsest cells. Parts begin at their borders, so that cells lie as in a look at everything."""
@@ -77,6 +86,31 @@ def _spans(length: int, reach_px: int) -> list[tuple[int, int]]:
     ]
 
 
+def is_cut_off(box: Box, part: Box, scale: float, image: Image) -> bool:
+    """Whether a face reaches the border of the part in which it was seen, where the picture goes on.
+
+    Args:
+        box: In pixels of the picture.
+        part: What was searched, in pixels of the picture at ``scale``.
+        scale: At which it was searched.
+        image: The picture. Only at its own border may a face end.
+    """
+    height, width = image.shape[:2]
+    return any(
+        (start > 0 and low <= start / scale)
+        or ((start + length) / scale < limit and high >= (start + length) / scale)
+        for low, high, start, length, limit in (
+            (box.x, box.x + box.w, part.x, part.w, width),
+            (box.y, box.y + box.h, part.y, part.h, height),
+        )
+    )
+
+
+def elsewhere(seen: Sequence[Detection], known: Sequence[Detection]) -> list[Detection]:
+    """Return what was seen where none of the known faces is."""
+    return [face for face in seen if all(overlap(face.box, one.box) <= _SAME for one in known)]
+
+
 def joined(
     known: Sequence[Detection], large: Sequence[bool], seen: Sequence[Detection]
 ) -> list[Detection]:
@@ -90,5 +124,4 @@ def joined(
     """
     kept = [face for face, is_large in zip(known, large, strict=True) if is_large]
     rest = [face for face, is_large in zip(known, large, strict=True) if not is_large]
-    others = [face for face in seen if all(overlap(face.box, one.box) <= _SAME for one in kept)]
-    return [*kept, *distinct([*rest, *others])]
+    return [*kept, *distinct([*rest, *elsewhere(seen, kept)])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mien.faces.looks import is_cut_off
 from mien.faces.overlap import overlap
 from mien.types import Box, Detection, Image
 
@@ -33,14 +34,4 @@ def found_again(
     growth = max(best.box.w, best.box.h) / max(face.w, face.h)
     if not 1 / _MAX_GROWTH <= growth <= _MAX_GROWTH:
         return None
-    height, width = image.shape[:2]
-    box = best.box
-    for low, high, start, length, limit in (
-        (box.x, box.x + box.w, window.x, window.w, width),
-        (box.y, box.y + box.h, window.y, window.h, height),
-    ):
-        cut_before = start > 0 and low <= start / scale
-        cut_after = (start + length) / scale < limit and high >= (start + length) / scale
-        if cut_before or cut_after:
-            return None
-    return best
+    return None if is_cut_off(best.box, window, scale, image) else best

@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 from mien.download import RemoteFile
 from mien.errors import InputError, ModelFileError
 from mien.faces.crop import CropFrame
-from mien.faces.looks import CELL_PX, LARGE_PX, is_much_closer, joined, sides, tiles
+from mien.faces.looks import (
+    CELL_PX,
+    LARGE_PX,
+    elsewhere,
+    is_cut_off,
+    is_much_closer,
+    joined,
+    sides,
+    tiles,
+)
 from mien.faces.near import found_again
 from mien.faces.overlap import distinct
 from mien.faces.scaled import scaled, scaled_size
@@ -160,10 +169,17 @@ class YuNetDetector:
                 break
             scale = _scale(longer, closer_px)
             reach_px = math.ceil(LARGE_PX * closer_px / before_px)
-            parts = tiles(*scaled_size(image, scale), reach_px)
-            seen = [face for part in parts for face in self._search(image, scale, part)]
-            found = joined(found, large, seen)
+            found = joined(found, large, self._search_parts(image, scale, reach_px))
         return sorted(found, key=lambda face: (-face.box.w * face.box.h, face.box.x))
+
+    def _search_parts(self, image: Image, scale: float, reach_px: int) -> list[Detection]:
+        """Search the picture part by part. A face that one part cuts off is mostly whole in another, whatever the scores."""
+        whole: list[Detection] = []
+        cut_off: list[Detection] = []
+        for part in tiles(*scaled_size(image, scale), reach_px):
+            for face in self._search(image, scale, part):
+                (cut_off if is_cut_off(face.box, part, scale, image) else whole).append(face)
+        return [*whole, *elsewhere(cut_off, whole)]
 
     def _search(self, image: Image, scale: float, part: Box | None = None) -> list[Detection]:
         """Search the picture at a scale, or a part of it; the part is in pixels of that scale."""
