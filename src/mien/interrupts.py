@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["interrupted_by_signals"]
+__all__ = ["answering_signals", "interrupted_by_signals"]
+
+
+@contextmanager
+def answering_signals(answer: Callable[[int], None]) -> Iterator[None]:
+    """While it is entered, SIGTERM and the end of the terminal call ``answer`` with their number, unless they are ignored."""
+    before = {}
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
+            before[number] = signal.signal(number, lambda number, _: answer(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -17,19 +32,11 @@ def interrupted_by_signals() -> Iterator[None]:
     """
     asked = False
 
-    def interrupt(*_: object) -> None:
+    def interrupt(_: int) -> None:
         nonlocal asked
         if not asked:
             asked = True
             raise KeyboardInterrupt
 
-    before = {}
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
-            before[number] = signal.signal(number, interrupt)
-    try:
+    with answering_signals(interrupt):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -623,13 +623,16 @@ def test_a_link_to_itself_is_one_failed_picture(run, pictures, tmp_path):
     assert read["error"] is None
 
 
-def test_a_command_that_is_ended_leaves_nothing_half_written(pictures, tiny_model_path, tmp_path):
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_command_that_is_ended_leaves_nothing_half_written(
+    pictures, tiny_model_path, tmp_path, name
+):
     """As `kill` does, in the middle of writing."""
     program = (
         "import os, signal\n"
         "import mien.cli.predict as command\n"
         "from mien.cli import main\n"
-        "command._write = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"command._write = lambda *_: os.kill(os.getpid(), signal.{name})\n"
         "main()\n"
     )
     (tmp_path / "out").mkdir()
@@ -640,5 +643,5 @@ def test_a_command_that_is_ended_leaves_nothing_half_written(pictures, tiny_mode
         text=True,
         cwd=pictures,
     )
-    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+    assert done.returncode == 128 + getattr(signal, name), done.stderr
     assert not list((tmp_path / "out").iterdir())

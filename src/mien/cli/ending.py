@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from mien.interrupts import answering_signals
 
 __all__ = ["drop_lost_output", "removing_what_is_half_written"]
 
 
 @contextmanager
 def removing_what_is_half_written() -> Iterator[None]:
-    """While it is entered, SIGTERM ends the command as an exception does; by itself, Python would just drop it.
+    """While it is entered, SIGTERM and SIGHUP end the command as an exception does; by itself, Python would just drop it.
 
     Not for servers: who started them tells by the signal that they ended as asked.
     """
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
+    with answering_signals(lambda number: sys.exit(128 + number)):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def drop_lost_output() -> bool:
