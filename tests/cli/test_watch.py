@@ -224,6 +224,7 @@ def test_a_film_that_cannot_be_written_is_said_and_the_table_goes_on(run, wide_c
         (["{clip}", "--table", "x.txt"], "ends in '.txt'; expected .csv, .jsonl or .parquet."),
         (["{clip}", "--save", "x.avi"], "ends in '.avi'; expected .mp4."),
         (["{clip}", "--save", "{clip}"], "clip.mp4 is the recording itself. Name another file."),
+        (["a" * 300, "--save", "{clip}"], "File name too long"),
         (["{clip}", "--fps", "0"], "fps is 0.0; expected a positive number of frames a second."),
         (["{clip}", "--start", "9"], "The part from 9 s was asked for;"),
     ],

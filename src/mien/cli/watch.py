@@ -161,7 +161,8 @@ def _check_places(source: str, table: Path | None, save: Path | None) -> None:
     if save:
         check_film_path(save)
     for option, path in (("--table", table), ("--save", save)):
-        if path and path.exists() and Path(source).exists() and path.samefile(source):
+        # os.path, as it calls a name that is too long no file, where Path raises OSError.
+        if path and path.exists() and os.path.exists(source) and path.samefile(source):  # noqa: PTH110
             raise ConfigError(f"{option} {path} is the recording itself. Name another file.")
 
 
