@@ -4,7 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from mien.data import folders
+from mien.data import folders, open_dataset
 from mien.errors import DataError
 from mien.labels import FER2013, FERPLUS
 
@@ -87,8 +87,9 @@ def test_folders_of_labels_alone_are_for_training_and_that_is_said(tmp_path, wri
     assert np.bincount(flat.labels).tolist() == np.bincount(whole.labels).tolist()
     row = flat.names.tolist().index(f"{FER2013.labels[drawn.labels[3]]}/003.png")
     np.testing.assert_array_equal(flat.images[row], drawn.images[3])
-    assert "all pictures are for training" in flat.notes[0]
-    assert flat.notes[1:] == ("Folders without pictures: notes.",)
+    unsplit, *others = folders.notes(tmp_path / "flat")
+    assert "all pictures are for training" in unsplit
+    assert others == ["Folders without pictures: notes."]
 
 
 def test_an_album_and_ferplus_without_its_votes_are_no_folders_of_labels(tmp_path):
@@ -119,7 +120,7 @@ def test_folders_of_one_meaning_are_one_label_and_that_is_said(tmp_path):
         "train/happiness/0.png": "happy",
         "test/happy/0.png": "happy",
     }
-    assert dataset.notes == (
+    assert folders.notes(tmp_path) == (
         "Folders of one meaning are one label: HAPPY is happy, happiness is happy.",
     )
 
@@ -129,7 +130,7 @@ def test_pictures_further_below_are_left_out_and_that_is_said(tmp_path, write_fo
     (tmp_path / "train/happy/person0").mkdir()
     for number in range(2):
         PIL.Image.new("L", (48, 48)).save(tmp_path / "train/happy/person0" / f"{number}.png")
-    (note,) = folders.read(tmp_path, 48).notes
+    (note,) = folders.notes(tmp_path)
     assert note == (
         "2 pictures lie in folders below those of labels and are left out: train/happy/person0 (2). "
         "Move them up to be read."
@@ -140,6 +141,35 @@ def test_a_label_without_pictures_in_a_split_is_said(tmp_path, write_folders):
     write_folders(tmp_path)
     for file in (tmp_path / "test/fear").iterdir():
         file.unlink()
-    dataset = folders.read(tmp_path, 48)
-    assert dataset.label_names == FER2013.labels
-    assert dataset.notes == ("Folders without pictures: test/fear.",)
+    assert folders.read(tmp_path, 48).label_names == FER2013.labels
+    assert folders.notes(tmp_path) == ("Folders without pictures: test/fear.",)
+
+
+def test_pictures_of_kinds_that_are_not_read_are_said(tmp_path, write_folders):
+    write_folders(tmp_path)
+    for name in (
+        "train/happy/a.HEIC",
+        "train/happy/b.avif",
+        "test/fear/c.heic",
+        "test/fear/.d.heic",
+    ):
+        (tmp_path / name).touch()
+    (tmp_path / "train/happy/list.txt").touch()
+    assert folders.notes(tmp_path) == (
+        "Pictures of kinds that are not read are left out: .avif (1), .heic (2). Save them as JPEG or PNG.",
+    )
+
+
+def test_what_is_known_of_empty_folders_is_never_stale(tmp_path, write_folders):
+    write_folders(tmp_path)
+    without = open_dataset(tmp_path)
+    (tmp_path / "train/contempt").mkdir()
+    with_empty = open_dataset(tmp_path)
+    assert (
+        with_empty.label_names == FERPLUS.labels
+    )  # one more makes them these eight, in another order
+    assert "Folders without pictures: train/contempt." in with_empty.notes
+    (tmp_path / "train/contempt").rmdir()
+    after = open_dataset(tmp_path)
+    assert after.content_hash == without.content_hash
+    assert after.notes == without.notes

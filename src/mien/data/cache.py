@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +36,20 @@ _VERSION = 4
 _ARRAYS = ("images", "labels", "split", "votes", "names")
 
 
-def entry_name(path: Path, layout: str, size: int, files: Iterable[Path]) -> str:
+def entry_name(
+    path: Path, layout: str, size: int, files: Iterable[Path], said: Sequence[str] = ()
+) -> str:
     """Name the entry for a source in its present state.
 
     The part before the dash stands for the source; the part after it changes when a file is added, removed, or
-    differs in length or time of change.
+    differs in length or time of change, or when something else is said of the source.
 
     Args:
         path: What the user gave.
         layout: The reader's name.
         size: Height and width of the images, px.
         files: Every file that the reader would read.
+        said: What is to be known besides, such as of empty folders, which may be labels too.
 
     Raises:
         DataError: If one is not there, or cannot be read.
@@ -67,6 +70,8 @@ def entry_name(path: Path, layout: str, size: int, files: Iterable[Path]) -> str
         state.update(
             f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode(errors="surrogateescape")
         )
+    for note in said:
+        state.update(f"{note}\n".encode(errors="surrogateescape"))
     return f"{source.hexdigest()[:16]}-{state.hexdigest()[:32]}"
 
 

@@ -29,6 +29,8 @@ class Layout:
     """The files that it would read at a path; none where the path is of another layout."""
     read: Callable[[Path, int], Dataset]
     """Reads them: the path, and the side of the images in px."""
+    notes: Callable[[Path], tuple[str, ...]] = lambda _: ()
+    """Says what is to be known of a path besides; asked anew each time, as it may change while the files stay."""
 
 
 LAYOUTS = Registry(
@@ -58,6 +60,7 @@ LAYOUTS = Registry(
             summary="train/<label>/*.jpg and test/<label>/*.jpg (valid/ if there is one), or <label>/*.jpg alone",
             find_files=folders.find_files,
             read=folders.read,
+            notes=folders.notes,
         ),
     ),
 )
@@ -92,7 +95,8 @@ def open_dataset(path: Path, *, size: int = 48, use_cache: bool = True) -> Datas
     if drawn and not path.exists():
         return synthetic.draw_faces(int(drawn[1] or _NUM_DRAWN), seed=0, size=size)
     layout, files = find_layout(path)
-    entry = cache.entry_name(path, layout.name, size, files)
+    said = layout.notes(path)
+    entry = cache.entry_name(path, layout.name, size, files, said)
     dataset = cache.load(entry) if use_cache else None
     if dataset is None:
         logger.info("Reading %s (%s)", path, layout.name)
@@ -100,7 +104,7 @@ def open_dataset(path: Path, *, size: int = 48, use_cache: bool = True) -> Datas
         if use_cache:
             cache.store(entry, dataset)
     # Not from the cache: what counts as published may be put right in a later version, and what lies beside may change.
-    notes = (*published.check(dataset), *dataset.notes, *_beside(layout, path))
+    notes = (*published.check(dataset), *dataset.notes, *said, *_beside(layout, path))
     return replace(dataset, notes=notes)
 
 

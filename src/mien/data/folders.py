@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from mien.data.classes import class_order, split_of_name
 from mien.data.dataset import SPLITS, Dataset
-from mien.data.pictures import list_pictures, read_pictures
+from mien.data.pictures import count_endings, list_pictures, read_pictures
 from mien.errors import DataError
+from mien.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from mien.labels import canonical
 
-__all__ = ["find_files", "read"]
+__all__ = ["find_files", "notes", "read"]
 
 _TRAIN = SPLITS.index("train")
 _LEAST_LABELS = 2
@@ -58,7 +62,7 @@ def read(path: Path, size: int) -> Dataset:
     """
     split_folders = _split_folders(path)
     files = find_files(path)
-    folders = [folder for above in split_folders or [path] for folder in _subfolders(above)]
+    folders = [folder for above in split_folders for folder in _subfolders(above)]
     labels = folders if split_folders else [file.parent for file in files]
     one_of = _same_labels({folder.name for folder in labels})
     found = sorted(set(one_of.values()))
@@ -79,8 +83,50 @@ def read(path: Path, size: int) -> Dataset:
         split=np.array(splits, np.uint8),
         names=np.array([file.relative_to(path).as_posix() for file in files], str),
         layout="folders",
-        notes=(*(() if split_folders else (_UNSPLIT,)), *_notes(one_of, folders, path)),
     )
+
+
+def notes(path: Path) -> tuple[str, ...]:
+    """Say what a look at the folders would not let one expect.
+
+    Apart from `read`, since most of it may change while the files that are read stay as they are.
+    """
+    split_folders = _split_folders(path)
+    folders = [folder for above in split_folders or [path] for folder in _subfolders(above)]
+    endings = {folder: count_endings(folder) for folder in folders}
+    bare = [folder for folder in folders if not IMAGE_SUFFIXES & endings[folder].keys()]
+    labels = folders if split_folders else [folder for folder in folders if folder not in bare]
+    one_of = _same_labels({folder.name for folder in labels})
+    found = [] if split_folders else [_UNSPLIT]
+    others = sorted(f"{name} is {one}" for name, one in one_of.items() if name != one)
+    if others:
+        found.append(f"Folders of one meaning are one label: {', '.join(others)}.")
+    if bare:
+        shown = ", ".join(folder.relative_to(path).as_posix() for folder in bare)
+        found.append(f"Folders without pictures: {shown}.")
+    unread = sum(endings.values(), Counter[str]())
+    kinds = [f"{suffix} ({unread[suffix]})" for suffix in sorted(UNREAD_SUFFIXES & unread.keys())]
+    if kinds:
+        found.append(
+            f"Pictures of kinds that are not read are left out: {', '.join(kinds)}. Save them as JPEG or PNG."
+        )
+    return (*found, *_too_deep(folders, path))
+
+
+def _too_deep(folders: list[Path], path: Path) -> Iterator[str]:
+    """Say which pictures lie in folders below those of labels."""
+    below = {
+        folder.relative_to(path).as_posix(): len(pictures)
+        for label in folders
+        for folder in _subfolders(label)
+        if (pictures := list_pictures(folder))
+    }
+    if below:
+        shown = ", ".join(f"{name} ({count})" for name, count in list(below.items())[:_SHOWN])
+        yield (
+            f"{sum(below.values()):,} pictures lie in folders below those of labels and are left out: {shown}"
+            f"{', …' if len(below) > _SHOWN else ''}. Move them up to be read."
+        )
 
 
 def _same_labels(names: set[str]) -> dict[str, str]:
@@ -94,30 +140,6 @@ def _same_labels(names: set[str]) -> dict[str, str]:
 
 def _meaning(name: str) -> str:
     return canonical(name) or name.casefold()
-
-
-def _notes(one_of: dict[str, str], folders: list[Path], path: Path) -> list[str]:
-    """Say what a look at the folders would not let one expect."""
-    notes = []
-    others = sorted(f"{name} is {one}" for name, one in one_of.items() if name != one)
-    if others:
-        notes.append(f"Folders of one meaning are one label: {', '.join(others)}.")
-    bare = [one.relative_to(path).as_posix() for one in folders if not list_pictures(one)]
-    if bare:
-        notes.append(f"Folders without pictures: {', '.join(bare)}.")
-    below = {
-        folder.relative_to(path).as_posix(): len(pictures)
-        for label in folders
-        for folder in _subfolders(label)
-        if (pictures := list_pictures(folder))
-    }
-    if below:
-        shown = ", ".join(f"{name} ({count})" for name, count in list(below.items())[:_SHOWN])
-        notes.append(
-            f"{sum(below.values()):,} pictures lie in folders below those of labels and are left out: {shown}"
-            f"{', …' if len(below) > _SHOWN else ''}. Move them up to be read."
-        )
-    return notes
 
 
 def _split_folders(path: Path) -> list[Path]:
@@ -135,6 +157,10 @@ def _split(folder: Path) -> int:
 def _subfolders(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
-    return sorted(
-        folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith(".")
-    )
+    with os.scandir(
+        path
+    ) as entries:  # it knows folders from files without asking the disk for each
+        found = [
+            entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
+        ]
+    return [path / name for name in sorted(found)]

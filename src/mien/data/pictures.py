@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from mien import images
 from mien.errors import DataError, ImageError
 from mien.preprocess import InputSpec, fit
 
-__all__ = ["list_pictures", "read_pictures"]
+__all__ = ["count_endings", "list_pictures", "read_pictures"]
 
 
 def list_pictures(folder: Path) -> list[Path]:
@@ -24,6 +26,13 @@ def list_pictures(folder: Path) -> list[Path]:
         for file in folder.iterdir()
         if file.suffix.lower() in images.IMAGE_SUFFIXES and not file.name.startswith(".")
     )
+
+
+def count_endings(folder: Path) -> Counter[str]:
+    """Count the files in a folder by their endings in small letters, without hidden ones; a folder in it counts as a file."""
+    with os.scandir(folder) as entries:  # a Path for each of 35,000 files takes seconds
+        names = [entry.name for entry in entries if not entry.name.startswith(".")]
+    return Counter(os.path.splitext(name)[1].lower() for name in names)  # noqa: PTH122
 
 
 def read_pictures(files: Sequence[Path], size: int) -> NDArray[np.uint8]:
