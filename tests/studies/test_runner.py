@@ -54,6 +54,28 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(write_study_file, faces, tm
 
 
 @pytest.mark.slow
+def test_a_run_on_the_network_of_other_weights_goes_on_where_it_was(
+    write_study_file, faces, tmp_path
+):
+    path = write_study_file()
+    study = path.read_text().replace("[0, 1]", "[0]")
+    study = study.replace("model.options.activation", "data.valid_limit")
+    study = study.replace('["relu", "tanh"]', "[0, 50]")
+    recipe = path.with_name("base.toml").read_text()
+    run_study(write_study_file(study), faces, tmp_path / "first")
+    start = f'init = "{tmp_path / "first/runs/0000-seed0"}"\n'
+    model = recipe[recipe.index("[model]") : recipe.index("[optimizer]")]
+    path, epochs = write_study_file(study, start + recipe.replace(model, "")), []
+    with pytest.raises(StopRequested):
+        run_study(path, faces, tmp_path / "cut", Silent(20))
+    watcher = Silent()
+    watcher.begin = lambda run: epochs.append(run.epochs)
+    cut = run_study(path, faces, tmp_path / "cut", watcher)
+    assert epochs == [2, 0]
+    assert cut == run_study(path, faces, tmp_path / "whole")
+
+
+@pytest.mark.slow
 def test_a_run_whose_state_is_elsewhere_begins_and_says_so(write_study_file, faces, tmp_path):
     path, folder, rest = write_study_file(), tmp_path / "cut", Silent()
     with pytest.raises(StopRequested):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -111,14 +110,7 @@ def _train(
 
 def _refuse_changes(recipe: Recipe, folder: RunFolder) -> None:
     """A resumed run goes on as it began; another recipe would be another run."""
-    from mien.recipe import ModelOptions
-
-    begun = folder.recipe()
-    if recipe.init and recipe.model == ModelOptions():
-        # Its network is the one of those weights, which may be gone by now.
-        recipe = replace(recipe, model=begun.model)
-    ours, theirs = recipe.as_dict(), begun.as_dict()
-    changed = [key for key in ours if ours[key] != theirs[key]]
+    changed = folder.changes(recipe)
     if changed:
         raise ConfigError(
             f"{folder.path} was begun with other settings ({', '.join(changed)}). "

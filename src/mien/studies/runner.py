@@ -163,11 +163,14 @@ def execute(
     resume = _goes_on(run, design, folder, data.content_hash)
     if not resume:  # cut off before there was anything to go on from, or another study's
         shutil.rmtree(kept.path, ignore_errors=True)
+    begun = (
+        kept.recipe() if resume else recipe
+    )  # that of a run names the network that its weights have
     result: dict[str, Any] = {"state": "finished", "detail": "", "scores": None}
     try:
         _refuse_what_kills(run)
         try:
-            outcome = train(recipe, data, kept, reporter, resume=resume, device=device)
+            outcome = train(begun, data, kept, reporter, resume=resume, device=device)
         except CheckpointError:
             # All are damaged. What is gone is gone; the other runs are not to wait for it.
             logger.warning("%s has nothing left to go on from and begins anew", run.name)
@@ -192,7 +195,7 @@ def execute(
     rows = kept.rows() if kept.metrics.exists() else []
     result["curve"] = [{key: row[key] for key in _CURVE if key in row} for row in rows]
     result |= {"epochs": len(rows), "seconds": round(sum(row["seconds"] for row in rows), 1)}
-    result.setdefault("parameters", _num_parameters(recipe))
+    result.setdefault("parameters", _num_parameters(kept.recipe() if kept.is_begun else recipe))
     for checkpoint in kept.path.glob("checkpoint*.pt"):
         checkpoint.unlink()  # the run is over, and three times the weights are a lot for many runs
     return result
@@ -202,7 +205,7 @@ def _goes_on(run: Run, design: Design, folder: Path, data_hash: str) -> bool:
     """Whether a run's folder, which another machine may have, holds its state; that of another recipe or data would pass for it."""
     kept = RunFolder(folder / "runs" / run.name)
     try:
-        if not any(kept.path.glob("checkpoint*.pt")) or kept.recipe() != _recipe(run, design):
+        if not any(kept.path.glob("checkpoint*.pt")) or kept.changes(_recipe(run, design)):
             return False
         kept.rows()
         return bool(kept.facts().get("data_hash") == data_hash)

@@ -6,13 +6,14 @@ import json
 import shutil
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from mien.errors import TrainingError
-from mien.recipe import Recipe, recipe_from_dict
+from mien.recipe import ModelOptions, Recipe, recipe_from_dict
 from mien.replacing import replacing
 
 __all__ = ["RunFolder"]
@@ -75,6 +76,19 @@ class RunFolder:
         except tomllib.TOMLDecodeError as error:
             raise TrainingError(f"{self._recipe} is damaged: {error}.") from None
         return recipe_from_dict(tables, str(self._recipe))
+
+    def changes(self, recipe: Recipe) -> list[str]:
+        """Return which settings of a recipe are others than the run's: none if the run can go on with it.
+
+        Raises:
+            TrainingError: If there is no run here.
+        """
+        begun = self.recipe()
+        if recipe.init and recipe.model == ModelOptions():
+            # Its network is the one of those weights, which may be gone by now.
+            recipe = replace(recipe, model=begun.model)
+        ours, theirs = recipe.as_dict(), begun.as_dict()
+        return [key for key in ours if ours[key] != theirs[key]]
 
     def facts(self) -> dict[str, Any]:
         """Return what was written down at the start: commit, machine, data hash, command.
