@@ -1,4 +1,4 @@
-"""Being asked by the system to end, heard as Ctrl-C is: so that what was begun is brought to its end."""
+"""Being asked by the system to end, heard as an exception: so that what was begun is brought to its end, or taken away."""
 
 from __future__ import annotations
 
@@ -6,37 +6,35 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["answering_signals", "interrupted_by_signals"]
+__all__ = ["interrupted_by_signals"]
 
 
 @contextmanager
-def answering_signals(answer: Callable[[int], None]) -> Iterator[None]:
-    """While it is entered, SIGTERM and the end of the terminal call ``answer`` with their number, unless they are ignored."""
+def interrupted_by_signals(
+    ending: Callable[[int], BaseException] = lambda _number: KeyboardInterrupt(),
+) -> Iterator[None]:
+    """While it is entered, SIGTERM and the end of the terminal raise an exception.
+
+    Only the first does: systems send several, and the second would break off the bringing to an end.
+
+    Args:
+        ending: Makes it of the signal's number; KeyboardInterrupt, as of Ctrl-C, unless told otherwise.
+    """
+    asked = False
+
+    def interrupt(number: int, _frame: object) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            raise ending(number)
+
     before = {}
     for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
-            before[number] = signal.signal(number, lambda number, _: answer(number))
+            before[number] = signal.signal(number, interrupt)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def interrupted_by_signals() -> Iterator[None]:
-    """While it is entered, SIGTERM and the end of the terminal raise KeyboardInterrupt, as Ctrl-C does.
-
-    Only the first does: systems send several, and the second would break off the bringing to an end.
-    """
-    asked = False
-
-    def interrupt(_: int) -> None:
-        nonlocal asked
-        if not asked:
-            asked = True
-            raise KeyboardInterrupt
-
-    with answering_signals(interrupt):
-        yield

@@ -70,17 +70,18 @@ def test_augment_adds_copies_of_training_faces_in_the_layout_that_came_in(source
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_a_command_that_is_told_to_end_leaves_nothing_half_written(source, tmp_path):
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_command_that_is_told_to_end_leaves_nothing_half_written(source, tmp_path, name):
     """It is told when all is written and only the name is missing."""
     program = (
         "import os, pathlib, signal, sys\n"
         "from mien.cli import main\n"
-        "pathlib.Path.chmod = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"pathlib.Path.chmod = lambda *_: os.kill(os.getpid(), signal.{name})\n"
         "main()\n"
     )
     words = ["data", "augment", str(source), str(tmp_path / "out"), "--flip"]
     done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
-    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+    assert done.returncode == 128 + signal.Signals[name], done.stderr
     assert [path.name for path in tmp_path.iterdir()] == [source.name]
 
 

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from mien.interrupts import answering_signals
+from mien.interrupts import interrupted_by_signals
 
 __all__ = ["drop_lost_output", "removing_what_is_half_written"]
 
 
-@contextmanager
-def removing_what_is_half_written() -> Iterator[None]:
-    """While it is entered, SIGTERM and SIGHUP end the command as an exception does; by itself, Python would just drop it.
+def removing_what_is_half_written() -> AbstractContextManager[None]:
+    """While it is entered, SIGTERM and SIGHUP end the command as an exception does; by themselves, they would just drop it.
 
     Not for servers: who started them tells by the signal that they ended as asked.
     """
-    with answering_signals(lambda number: sys.exit(128 + number)):
-        yield
+    return interrupted_by_signals(lambda number: SystemExit(128 + number))
 
 
 def drop_lost_output() -> bool:
