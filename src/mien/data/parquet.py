@@ -53,7 +53,7 @@ def read(path: Path, size: int) -> Dataset:
         MissingExtraError: If pyarrow is not installed.
         DataError: If a file is damaged, lacks the columns, or holds a row that cannot be used.
     """
-    tables = [(file, _read_table(file)) for file in find_files(path)]
+    tables = ((file, _read_table(file)) for file in find_files(path))  # one in memory at a time
     parts = [_read_rows(table, file, size) for file, table in tables if len(table)]
     if not parts:
         raise DataError(f"{path} holds no rows.")
