@@ -53,14 +53,22 @@ def test_the_card_says_what_a_run_began_with_and_who_taught_it():
     facts = card_facts(load_model("mien-s"), ROOT / "results")
     record = dict(facts.info.provenance)
     distill = {"teacher": "two.safetensors", "temperature": 3.0, "weight": 0.5}
-    for told, said in (
-        ({"init": "first"}, "Begun with the weights of the run first. Heads: "),
-        ({"init": "imagenet"}, "Begun with torchvision's weights from ImageNet. Heads: "),
-        ({"distill": distill}, "  Taught by two.safetensors (temperature 3, weight 0.5). Heads: "),
-        ({}, "  Heads: "),
+    of_run, of_imagenet = "Begun with the weights of the run", "Begun with torchvision's weights"
+    for told, imagenet, said in (
+        ({"init": "first"}, False, f"{of_run} first. Heads: "),
+        ({"init": "first"}, True, f"{of_run} first, which began with ImageNet's. Heads: "),
+        ({"init": "imagenet"}, True, f"{of_imagenet} from ImageNet. Heads: "),
+        ({"init": "imagenet"}, False, f"{of_run} imagenet. Heads: "),
+        (
+            {"distill": distill},
+            False,
+            "  Taught by two.safetensors (temperature 3, weight 0.5). Heads: ",
+        ),
+        ({}, False, "  Heads: "),
     ):
         recipe = {**record["recipe"], "init": "", "distill": {"teacher": ""}, **told}
-        info = replace(facts.info, provenance={**record, "recipe": recipe})
+        provenance = {**record, "recipe": recipe, "imagenet": imagenet}
+        info = replace(facts.info, provenance=provenance)
         assert f"{said}fer2013" in model_card([replace(facts, info=info)], "mien card")
 
 

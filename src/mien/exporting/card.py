@@ -166,7 +166,7 @@ def _training(models: Sequence[CardFacts]) -> Iterator[str]:
         yield f"- **{facts.info.name}**: `{record.get('command', 'unknown')}`, commit {record.get('commit', 'unknown')}, "
         yield f"  {_told(record)}; data `{str(record.get('data_hash', 'unknown'))[:12]}…`, {record.get('date', 'no date')}."
         if "recipe" in record:
-            yield f"  {_recipe(record['recipe'])}"
+            yield f"  {_origins(record)}{_recipe(record['recipe'])}"
         if "same_answer_as_fp32" in record.get("export", {}):
             same = record["export"]["same_answer_as_fp32"]
             shown = ", ".join(f"{name} {percent(share)} %" for name, share in same.items())
@@ -208,19 +208,22 @@ def _recipe(recipe: Any) -> str:
     )
     flip = "flip, " if augment.get("flip") else ""
     return (
-        f"{_origins(recipe)}Heads: {heads}. {optimizer['name'].upper()}, learning rate {optimizer['lr']:g}, weight decay "
+        f"Heads: {heads}. {optimizer['name'].upper()}, learning rate {optimizer['lr']:g}, weight decay "
         f"{optimizer['weight_decay']:g}, {recipe['schedule']['name']} schedule, batch {train['batch_size']}, average "
         f"of weights {train['ema']:g}. Augmentation: {flip}{changes}. The number of epochs was fixed beforehand; "
         f"weights kept: {train['keep']}."
     )
 
 
-def _origins(recipe: Any) -> str:
+def _origins(record: Any) -> str:
     """Say which weights a run began with, and who taught it."""
-    begun = f"Begun with the weights of the run {recipe['init']}. " if recipe.get("init") else ""
-    if recipe.get("init") == "imagenet":
+    init, distill = record["recipe"].get("init"), record["recipe"].get("distill", {})
+    has_imagenet, begun = bool(record.get("imagenet")), ""
+    if init == "imagenet" and has_imagenet:  # a run may be called so, too
         begun = "Begun with torchvision's weights from ImageNet. "
-    distill = recipe.get("distill", {})
+    elif init:
+        began = ", which began with ImageNet's" if has_imagenet else ""
+        begun = f"Begun with the weights of the run {init}{began}. "
     if not distill.get("teacher"):
         return begun
     return (
