@@ -54,15 +54,21 @@ def test_the_card_says_what_a_run_began_with_and_who_taught_it():
     record = dict(facts.info.provenance)
     distill = {"teacher": "two.safetensors", "temperature": 3.0, "weight": 0.5}
     of_run, of_imagenet = "Begun with the weights of the run", "Begun with torchvision's weights"
+    before_that = "Before that, ImageNet's pictures were learned from"
     for told, imagenet, said in (
         ({"init": "first"}, False, f"{of_run} first. Heads: "),
-        ({"init": "first"}, True, f"{of_run} first, which began with ImageNet's. Heads: "),
+        ({"init": "first"}, True, f"{of_run} first. {before_that}. Heads: "),
         ({"init": "imagenet"}, True, f"{of_imagenet} from ImageNet. Heads: "),
         ({"init": "imagenet"}, False, f"{of_run} imagenet. Heads: "),
         (
             {"distill": distill},
             False,
             "  Taught by two.safetensors (temperature 3, weight 0.5). Heads: ",
+        ),
+        (
+            {"distill": distill},
+            True,
+            f"  Taught by two.safetensors (temperature 3, weight 0.5). {before_that}. Heads: ",
         ),
         ({}, False, "  Heads: "),
     ):

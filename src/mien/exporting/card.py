@@ -216,20 +216,23 @@ def _recipe(recipe: Any) -> str:
 
 
 def _origins(record: Any) -> str:
-    """Say which weights a run began with, and who taught it."""
+    """Say which weights a run began with, who taught it, and whether ImageNet's pictures are behind either."""
     init, distill = record["recipe"].get("init"), record["recipe"].get("distill", {})
-    has_imagenet, begun = bool(record.get("imagenet")), ""
-    if init == "imagenet" and has_imagenet:  # a run may be called so, too
-        begun = "Begun with torchvision's weights from ImageNet. "
+    has_imagenet = bool(record.get("imagenet"))
+    is_torchvision = init == "imagenet" and has_imagenet  # a run may be called so, too
+    told = ""
+    if is_torchvision:
+        told = "Begun with torchvision's weights from ImageNet. "
     elif init:
-        began = ", which began with ImageNet's" if has_imagenet else ""
-        begun = f"Begun with the weights of the run {init}{began}. "
-    if not distill.get("teacher"):
-        return begun
-    return (
-        f"{begun}Taught by {distill['teacher']} (temperature {distill['temperature']:g}, weight "
-        f"{distill['weight']:g}). "
-    )
+        told = f"Begun with the weights of the run {init}. "
+    if distill.get("teacher"):
+        told += (
+            f"Taught by {distill['teacher']} (temperature {distill['temperature']:g}, weight "
+            f"{distill['weight']:g}). "
+        )
+    if has_imagenet and not is_torchvision:
+        told += "Before that, ImageNet's pictures were learned from. "
+    return told
 
 
 def _is_on(value: Any) -> bool:
