@@ -18,6 +18,11 @@ __all__ = ["LAYOUTS", "Layout", "find_layout", "open_dataset"]
 logger = logging.getLogger(__name__)
 
 
+def _no_notes(_path: Path) -> tuple[str, ...]:
+    """Say nothing: all of the files are read."""
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layout:
     """A way in which files hold labelled faces."""
@@ -29,7 +34,7 @@ class Layout:
     """The files that it would read at a path; none where the path is of another layout."""
     read: Callable[[Path, int], Dataset]
     """Reads them: the path, and the side of the images in px."""
-    notes: Callable[[Path], tuple[str, ...]] = lambda _: ()
+    notes: Callable[[Path], tuple[str, ...]] = _no_notes
     """Says what is to be known of a path besides; asked anew each time, as it may change while the files stay."""
 
 
