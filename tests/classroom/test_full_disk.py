@@ -64,8 +64,8 @@ class Allowance:
         folder.mkdir()
 
     def fill(self, program):
-        largest = max(file.stat().st_size for file in self.folder.iterdir())
-        self._limit(program, largest)
+        # SQLite writes to the end of its log first; the database itself may be larger.
+        self._limit(program, (self.folder / "classroom.sqlite-wal").stat().st_size)
 
     def clear(self, program):
         if program.process.poll() is None:
