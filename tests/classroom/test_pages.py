@@ -1030,9 +1030,12 @@ def test_after_the_end_a_student_sees_and_deletes_what_is_kept(open_browser, liv
 
 
 @slow
-def test_a_switch_takes_the_consent_to_research_back_without_leaving(open_browser, start):
+def test_a_switch_takes_the_consent_to_research_back_without_leaving(
+    open_browser, start, monkeypatch
+):
     live = start(mode="research", context="research")
-    lesson = live.open_lesson(live.teacher())
+    teacher = live.teacher()
+    lesson = live.open_lesson(teacher)
     body = {
         "code": lesson["code"], "camera": "frames", "consent": CONSENT_VERSION, "research": True,
     }  # fmt: skip
@@ -1052,6 +1055,18 @@ def test_a_switch_takes_the_consent_to_research_back_without_leaving(open_browse
     assert not page["#research-on"].is_selected()
     page.click("#research-on")
     page.until(lambda: live.school.store.participants(lesson["id"])[0].research)
+
+    def locked(*_):
+        raise StoreError("The store does not take or give rows: locked.", "locked")
+
+    live.admit(teacher, lesson, student["participant"])
+    page.until(lambda: page.is_shown("#camera") and page.text("#camera") == WORDS["stop"][0])
+    with monkeypatch.context() as away:  # the camera is off at once, and so is the switch
+        away.setattr(live.school.store, "set_choices", locked)
+        page.click("#camera")
+        page.until(lambda: not page["#research-on"].is_selected(), 20)
+        assert page.text("#problem") == WORDS["error_store"][0]
+    page.until(lambda: not live.school.store.participants(lesson["id"])[0].research)
 
 
 @slow

@@ -190,10 +190,10 @@ async function turnOff(why = null) {
   if (why) explain(why);
   try {
     await choose("none", null);
-    who(); // stopping takes the consent to research back as well
   } catch (error) {
     explain(why || error);
   }
+  who(); // stopping takes the consent to research back as well
 }
 
 function choose(chosen, agreed) {
