@@ -160,6 +160,14 @@ def test_a_byte_order_mark_is_no_setting(recipe_file):
     [
         ({"heads": [{"labels": "fer2013", "min_votes": 3}]}, "min_votes counts FER\\+ votes"),
         (
+            {"heads": [{"labels": "own", "mode": "shares"}]},
+            "mode says what becomes of FER\\+ votes",
+        ),
+        (
+            {"schedule": {"name": "plateau", "warmup_epochs": 3}},
+            "name is plateau, which has no warm-up",
+        ),
+        (
             {"heads": [{"labels": "ferplus", "mode": "multi_target", "label_smoothing": 0.1}]},
             "label_smoothing spreads one right answer",
         ),

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -458,7 +459,10 @@ def test_a_network_of_fixed_size_is_built_for_the_faces_it_gets(faces, tmp_path)
     assert info.options["input_size"] == info.input.size == 24
 
 
-def test_small_sizes_come_first_and_the_models_own_last(faces, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("epochs", "sides"), [(3, [16, 20, 24]), (2, [20, 24]), (1, [24])])
+def test_small_sizes_come_first_and_the_models_own_last(
+    faces, tmp_path, monkeypatch, epochs, sides
+):
     seen = []
 
     class Noted(Replayed):
@@ -467,7 +471,7 @@ def test_small_sizes_come_first_and_the_models_own_last(faces, tmp_path, monkeyp
             return super().__call__(inputs)
 
     monkeypatch.setattr("mien.training.loop.Replayed", Noted)
-    recipe = tiny(train={"sizes": [16, 20, 24]})
+    recipe = tiny(train={"sizes": [16, 20, 24], "epochs": epochs})
     train(recipe, faces, RunFolder(tmp_path / "run"), Silent())
-    steps = len(seen) // 3
-    assert seen == [16] * steps + [20] * steps + [24] * steps
+    assert seen == sorted(seen)
+    assert Counter(seen) == dict.fromkeys(sides, len(seen) // epochs)

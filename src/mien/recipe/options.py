@@ -119,6 +119,10 @@ class HeadOptions:
             'heads: ferplus-votes goes with mode = "argmax" only.',
         )
         _check(
+            self.mode == "majority" or self.labels.startswith("ferplus"),
+            f"heads.mode says what becomes of FER+ votes, from which the head '{self.labels}' does not learn. Leave it out there.",
+        )
+        _check(
             not self.min_votes or self.labels.startswith("ferplus"),
             f"heads.min_votes counts FER+ votes, from which the head '{self.labels}' does not learn. Leave it out there.",
         )
@@ -193,6 +197,10 @@ class ScheduleOptions:
         _check(
             self.warmup_epochs >= 0,
             f"schedule.warmup_epochs is {self.warmup_epochs}; expected 0 or more.",
+        )
+        _check(
+            not self.warmup_epochs or self.name in ("linear", "cosine", "constant"),
+            f"schedule.warmup_epochs goes with linear, cosine or constant; schedule.name is {self.name}, which has no warm-up.",
         )
         _check(0 < self.pct_start < 1, f"schedule.pct_start is {self.pct_start}; expected 0 to 1.")
         _check(0 < self.factor < 1, f"schedule.factor is {self.factor}; expected 0 to 1.")

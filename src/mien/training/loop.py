@@ -189,10 +189,9 @@ class Trainer:
         return made
 
     def _size(self, epoch: int) -> int:
-        sizes = self.recipe.train.sizes
-        if not sizes:
-            return self.spec.size
-        return sizes[min(len(sizes) - 1, epoch * len(sizes) // self.recipe.train.epochs)]
+        epochs = self.recipe.train.epochs
+        sizes = self.recipe.train.sizes[-epochs:] or (self.spec.size,)  # the last, however short
+        return sizes[epoch * len(sizes) // epochs]
 
     def _step(
         self,
