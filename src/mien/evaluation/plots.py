@@ -28,10 +28,10 @@ from mien.evaluation.plots_canvas import (
     plain_axes,
     save_figure,
 )
+from mien.softmax import softmax
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-from mien.softmax import softmax
 
 __all__ = [
     "confusion_picture",

@@ -36,9 +36,7 @@ def with_model_of_init(recipe: Recipe) -> Recipe:
         ConfigError: If they are an ensemble's, or ImageNet's and cannot be had for the recipe's own network.
     """
     if recipe.init == IMAGENET:
-        find_imagenet(
-            MODELS[recipe.model.name]
-        )  # before the data is read; which network, the recipe says
+        find_imagenet(MODELS[recipe.model.name])  # so that it is said before the data is read
         return recipe
     if not recipe.init or recipe.model != ModelOptions():
         return recipe
