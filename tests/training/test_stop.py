@@ -22,6 +22,23 @@ def test_a_second_signal_does_not_wait():
             os.kill(os.getpid(), signal.SIGINT)
 
 
+def test_a_terminal_that_ends_asks_once_however_often_it_is_said():
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup would have it ignored
+    try:
+        with SignalStop() as stop:
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGHUP)
+            with pytest.raises(StopRequested):
+                stop.check()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with SignalStop() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            stop.check()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_afterwards_signals_do_what_they_did_before():
     before = signal.getsignal(signal.SIGTERM)
     with SignalStop():

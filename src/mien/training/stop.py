@@ -16,7 +16,10 @@ class StopRequested(Exception):  # noqa: N818 - a wish, not an error
 
 
 class SignalStop:
-    """While it is entered, Ctrl-C and SIGTERM wait for the end of a batch; a second one does not wait."""
+    """While it is entered, Ctrl-C, SIGTERM and the end of the terminal wait for the end of a batch.
+
+    A second Ctrl-C or SIGTERM does not wait.
+    """
 
     def __init__(self) -> None:
         """Nothing has been signalled yet."""
@@ -28,9 +31,11 @@ class SignalStop:
             raise StopRequested
 
     def __enter__(self) -> SignalStop:
-        self._previous = {
-            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        # Windows has no SIGHUP, and nohup ignores it.
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        self._previous = {number: signal.signal(number, self._note) for number in numbers}
         return self
 
     def __exit__(
@@ -42,7 +47,8 @@ class SignalStop:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        if self._signalled:
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        # A shell and the system both send SIGHUP where a terminal ends: it comes twice.
+        if self._signalled and number in {signal.SIGINT, signal.SIGTERM}:
             raise KeyboardInterrupt
         self._signalled = True
