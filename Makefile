@@ -21,6 +21,9 @@ PYTHONS := $(or $(PYTHON),python3 python python3.14 python3.13 python3.12 python
 DEMO_READY := $(DEMO_VENV)/.ready-for-demo
 DEV_READY := $(DEV_VENV)/.ready-for-dev
 BIN := $(DEV_VENV)/bin
+# Tests at the same time. Many start a server or a browser: two keep two cores busy.
+JOBS ?= 2
+PYTEST := $(BIN)/pytest -q -n $(JOBS) --dist worksteal
 
 .PHONY: help setup demo test check static quick slow format bench results clean
 help:
@@ -44,10 +47,10 @@ static: $(DEV_READY)
 	$(BIN)/mypy
 
 quick: $(DEV_READY)
-	$(BIN)/pytest -q
+	$(PYTEST)
 
 slow: $(DEV_READY)
-	$(BIN)/pytest -q -m "slow and not gpu and not network"
+	$(PYTEST) -m "slow and not gpu and not network"
 
 format: $(DEV_READY)
 	$(BIN)/ruff format .
