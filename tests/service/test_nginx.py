@@ -11,6 +11,8 @@ import httpx
 import pytest
 from service_calls import error_of, png
 
+from mien.service.settings import Settings
+
 CONF = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
@@ -63,6 +65,12 @@ def front(tmp_path, free_port):
         process.terminate()
         process.wait(60)
         process.stderr.close()
+
+
+def test_nginx_lets_go_of_an_idle_connection_before_the_service_does():
+    # A request that meets the closing would be lost: nginx sends no POST twice.
+    kept = re.search(r"upstream mien \{.+?keepalive_timeout (\d+)s;", CONF.read_text(), re.S)
+    assert int(kept[1]) < Settings.model_fields["upload_s"].default
 
 
 def test_nginx_accepts_the_file(tmp_path, free_port):
