@@ -164,9 +164,8 @@ class Human(_NpmPackage):
     def prepare(self, face: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (1, 1, 64, 64) in [-1, 1]."""
         places = np.linspace(0, len(face) - 1, self._CROP_PX)
-        step = (
-            self._CROP_PX // self._SIDE_PX
-        )  # not centred, the smaller picture is every fourth pixel
+        # Not centred, the smaller picture is every fourth pixel.
+        step = self._CROP_PX // self._SIDE_PX
         small = _resized(face.astype(np.float32), places)[::step, ::step] / 255
         grey = small * np.float32(0.2989 + 0.5870 + 0.1140)  # its weights of red, green and blue
         return np.asarray(((grey - 0.5) * 2)[None, None], np.float32)

@@ -103,9 +103,8 @@ _SPELLINGS = {
 
 def canonical(label: str) -> str | None:
     """Return the one name of an expression however a data set spells it; None if it is none of ours."""
-    key = unicodedata.normalize(
-        "NFC", label.strip().lower()
-    )  # macOS takes Korean apart in names of files
+    # macOS takes Korean apart in names of files.
+    key = unicodedata.normalize("NFC", label.strip().lower())
     key = _SPELLINGS.get(key, key)
     return key if key in _DISPLAY else None
 

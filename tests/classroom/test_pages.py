@@ -565,9 +565,8 @@ def test_nobody_needs_a_camera_and_it_stops_at_once(open_browser, start, webcam)
     assert student.text("#air") == WORDS["off_air"][0]
 
     student.click("#camera")
-    assert WORDS["sent_stop"][0] in student.text(
-        "#start-dialog"
-    )  # the same terms, before anything is sent
+    # The same terms, before anything is sent.
+    assert WORDS["sent_stop"][0] in student.text("#start-dialog")
     student.click("#start-dialog .main")
     student.until(lambda: student.text("#air") == WORDS["on_air"][0])
 

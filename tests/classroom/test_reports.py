@@ -158,9 +158,8 @@ def test_html_is_whole_escaped_and_in_both_languages(report):
         assert "<td>7 / 8 / 10</td>" in text
         assert "<td>– / 8 / 10</td>" in text
         assert "http" not in text
-        assert (
-            len(re.findall("<polyline", text)) == 4
-        )  # two states, broken where shares are withheld
+        # Two states, broken where shares are withheld.
+        assert len(re.findall("<polyline", text)) == 4
 
 
 @pytest.mark.usefixtures("report")

@@ -542,9 +542,8 @@ def test_a_thousand_messages_a_second_close_the_connection_and_nobody_else_s(liv
 
 
 def test_a_page_that_connects_all_the_time_is_told_to_wait(live):
-    live.app.state.limits.sockets._clock = lambda: (
-        0.0
-    )  # on a busy machine it would not be all the time
+    # On a busy machine it would not be all the time.
+    live.app.state.limits.sockets._clock = lambda: 0.0
     _, _, student, _ = live.student_inside()
     codes = []
     for _ in range(12):

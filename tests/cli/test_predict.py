@@ -139,9 +139,8 @@ def test_csv_has_a_row_for_a_picture_without_faces(run, tmp_path):
 @pytest.mark.parametrize("name", ["=1+1.png", "+1.png", "@x.png", "-x.png"])
 def test_csv_holds_no_formulas(run, pictures, name):
     images.write(pictures / name, np.zeros((4, 4, 3), np.uint8))
-    _, out, _ = run(
-        f"?{name[1:]}", "--format", "csv"
-    )  # a pattern: a shell would not pass -x.png as a path
+    # A pattern: a shell would not pass -x.png as a path.
+    _, out, _ = run(f"?{name[1:]}", "--format", "csv")
     (row,) = csv.DictReader(io.StringIO(out))
     assert row["path"] == f"./{name}"
     assert (pictures / row["path"]).is_file()
@@ -374,9 +373,8 @@ def test_a_full_disk_leaves_no_half_file_and_the_old_one(run, pictures):
         images.write(pictures / "many" / f"{number}.png", np.zeros((4, 4), np.uint8))
     before = sorted(path.name for path in pictures.iterdir())
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(
-        resource.RLIMIT_FSIZE, (4096, limits[1])
-    )  # stands for a disk with so little room
+    # Stands for a disk with so little room.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
         code, _, err = run("many", "-o", "found.csv")
     finally:

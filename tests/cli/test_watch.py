@@ -157,9 +157,8 @@ def test_a_damaged_recording_keeps_its_rows_and_says_where_it_stopped(run, cut_c
     assert code == 1
     assert 20 < len(rows) < 35
     assert f"cut.avi stopped at {rows[-1].time_s:.2f} s, after {len(rows)} frames of 50" in err
-    assert err.splitlines()[-1].startswith(
-        "mien: "
-    )  # FFmpeg may have been opened, and talk, before
+    # FFmpeg may have been opened, and talk, before.
+    assert err.splitlines()[-1].startswith("mien: ")
     assert out.startswith(f"{len(rows)} frames, 0 without a face")
     assert len(frames_of(tmp_path / "t.mp4")) == len(rows)
 

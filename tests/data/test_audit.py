@@ -199,9 +199,8 @@ def test_fer2013_has_the_copies_that_are_known(fer2013_path):
     assert counts["not_a_face"] == 160
     assert counts["ties"] == 1449 + 157
     assert counts["agreement"] == 19_105
-    assert counts["near"] == pytest.approx(
-        924, rel=0.02
-    )  # rounding in the transform may move a pair
+    # Rounding in the transform may move a pair.
+    assert counts["near"] == pytest.approx(924, rel=0.02)
     assert counts["altered_across_splits"] < 36
     lists = clean_lists(dataset, found)
     assert len(lists.left_out["copy"]) == 280

@@ -165,9 +165,8 @@ def test_what_is_known_of_empty_folders_is_never_stale(tmp_path, write_folders):
     without = open_dataset(tmp_path)
     (tmp_path / "train/contempt").mkdir()
     with_empty = open_dataset(tmp_path)
-    assert (
-        with_empty.label_names == FERPLUS.labels
-    )  # one more makes them these eight, in another order
+    # One more makes them these eight, in another order.
+    assert with_empty.label_names == FERPLUS.labels
     assert "Folders without pictures: train/contempt." in with_empty.notes
     (tmp_path / "train/contempt").rmdir()
     after = open_dataset(tmp_path)

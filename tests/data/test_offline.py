@@ -42,9 +42,8 @@ def test_turned_copies_are_the_face_at_a_random_angle_in_range(drawn):
     assert np.ptp(angles) > 20
     inside = disc(48, 48)
     back = turn(result.images[len(drawn) :], -angles).astype(int)
-    assert (
-        np.abs(back - drawn.images[train])[:, inside].mean() < 6
-    )  # noise is smoothed, nothing is cut
+    # Noise is smoothed, nothing is cut.
+    assert np.abs(back - drawn.images[train])[:, inside].mean() < 6
 
 
 def test_all_splits_can_be_forced(drawn):

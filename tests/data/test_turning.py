@@ -27,9 +27,8 @@ def test_turned_there_and_back_the_whole_disc_is_still_there(textures):
     assert inside.sum() == pytest.approx(np.pi * 23.5**2, rel=0.02)
     error = np.abs(back - images)
     assert error[:, inside].mean() < 2
-    assert (
-        error[:, ~inside].mean() > 3 * error[:, inside].mean()
-    )  # the corners have left the picture
+    # The corners have left the picture.
+    assert error[:, ~inside].mean() > 3 * error[:, inside].mean()
 
 
 def test_corners_that_come_in_are_no_black_wedges():

@@ -163,9 +163,8 @@ def test_calibration_uses_the_temperature_of_the_record(data):
 
 def test_slices_cover_the_pictures_and_name_the_weakest(data):
     faces = data.images[280:]
-    faces[::2] = (
-        10 + faces[::2] // 4
-    )  # every second face is dark and flat, and its template harder to see
+    # Every second face is dark and flat, and its template harder to see.
+    faces[::2] = 10 + faces[::2] // 4
     (result,) = evaluate(nearest_template, INFO, data, "valid")
     brightness, contrast, sharpness = result.slices
     assert [group.name for group in brightness.groups] == ["dark", "middle", "bright"]

@@ -78,9 +78,8 @@ class Choices:
     async def _write_stop(self, student: LiveStudent) -> None:
         written = student.record
         await self._write(written)
-        if (
-            student.record == written
-        ):  # else begun again meanwhile, which may have been written down before
+        # If the student has begun again meanwhile, that may have been written down before.
+        if student.record == written:
             self._late.pop(student.id, None)
 
     async def _write(self, record: ParticipantRecord) -> None:

@@ -182,9 +182,8 @@ def _as_html(report: dict[str, Any], lang: str, utc_offset_min: int) -> str:
     zone = timezone(timedelta(minutes=utc_offset_min))
     templates.filters["local"] = lambda iso: datetime.fromisoformat(iso).astimezone(zone)
     facts = {"report": report, "lang": lang, "words": words(lang), "lines": _lines(report)}
-    rule = report["decision"].get(
-        "rule"
-    )  # the decision is kept in English; its reason is there in both
+    # The decision is kept in English; its reason is there in both.
+    rule = report["decision"].get("rule")
     facts["reason"] = REASONS[Rule(rule)][lang] if rule else ""
     facts["zone"] = str(zone)
     size = {"width": _CHART_WIDTH, "height": _CHART_HEIGHT}

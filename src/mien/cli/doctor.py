@@ -100,9 +100,8 @@ def _models() -> list[dict[str, Any]]:
 
 def _cameras(open_them: bool) -> list[dict[str, Any]]:
     """List what Linux calls a video device; elsewhere only opening tells, so the first is tried if asked."""
-    devices = sorted(
-        Path("/dev").glob("video*"), key=lambda path: (len(path.name), path.name)
-    )  # video2 before video10
+    # So video2 comes before video10.
+    devices = sorted(Path("/dev").glob("video*"), key=lambda path: (len(path.name), path.name))
     found: list[dict[str, Any]] = [{"device": str(path), "frame_px": None} for path in devices]
     if open_them:
         for camera in found:

@@ -147,9 +147,8 @@ def draw_scene(
             Box(round(centre[0] - half), round(centre[1] - half), round(2 * half), round(2 * half))
         )
     grey = _develop(canvas, noise=2.0, generator=generator)[:, :, None].astype(np.float32)
-    tint = np.array(
-        [1.0, 0.9, 0.8], np.float32
-    )  # warm, so that colour is not grey three times over
+    # Warm, so that colour is not grey three times over.
+    tint = np.array([1.0, 0.9, 0.8], np.float32)
     return np.clip(grey * tint, 0, 255).astype(np.uint8), boxes
 
 
@@ -253,9 +252,8 @@ def _draw_face(
 
 def _draw_eye(pen: _Pen, side: float, features: _Features, skin: float, dark: float) -> None:
     x, y = side * 0.34, 0.14
-    pen.ellipse(
-        (x, y + 0.03), (0.24, 0.17), skin * 0.75
-    )  # the socket, which face detectors look for
+    # The socket, which face detectors look for.
+    pen.ellipse((x, y + 0.03), (0.24, 0.17), skin * 0.75)
     pen.ellipse((x, y), (0.15, features.eye_open), min(255.0, skin * 1.1))
     iris = min(0.1, features.eye_open)
     pen.ellipse((x, y), (iris, iris), dark * 0.5)

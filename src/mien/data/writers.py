@@ -87,9 +87,8 @@ def write_folders(dataset: Dataset, folder: Path) -> None:
         folder: An empty folder.
     """
     for split in np.unique(dataset.split).tolist():
-        for label in (
-            dataset.label_names
-        ):  # also for classes without a picture, so that the labels stay the same
+        # Also for classes without a picture, so that the labels stay the same.
+        for label in dataset.label_names:
             (folder / SPLITS[split] / label).mkdir(parents=True)
     for path, image in zip(picture_names(dataset, "folders"), dataset.images, strict=True):
         (folder / path).write_bytes(_png(image))

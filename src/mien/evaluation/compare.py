@@ -137,9 +137,8 @@ def paired_bootstrap(
     _check(labels, a, b)
     num_classes = 1 + max(int(values.max()) for values in (labels, a, b))
     cells = (labels.astype(np.int64) * num_classes + a) * num_classes + b
-    joint = np.bincount(cells, minlength=num_classes**3).reshape(
-        (num_classes,) * 3
-    )  # (label, A, B)
+    # Axes: label, A, B.
+    joint = np.bincount(cells, minlength=num_classes**3).reshape((num_classes,) * 3)
 
     def difference(counts: NDArray[np.int64]) -> Any:
         return statistic(counts.sum(axis=-1)) - statistic(counts.sum(axis=-2))

@@ -152,9 +152,8 @@ def _on_columns(head: Head, dataset: Dataset, rows: NDArray[np.intp], split: str
     assert dataset.votes is not None
     votes = dataset.votes[rows]
     kept = votes[:, : FERPLUS_VOTES.labels.index("NF")].any(axis=1)
-    places = expression_indices(
-        head.labels, FERPLUS_VOTES.labels
-    )  # (10,) of the columns in the head
+    # (10,), of the columns in the head.
+    places = expression_indices(head.labels, FERPLUS_VOTES.labels)
     title = _ferplus_title(int((majority(votes) >= 0).sum()))
     return Protocol(
         name=f"ferplus-argmax10-{title or split}",

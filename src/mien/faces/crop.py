@@ -140,9 +140,8 @@ def _window(image: Image, left: int, top: int, width: int, height: int) -> Image
     if left >= 0 and top >= 0 and right <= columns and bottom <= rows:
         return image[top:bottom, left:right]
     x0, x1, y0, y1 = max(left, 0), min(right, columns), max(top, 0), min(bottom, rows)
-    if (
-        x0 < x1 and y0 < y1
-    ):  # a hundred times quicker than the indices below: 0.006 ms for a face of 220 px
+    # A hundred times quicker than the indices below: 0.006 ms for a face of 220 px.
+    if x0 < x1 and y0 < y1:
         around = (y0 - top, bottom - y1, x0 - left, right - x1)
         filled = cv2.copyMakeBorder(image[y0:y1, x0:x1], *around, cv2.BORDER_REPLICATE)
         return np.asarray(filled, np.uint8)

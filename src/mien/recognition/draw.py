@@ -103,9 +103,8 @@ def annotate(image: Image, faces: Sequence[Face], lang: str = "en") -> Image:
     for face in faces:
         if face.box is not None:
             _draw_frame(pen, face.box, _colour(face), line_px)
-    for face, name in zip(
-        faces, names, strict=True
-    ):  # after all frames, so that none crosses a name
+    # After all frames, so that none crosses a name.
+    for face, name in zip(faces, names, strict=True):
         if face.box is not None:
             _draw_label(pen, canvas.size, face, name)
     return np.array(canvas)

@@ -168,9 +168,8 @@ class Door:
         self._crowd = crowd
         self._entering: dict[asyncio.Task[object], asyncio.Protocol] = {}
         self._later: asyncio.TimerHandle | None = None
-        self._num_in_vain = (
-            0  # callers, one after the other, that were left to others and not taken
-        )
+        # Callers, one after the other, that were left to others and not taken.
+        self._num_in_vain = 0
         self._is_open = False
 
     def open(self) -> None:

@@ -98,9 +98,8 @@ class Engine:
             fallback_wait_s: How long it is waited for; then our own answer stands.
             observe_batch: Is told the size of each batch.
         """
-        cv2.setNumThreads(
-            1
-        )  # pictures are searched side by side; OpenCV's own threads would be in the way
+        # Pictures are searched side by side; OpenCV's own threads would be in the way.
+        cv2.setNumThreads(1)
         self.recognizer = recognizer
         self._max_pixels = max_pixels
         self._max_faces = max_faces

@@ -163,9 +163,7 @@ def execute(
     resume = _goes_on(run, design, folder, data.content_hash)
     if not resume:  # cut off before there was anything to go on from, or another study's
         shutil.rmtree(kept.path, ignore_errors=True)
-    begun = (
-        kept.recipe() if resume else recipe
-    )  # that of a run names the network that its weights have
+    begun = kept.recipe() if resume else recipe  # a run's own names the network of its weights
     result: dict[str, Any] = {"state": "finished", "detail": "", "scores": None}
     try:
         _refuse_what_kills(run)

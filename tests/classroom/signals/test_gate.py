@@ -10,9 +10,8 @@ from mien.classroom.signals.gate import relative_entropy, why_invalid
 def test_entropy_by_hand():
     assert relative_entropy((1.0, 0, 0, 0, 0, 0, 0, 0)) == 0
     assert relative_entropy((0.125,) * 8) == pytest.approx(1)
-    assert relative_entropy((0.5, 0.5, 0, 0, 0, 0, 0, 0)) == pytest.approx(
-        math.log(2) / math.log(8)
-    )  # a third
+    third = math.log(2) / math.log(8)
+    assert relative_entropy((0.5, 0.5, 0, 0, 0, 0, 0, 0)) == pytest.approx(third)
 
 
 @pytest.mark.parametrize(

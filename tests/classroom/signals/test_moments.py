@@ -41,11 +41,8 @@ def find(mapping, aggregates, resume=False):
 def test_a_rise_of_thirty_points_for_a_minute_is_marked_and_ended(mapping, resume):
     found, _ = find(mapping, shares((10, 60), (40, 13), (10, 5)), resume)
     marked, ended = found
-    assert (marked.start_s, marked.marked_s, marked.end_s) == (
-        305,
-        395,
-        None,
-    )  # 305 + 60, told 30 s later
+    # 305 + 60, told 30 s later.
+    assert (marked.start_s, marked.marked_s, marked.end_s) == (305, 395, None)
     assert (marked.before_percent, marked.peak_percent) == (10, 40)
     assert (ended.start_s, ended.marked_s, ended.end_s) == (305, 395, 365)
 

@@ -33,9 +33,8 @@ def test_both_moments_are_marked_and_no_other(scenario, played):
     scores = score_moments(scenario, played.moments)
     for state, score in scores.items():
         assert (score.recall, score.precision) == (1.0, 1.0), state
-        assert 90 <= score.delay_s <= 135, (
-            state
-        )  # a minute to hold, half a minute held back, and the signal's own delay
+        # A minute to hold, half a minute held back, and the signal's own delay.
+        assert 90 <= score.delay_s <= 135, state
 
 
 @pytest.mark.slow
