@@ -157,9 +157,8 @@ def _split(folder: Path) -> int:
 def _subfolders(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
-    with os.scandir(
-        path
-    ) as entries:  # it knows folders from files without asking the disk for each
+    # It knows folders from files without asking the disk for each.
+    with os.scandir(path) as entries:
         found = [
             entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
         ]

@@ -76,12 +76,8 @@ def _opened(backend: JournalFileBackend, journal: Path) -> BaseStorage:
 
     try:
         return JournalStorage(backend)
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AssertionError,
-    ) as error:  # no JSON, no UTF-8, no entry
+    # No JSON, no UTF-8, no entry.
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise ConfigError(
             f"The journal {journal} is damaged: {error}. Mend or remove the line that is no JSON, or choose another --out."
         ) from None
