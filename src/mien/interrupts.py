@@ -6,7 +6,13 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["interrupted_by_signals"]
+__all__ = ["heeded", "interrupted_by_signals"]
+
+
+def heeded(*names: str) -> list[int]:
+    """Return the signals of these names that the system has (Windows has no SIGHUP) and that are not ignored, as nohup has SIGHUP."""
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
 
 
 @contextmanager
@@ -28,11 +34,7 @@ def interrupted_by_signals(
             asked = True
             raise ending(number)
 
-    before = {}
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
-            before[number] = signal.signal(number, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in heeded("SIGTERM", "SIGHUP")}
     try:
         yield
     finally:

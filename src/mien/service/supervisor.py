@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 from mien.errors import ConfigError
+from mien.interrupts import heeded
 from mien.service.door import Board, shut
 from mien.service.settings import Settings
 
@@ -224,8 +225,8 @@ def supervise(settings: Settings, listener: socket.socket) -> int:
 
 def end_with_terminal() -> None:
     """Take the end of a terminal or a session for SIGTERM, unless we were started to outlive it (nohup)."""
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    for number in heeded("SIGHUP"):
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 def _how(code: int) -> str:

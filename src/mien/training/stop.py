@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from types import FrameType, TracebackType
 
+from mien.interrupts import heeded
+
 __all__ = ["SignalStop", "StopRequested"]
 
 
@@ -31,10 +33,7 @@ class SignalStop:
             raise StopRequested
 
     def __enter__(self) -> SignalStop:
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        # Windows has no SIGHUP, and nohup ignores it.
-        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-            numbers.append(signal.SIGHUP)
+        numbers = (signal.SIGINT, signal.SIGTERM, *heeded("SIGHUP"))
         self._previous = {number: signal.signal(number, self._note) for number in numbers}
         return self
 
