@@ -193,28 +193,42 @@ def test_a_camera_is_on_only_once_consent_is_written_down(live, tmp_path):
     assert (kept.camera, kept.consent) == ("frames", CONSENT_VERSION)
 
 
-def test_who_stops_while_beginning_is_still_written_down_has_stopped(live, monkeypatch):
-    _, lesson, student, _ = live.student_inside("none")
+@pytest.mark.parametrize("chosen", [(CAMERA_ON, CAMERA_OFF), (CAMERA_OFF, CAMERA_ON)])
+def test_what_is_chosen_last_is_written_down_last(live, monkeypatch, chosen):
+    """Though the threads that write may end in any order."""
+    _, lesson, student, _ = live.student_inside("none" if chosen[0] is CAMERA_ON else "frames")
     set_choices, begun, go_on = live.school.store.set_choices, threading.Event(), threading.Event()
 
     def slowly(participant):
-        if participant.camera == "frames":
+        if participant.camera == chosen[0]["camera"]:
             begun.set()
             assert go_on.wait(60)
         set_choices(participant)
 
     monkeypatch.setattr(live.school.store, "set_choices", slowly)
-    on = threading.Thread(
-        target=live.ask, args=("PUT", "/api/me/camera", student["token"], CAMERA_ON)
-    )
-    on.start()
-    assert begun.wait(60)
-    assert live.ask("PUT", "/api/me/camera", student["token"], CAMERA_OFF).status_code == 204
-    go_on.set()
-    on.join(60)
     seated = live.school.lessons[lesson["id"]].students[student["participant"]]
+    statuses = []
+
+    def choose(body):
+        answer = live.ask("PUT", "/api/me/camera", student["token"], body)
+        statuses.append(answer.status_code)
+
+    first, second = (threading.Thread(target=choose, args=(body,)) for body in chosen)
+    first.start()
+    assert begun.wait(60)
+    changes = seated.camera_changes
+    second.start()
+    if chosen[1] is CAMERA_OFF:  # whatever the store does
+        live.until(lambda: seated.camera_changes > changes)
+    else:
+        second.join(0.3)
+    go_on.set()
+    for one in (first, second):
+        one.join(60)
+    assert statuses == [204, 204]
     (kept,) = live.school.store.participants(lesson["id"])
-    assert (seated.record.camera, kept.camera, kept.consent) == ("none", "none", None)
+    assert seated.record.camera == kept.camera == chosen[1]["camera"]
+    assert kept.consent == (CONSENT_VERSION if chosen[1] is CAMERA_ON else None)
 
 
 def test_what_deleting_leaves_on_the_disk_is_swept_by_the_running_server(start, store_url):

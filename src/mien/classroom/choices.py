@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 from mien.classroom.lessons import LiveLesson, LiveStudent
 from mien.classroom.store import ParticipantRecord, Store
@@ -26,7 +28,9 @@ class Choices:
         self._threads = threads
         self._find = find_student
         self._late: dict[str, LiveStudent] = {}
-        """Who has stopped to send and is not yet written down to have."""
+        """Of whom the store may not have what memory has."""
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """One for each student who is written down: threads would do it in any order."""
 
     async def change_camera(
         self, lesson: LiveLesson, student: LiveStudent, camera: str, consent: str | None
@@ -41,17 +45,18 @@ class Choices:
         if camera == "none":
             lesson.change_camera(student, camera, consent)
             student.record = replace(student.record, research=False)
-            self._late[student.id] = student
-            await self._write_stop(student)
+            await self._settle(student)
             return
-        changes, record = student.camera_changes, student.record
-        await self._write(replace(record, camera=camera, consent=consent or record.consent))
-        if student.id not in lesson.students:
-            return
-        if student.camera_changes == changes:
-            lesson.change_camera(student, camera, consent)
-        else:  # stopped in the meantime, which may have been written down before
-            await self._write(student.record)
+        changes = student.camera_changes
+        async with self._turn_of(student.id):
+            record = student.record
+            if student.camera_changes == changes:
+                self._late[student.id] = student
+                await self._write(replace(record, camera=camera, consent=consent or record.consent))
+            if student.camera_changes == changes and student.id in lesson.students:
+                lesson.change_camera(student, camera, consent)
+                del self._late[student.id]
+        # Who stopped or left in the meantime is late: that is written down after this.
 
     async def change_research(self, record: ParticipantRecord, agreed: bool) -> None:
         """Let a student's windows be exported or not, during the lesson and after it.
@@ -61,26 +66,31 @@ class Choices:
         Raises:
             StoreError: If the store is away.
         """
-        await self._write(replace(record, research=agreed))
-        if found := self._find(record.id, record.lesson):
-            student = found[1]
-            student.record = replace(student.record, research=agreed)
+        async with self._turn_of(record.id):
+            found = self._find(record.id, record.lesson)
+            await self._write(replace(found[1].record if found else record, research=agreed))
+            if found:
+                found[1].record = replace(found[1].record, research=agreed)
 
     async def write_late(self) -> None:
-        """Write down who stopped while the store was away.
+        """Write down what students changed while the store was away.
 
         Raises:
             StoreError: If it still is.
         """
         for student in list(self._late.values()):
-            await self._write_stop(student)
+            await self._settle(student)
 
-    async def _write_stop(self, student: LiveStudent) -> None:
-        written = student.record
-        await self._write(written)
-        # If the student has begun again meanwhile, that may have been written down before.
-        if student.record == written:
-            self._late.pop(student.id, None)
+    async def _settle(self, student: LiveStudent) -> None:
+        self._late[student.id] = student
+        async with self._turn_of(student.id):
+            written = student.record
+            await self._write(written)
+            if student.record == written:
+                self._late.pop(student.id, None)
+
+    def _turn_of(self, student: str) -> asyncio.Lock:
+        return self._turns.setdefault(student, asyncio.Lock())
 
     async def _write(self, record: ParticipantRecord) -> None:
         await self._threads.ask(self._store.set_choices, record)
