@@ -1,6 +1,7 @@
 """Parquet: FER2013's own columns with votes, and the Hub's image + label."""
 
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -167,6 +168,23 @@ def test_an_empty_shard_among_others_is_passed_by(tmp_path, write_parquet):
     table = pa.parquet.read_table(tmp_path / "train.parquet")
     pa.parquet.write_table(table.slice(0, 0), tmp_path / "train-00001-of-00002.parquet")
     assert parquet.read(tmp_path, 48).content_hash == whole.content_hash
+
+
+def test_one_file_is_in_memory_at_a_time(tmp_path, write_parquet, monkeypatch):
+    for name in ("train", "valid", "test"):
+        write_parquet(tmp_path / f"{name}.parquet", 0)
+    seen = []
+    read_table = pa.parquet.read_table
+
+    def read_alone(*args, **options):
+        assert all(table() is None for table in seen)
+        table = read_table(*args, **options)
+        seen.append(weakref.ref(table))
+        return table
+
+    monkeypatch.setattr(pa.parquet, "read_table", read_alone)
+    parquet.read(tmp_path, 48)
+    assert len(seen) == 3
 
 
 def test_rows_of_files_without_votes_have_none_and_that_is_said(tmp_path, write_parquet, drawn):

@@ -53,8 +53,8 @@ def read(path: Path, size: int) -> Dataset:
         MissingExtraError: If pyarrow is not installed.
         DataError: If a file is damaged, lacks the columns, or holds a row that cannot be used.
     """
-    tables = ((file, _read_table(file)) for file in find_files(path))  # one in memory at a time
-    parts = [_read_rows(table, file, size) for file, table in tables if len(table)]
+    read_files = (_read_file(file, size) for file in find_files(path))
+    parts = [part for part in read_files if part is not None]
     if not parts:
         raise DataError(f"{path} holds no rows.")
     names = parts[0].label_names
@@ -87,6 +87,12 @@ def _together(parts: Sequence[Dataset]) -> tuple[NDArray[np.uint8] | None, list[
     num_without = sum(len(part) for part in parts if part.votes is None)
     note = f"{num_without:,} rows are of files without columns of FER+ votes, and have none."
     return np.concatenate(votes), [note] if num_without else []
+
+
+def _read_file(file: Path, size: int) -> Dataset | None:
+    """Read one file, and let go of its table before the next is read; None if it has no rows."""
+    table = _read_table(file)
+    return _read_rows(table, file, size) if len(table) else None
 
 
 def _read_rows(table: pa.Table, file: Path, size: int) -> Dataset:
