@@ -160,6 +160,15 @@ def test_pictures_of_kinds_that_are_not_read_are_said(tmp_path, write_folders):
     )
 
 
+def test_links_that_lead_nowhere_are_no_folders(tmp_path, write_folders):
+    write_folders(tmp_path)
+    without = folders.read(tmp_path, 48)
+    for name in ("train/itself", "train/happy/itself", "itself"):
+        (tmp_path / name).symlink_to("itself")
+    assert folders.read(tmp_path, 48).content_hash == without.content_hash
+    assert folders.notes(tmp_path) == ()
+
+
 def test_what_is_known_of_empty_folders_is_never_stale(tmp_path, write_folders):
     write_folders(tmp_path)
     without = open_dataset(tmp_path)

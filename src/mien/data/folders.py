@@ -157,9 +157,13 @@ def _split(folder: Path) -> int:
 def _subfolders(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
-    # It knows folders from files without asking the disk for each.
     with os.scandir(path) as entries:
         found = [
-            entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
+            entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry)
         ]
     return [path / name for name in sorted(found)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    # An entry knows folders from files without asking the disk for each, but raises of a link to itself.
+    return os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()  # noqa: PTH112
