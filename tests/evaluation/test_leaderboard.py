@@ -79,6 +79,14 @@ def test_a_file_that_holds_no_rows_is_named(tmp_path, text, message):
         results_table(tmp_path)
 
 
+def test_what_a_row_lacks_is_named_with_its_file(tmp_path):
+    one = row("fer2013-publictest", "mien-s", 0.7)
+    del one["scores"]["calibrated"]
+    (tmp_path / "r.json").write_text(json.dumps([one]))
+    with pytest.raises(DataError, match=r"r\.json has a result row without calibrated\. Measure"):
+        results_table(tmp_path)
+
+
 @pytest.mark.parametrize("figure", ["0.7", None])
 def test_a_rate_that_is_no_number_is_named(tmp_path, figure):
     one = row("fer2013-publictest", "mien-s", 0.7)

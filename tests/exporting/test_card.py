@@ -1,6 +1,9 @@
 """The model card: up to date, complete, and honest about what it lacks."""
 
+import functools
 import json
+import operator
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,6 +165,26 @@ def test_damaged_rows_are_named(tiny_model_path, tmp_path):
     (tmp_path / "robustness" / "x.json").write_text("[{")
     with pytest.raises(DataError, match=r"x.json cannot be read as JSON"):
         card_facts(load_model(tiny_model_path), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "fields"),
+    [
+        ("mien-s-publictest.json", ("scores", "calibrated", "nll")),
+        ("mien-s-publictest.json", ("slices", "contrast", "groups", "flat", "accuracy", "low")),
+        ("balanced/mien-s-publictest.json", ("views",)),
+        ("robustness/mien-s-publictest.json", ("model",)),
+        ("robustness/mien-s-publictest.json", ("clean",)),
+    ],
+)
+def test_what_a_row_lacks_is_named_with_its_file(tmp_path, place, fields):
+    shutil.copytree(ROOT / "results", tmp_path, dirs_exist_ok=True)
+    rows = json.loads((tmp_path / place).read_text(encoding="utf-8"))
+    *way, last = fields
+    del functools.reduce(operator.getitem, way, rows[0])[last]
+    write_rows(rows, tmp_path / place)
+    with pytest.raises(DataError, match=f"{place} has a result row without {last}. Measure it"):
+        model_card([card_facts(load_model("mien-s"), tmp_path)], "mien card")
 
 
 def test_without_rows_the_card_says_so(tiny_model_path):

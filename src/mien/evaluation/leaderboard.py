@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mien.errors import DataError, InputError
 
-__all__ = ["MARKERS", "NO_RESULTS", "insert_table", "read_rows", "results_table"]
+__all__ = ["MARKERS", "NO_RESULTS", "insert_table", "read_file", "read_rows", "results_table"]
 
 NO_RESULTS = "No result has been recorded yet."
 """What stands in place of a table without rows."""
@@ -31,18 +31,30 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     for file in sorted(folder.glob("*.json")):
-        try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{file} cannot be read as JSON: {error}.") from None
-        if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-            raise DataError(
-                f"{file} holds no list of result rows; write it with: mien evaluate MODEL --json {file}"
-            )
+        found = read_file(file)
         for row in found:
             _check(row, file)
         rows += found
     return rows
+
+
+def read_file(file: Path) -> list[dict[str, Any]]:
+    """Read the rows of one file, of `mien evaluate` or of `mien robustness`. Who asks them for what they lack gets a DataError.
+
+    Raises:
+        DataError: If it holds no rows.
+    """
+    try:
+        found = json.loads(
+            file.read_text(encoding="utf-8"), object_hook=lambda fields: _Fields(fields, file)
+        )
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read as JSON: {error}.") from None
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise DataError(
+            f"{file} holds no list of result rows; write it with: mien evaluate MODEL --json {file}"
+        )
+    return found
 
 
 def results_table(folder: Path) -> str:
@@ -80,6 +92,19 @@ def insert_table(document: str, table: str) -> str:
             f"The document has no place for results: expected the lines {' and '.join(MARKERS)}."
         )
     return f"{before}{start}\n{table}\n{end}{after}"
+
+
+class _Fields(dict[str, Any]):
+    """A row, or what is in one. People edit such files, and each reader needs other fields: what is missing says so itself."""
+
+    def __init__(self, fields: Mapping[str, Any], file: Path) -> None:
+        super().__init__(fields)
+        self._file = file
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise DataError(
+            f"{self._file} has a result row without {key}. Measure it again with --json."
+        )
 
 
 def _check(row: Mapping[str, Any], file: Path) -> None:

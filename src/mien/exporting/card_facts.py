@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mien.errors import DataError
-from mien.evaluation.leaderboard import read_rows
+from mien.evaluation.leaderboard import read_file, read_rows
 from mien.evaluation.row import model_facts
 from mien.modelfile import Model, ModelInfo
 
@@ -75,7 +74,7 @@ def card_facts(model: Model, results: Path | None) -> CardFacts:
         results: The folder of result rows; None takes the model's own record only.
 
     Raises:
-        DataError: If rows under this model's name are of another file, so that the card would be stale.
+        DataError: If rows cannot be read, or those under this model's name are of another file: the card would be stale.
     """
     file = model_facts(model.info, model.path)
     rows = [] if results is None else _own(read_rows(results), file, results)
@@ -112,13 +111,7 @@ def cost(info: ModelInfo) -> Cost | None:
 
 
 def _rows(folder: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for file in sorted(folder.glob("*.json")):
-        try:
-            rows += json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{file} cannot be read as JSON: {error}.") from None
-    return rows
+    return [row for file in sorted(folder.glob("*.json")) for row in read_file(file)]
 
 
 def _own(
