@@ -8,11 +8,12 @@ import stat
 import threading
 import warnings
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
+import PIL.PngImagePlugin
 
 from mien.errors import ImageError, PictureSizeError
 from mien.replacing import replacing
@@ -251,12 +252,13 @@ def _reason(error: Exception) -> str:
     return " ".join(words.split()).rstrip(".") or type(error).__name__
 
 
-def write(path: Path, image: Image) -> None:
+def write(path: Path, image: Image, comment: str = "") -> None:
     """Write a picture; the ending says how. The file appears whole or not at all.
 
     Args:
         path: Where to; folders on the way are made.
         image: uint8, (H, W, 3) RGB or (H, W) grey.
+        comment: ASCII, for JPEG and PNG: it stands before the pixels.
 
     Raises:
         ImageError: If the ending is unknown or the disk does not take the file.
@@ -264,9 +266,12 @@ def write(path: Path, image: Image) -> None:
     suffix = path.suffix.lower()
     if suffix not in WRITTEN_SUFFIXES:
         raise ImageError(f"{path} has no ending of a picture; use .png or .jpg.")
+    options: dict[str, Any] = {"quality": _JPEG_QUALITY}  # each kind heeds its own
+    if comment:
+        options |= {"comment": comment, "pnginfo": PIL.PngImagePlugin.PngInfo()}
+        options["pnginfo"].add_text("Comment", comment)
     try:
         with replacing(path) as partial:
-            # Only JPEG and WebP heed the quality.
-            PIL.Image.fromarray(image).save(partial, quality=_JPEG_QUALITY)
+            PIL.Image.fromarray(image).save(partial, **options)
     except OSError as error:
         raise ImageError(f"{path} cannot be written: {_reason(error)}.") from None

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mien import cli, images
+from mien.cli.copies import is_copy
 from mien.data.synthetic import draw_scene
 from mien.recognition import Recognizer
 
@@ -394,8 +395,32 @@ def test_annotated_copies_keep_their_kind_and_never_their_names_twice(run, pictu
         "white.png",
     ]
     assert images.read(pictures / "copies" / "white.png").shape == (4, 6, 3)
-    _, out, _ = run(".", "--annotate", "copies", "--format", "json")
-    assert len(json.loads(out)) == 3  # the copies are not taken for pictures
+
+
+@pytest.mark.parametrize("folder", ["copies", "."])
+@pytest.mark.parametrize("path", [".", "**/*.*g"])
+def test_annotated_copies_are_not_taken_for_pictures_and_are_written_anew(
+    run, pictures, path, folder
+):
+    _, first, error = run(path, "--annotate", folder, "--format", "json")
+    assert error == ""
+    there = sorted(pictures.rglob("*.*g"))
+    assert len(there) == 6
+    for _ in range(2):
+        code, again, error = run(path, "--annotate", folder, "--format", "json")
+        assert (code, again) == (0, first)
+        assert error == "mien: Passed over 3 annotated copies of mien's own.\n"
+        assert sorted(pictures.rglob("*.*g")) == there
+
+
+@pytest.mark.usefixtures("pictures")
+def test_annotated_copies_alone_are_no_pictures(run):
+    run("white.png", "--annotate", "copies")
+    code, out, error = run("copies")
+    assert (code, out) == (2, "")
+    assert error == (
+        "mien: Found only 1 annotated copy of mien's own. Give the pictures that were annotated.\n"
+    )
 
 
 def test_annotated_copies_never_replace_a_picture(run, pictures):
@@ -406,16 +431,37 @@ def test_annotated_copies_never_replace_a_picture(run, pictures):
 
 
 @pytest.mark.parametrize(("picture", "other"), [("white.png", "white-2.png"), ("a.webp", "a.png")])
-def test_annotated_copies_beside_the_pictures_replace_nothing(run, pictures, picture, other):
-    """Neither a picture that was given nor any other file there."""
+@pytest.mark.parametrize("folder", ["beside", "elsewhere"])
+def test_annotated_copies_replace_nothing_but_copies(run, pictures, picture, other, folder):
+    """Neither a picture that was given nor any other file there: cameras use names again and again."""
     images.write(pictures / picture, np.full((4, 6, 3), 255, np.uint8))
-    (pictures / other).write_text("an unrelated photo")
-    for folder in (".", pictures):
-        code, _, error = run(picture, "--annotate", folder)
+    place = pictures if folder == "beside" else pictures / folder
+    place.mkdir(exist_ok=True)
+    (place / other).write_text("an unrelated photo")
+    (place / "white.png").touch()
+    before = {path.name for path in place.iterdir()}
+    copies = set()
+    for _ in range(2):
+        code, _, error = run(pictures / picture, "--annotate", place)
         assert (code, error) == (0, "")
-    assert (pictures / other).read_text() == "an unrelated photo"
-    copies = {f"{Path(other).stem.removesuffix('-2')}-{number}.png" for number in (2, 3, 4)}
-    assert len(copies & {path.name for path in pictures.iterdir()}) >= 2
+        copies |= {path.name for path in place.iterdir()} - before
+    assert (place / other).read_text() == "an unrelated photo"
+    assert len(copies) == 1
+
+
+def test_a_photo_in_the_folder_for_copies_is_read_and_stays(run, pictures):
+    """That folder lies below the one that is searched, and holds a photo with the name of another."""
+    photo = (pictures / "below" / "white.png").read_bytes()
+    code, out, _ = run(".", "--annotate", "below", "--format", "json")
+    assert (code, len(json.loads(out))) == (0, 3)
+    assert (pictures / "below" / "white.png").read_bytes() == photo
+    copies = [path.name for path in (pictures / "below").iterdir() if is_copy(path)]
+    assert sorted(copies) == ["black.jpg", "white-2.png", "white-3.png"]
+
+
+@pytest.mark.parametrize("name", ["gone.png", "below", "a\0b", "a" * 300 + ".png"])
+def test_what_is_no_file_is_no_copy(pictures, name):
+    assert not is_copy(f"{pictures}/{name}")
 
 
 @pytest.mark.usefixtures("pictures")
@@ -503,12 +549,13 @@ def test_an_empty_path_is_not_this_folder(run):
 
 
 def test_a_copy_that_cannot_be_written_is_named_and_the_rest_is_done(run, pictures):
-    (pictures / "copies" / "black.jpg").mkdir(parents=True)
-    code, out, err = run("black.jpg", "white.png", "--annotate", "copies", "--format", "json")
+    long = "a" * 251 + ".png"  # with -2, too long
+    (pictures / "black.jpg").rename(pictures / long)
+    code, out, err = run(long, "white.png", "--annotate", ".", "--format", "json")
     assert (code, err.count("\n")) == (1, 1)
-    assert err.startswith("mien: copies/black.jpg cannot be written: ")
+    assert err.startswith(f"mien: {'a' * 251}-2.png cannot be written: ")
     assert [one["error"] for one in json.loads(out)] == [None, None]
-    assert (pictures / "copies" / "white.png").is_file()
+    assert (pictures / "white-2.png").is_file()
 
 
 def test_faces_are_framed_on_the_copy(run, tmp_path):

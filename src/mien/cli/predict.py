@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from mien.cli.copies import Copies, is_copy
 from mien.cli.ending import removing_what_is_half_written
 from mien.cli.options import (
     DetectorFileOption,
@@ -29,7 +30,6 @@ from mien.replacing import check_target, replacing
 
 if TYPE_CHECKING:
     from mien.recognition.results import PictureResult
-    from mien.types import Face
 
 __all__ = ["predict"]
 
@@ -107,7 +107,7 @@ def predict(  # noqa: PLR0913 - one argument an option
 
     Exit code 0: all done; 1: some pictures or copies failed, each named, the rest done; 2: nothing could be done.
     """
-    pictures = _collect(paths, leave_out=annotate)
+    pictures = _without_copies(_collect(paths))
     _check_places(pictures, output, annotate)
     chosen = format_ or _format_of(output)
 
@@ -120,7 +120,7 @@ def predict(  # noqa: PLR0913 - one argument an option
     warnings.filterwarnings("ignore", module=r"PIL\.")
     finder = open_detector(detector, detector_file)
     recognizer = Recognizer(model, labels, finder, min_confidence=min_confidence, prior=prior)
-    copies = _Copies(annotate, pictures, lang) if annotate else None
+    copies = Copies(annotate, lang) if annotate else None
     failures: list[str] = []
     found = recognizer.predict_many(pictures, batch_size, jobs, search_px)
     results = _reported(_with_progress(found, len(pictures)), copies, failures)
@@ -132,7 +132,7 @@ def predict(  # noqa: PLR0913 - one argument an option
         raise typer.Exit(1)
 
 
-def _collect(paths: Sequence[str], leave_out: Path | None) -> list[str]:
+def _collect(paths: Sequence[str]) -> list[str]:
     """Return the pictures, each once: as given, of folders in the order of their names.
 
     How many pictures in folders are of kinds that are not read is said on stderr.
@@ -145,7 +145,7 @@ def _collect(paths: Sequence[str], leave_out: Path | None) -> list[str]:
             raise ConfigError("One of the paths is empty. Give a picture, a folder or a pattern.")
         # Those of os.path, as they call a name that is too long no folder, where those of Path raise OSError.
         if os.path.isdir(path):  # noqa: PTH112
-            found = list(_search(path, leave_out, passed))
+            found = list(_search(path, passed))
             if not found and len(passed) == num_passed:
                 raise ConfigError(
                     f"The folder {path} holds no pictures. Give a picture or another folder."
@@ -182,22 +182,33 @@ def _say_passed(passed: Sequence[str], *, is_all: bool) -> None:
     typer.echo(f"mien: Passed over {words}", err=True)
 
 
+def _without_copies(pictures: Sequence[str]) -> list[str]:
+    """Leave out annotated copies that were written earlier; how many is said on stderr.
+
+    Raises:
+        ConfigError: If there is nothing else.
+    """
+    kept = [picture for picture in pictures if not is_copy(picture)]
+    if num_copies := len(pictures) - len(kept):
+        words = f"{num_copies} annotated cop{'y' if num_copies == 1 else 'ies'} of mien's own"
+        if not kept:
+            raise ConfigError(f"Found only {words}. Give the pictures that were annotated.")
+        typer.echo(f"mien: Passed over {words}.", err=True)
+    return kept
+
+
 def _matches(pattern: str) -> list[str]:
     return glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
 
 
-def _search(folder: str, leave_out: Path | None, passed: list[str]) -> Iterator[str]:
-    """Find pictures below a folder; hidden files, and the folder that annotated copies go to, are passed by.
+def _search(folder: str, passed: list[str]) -> Iterator[str]:
+    """Find pictures below a folder; hidden files are passed by.
 
     The ending of each picture that is of a kind that is not read is added to ``passed``.
     """
     from mien.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 
-    avoided = leave_out.resolve() if leave_out else None
     for parent, folders, files in os.walk(folder):
-        if Path(parent).resolve() == avoided and parent != folder:
-            folders.clear()
-            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             suffix = Path(name).suffix.lower()
@@ -224,45 +235,8 @@ def _format_of(output: Path | None) -> Format:
     return Format(ending) if ending in list(Format) else Format.TABLE
 
 
-class _Copies:
-    """Annotated copies in one folder, each under a name of its own."""
-
-    def __init__(self, folder: Path, pictures: Sequence[str], lang: str) -> None:
-        self._folder = folder
-        self._lang = lang
-        # Compared without case, as some file systems do. A copy must not replace a picture that lies there.
-        self._taken = {os.path.realpath(picture).casefold() for picture in pictures}
-        # A folder of somebody's photos, not one for copies: whatever else lies there stays too.
-        self._holds_pictures = os.path.realpath(folder) in {
-            os.path.realpath(os.path.dirname(picture))  # noqa: PTH120
-            for picture in pictures
-        }
-
-    def write(self, picture: str, faces: Sequence[Face]) -> None:
-        """Write ``name.png`` or ``name.jpg``, with a number if the name is taken.
-
-        The picture is read once more: to keep its pixels until its batch is full would fill the memory.
-        """
-        from mien import images
-        from mien.recognition import annotate
-
-        source = Path(picture)
-        suffix = ".jpg" if source.suffix.lower() in (".jpg", ".jpeg") else ".png"
-        number = 1
-        target = self._folder / f"{source.stem}{suffix}"
-        while self._is_taken(target):
-            number += 1
-            target = self._folder / f"{source.stem}-{number}{suffix}"
-        self._taken.add(os.path.realpath(target).casefold())
-        images.write(target, annotate(images.read(source), faces, self._lang))
-
-    def _is_taken(self, target: Path) -> bool:
-        is_ours = os.path.realpath(target).casefold() in self._taken
-        return is_ours or (self._holds_pictures and os.path.lexists(target))
-
-
 def _reported(
-    results: Iterable[PictureResult], copies: _Copies | None, failures: list[str]
+    results: Iterable[PictureResult], copies: Copies | None, failures: list[str]
 ) -> Iterator[PictureResult]:
     """Pass the results on; name what could not be read or copied on stderr, and its picture in ``failures``."""
     for result in results:
