@@ -1,5 +1,7 @@
 """Image folders: labels from folder names, splits from the folders above, pictures of any kind."""
 
+import os
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -158,6 +160,16 @@ def test_pictures_of_kinds_that_are_not_read_are_said(tmp_path, write_folders):
     assert folders.notes(tmp_path) == (
         "Pictures of kinds that are not read are left out: .avif (1), .heic (2). Save them as JPEG or PNG.",
     )
+
+
+def test_a_locked_folder_anywhere_is_named(tmp_path, write_folders):
+    write_folders(tmp_path)
+    locked = tmp_path / "train/happy/locked"
+    locked.mkdir(mode=0o000)
+    if os.access(locked, os.R_OK):
+        pytest.skip("root may read everything")
+    with pytest.raises(DataError, match=f"{locked} cannot be read: Permission denied"):
+        open_dataset(tmp_path)
 
 
 def test_links_that_lead_nowhere_are_no_folders(tmp_path, write_folders):

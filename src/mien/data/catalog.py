@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -100,7 +101,8 @@ def open_dataset(path: Path, *, size: int = 48, use_cache: bool = True) -> Datas
     if drawn and not path.exists():
         return synthetic.draw_faces(int(drawn[1] or _NUM_DRAWN), seed=0, size=size)
     layout, files = find_layout(path)
-    said = layout.notes(path)
+    with _readable(path):
+        said, beside = layout.notes(path), _beside(layout, path)
     entry = cache.entry_name(path, layout.name, size, files, said)
     dataset = cache.load(entry) if use_cache else None
     if dataset is None:
@@ -109,7 +111,7 @@ def open_dataset(path: Path, *, size: int = 48, use_cache: bool = True) -> Datas
         if use_cache:
             cache.store(entry, dataset)
     # Not from the cache: what counts as published may be put right in a later version, and what lies beside may change.
-    notes = (*published.check(dataset), *dataset.notes, *said, *_beside(layout, path))
+    notes = (*published.check(dataset), *dataset.notes, *said, *beside)
     return replace(dataset, notes=notes)
 
 
@@ -121,14 +123,12 @@ def find_layout(path: Path) -> tuple[Layout, tuple[Path, ...]]:
     """
     if not path.exists():
         raise DataError(f"{path} does not exist. {_known()}")
-    try:
+    with _readable(path):
         for layout in LAYOUTS:
             files = layout.find_files(path)
             if files:
                 return layout, files
         inside = [folder for folder in sorted(path.glob("*/")) if _has_layout(folder)]
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
     if path.name == votes.FILE_NAME:
         raise DataError(
             f"{path} holds votes and no faces; give its folder, with fer2013.csv or pictures beside it."
@@ -141,6 +141,16 @@ def find_layout(path: Path) -> tuple[Layout, tuple[Path, ...]]:
     raise DataError(
         f"{path} {'is empty' if empty else 'has no layout that can be read'}. {_known()}"
     )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """While it is entered, what the system refuses to list is one line for users: any folder in a data set may be locked."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or path
+        raise DataError(f"{place} cannot be read: {error.strerror or error}.") from None
 
 
 def _has_layout(path: Path) -> bool:
