@@ -413,14 +413,12 @@ def test_annotated_copies_are_not_taken_for_pictures_and_are_written_anew(
         assert sorted(pictures.rglob("*.*g")) == there
 
 
-@pytest.mark.usefixtures("pictures")
-def test_annotated_copies_alone_are_no_pictures(run):
+def test_annotated_copies_alone_are_what_was_meant_and_stay(run, pictures):
     run("white.png", "--annotate", "copies")
-    code, out, error = run("copies")
-    assert (code, out) == (2, "")
-    assert error == (
-        "mien: Found only 1 annotated copy of mien's own. Give the pictures that were annotated.\n"
-    )
+    before = (pictures / "copies" / "white.png").read_bytes()
+    code, out, error = run("copies", "--annotate", "copies", "--format", "json")
+    assert (code, len(json.loads(out)), error) == (0, 1, "")
+    assert (pictures / "copies" / "white.png").read_bytes() == before
 
 
 def test_annotated_copies_never_replace_a_picture(run, pictures):

@@ -31,15 +31,16 @@ def is_copy(path: str | Path) -> bool:
 class Copies:
     """Annotated copies in one folder, each under a name of its own."""
 
-    def __init__(self, folder: Path, lang: str) -> None:
+    def __init__(self, folder: Path, pictures: Sequence[str], lang: str) -> None:
         """Write nothing yet.
 
         Args:
             folder: May hold pictures, too.
+            pictures: All that are copied; none is replaced, though it be such a copy itself.
             lang: Of the annotations: ``"en"`` or ``"ko"``.
         """
         self._folder, self._lang = folder, lang
-        self._written: set[str] = set()
+        self._taken = {_place(picture) for picture in pictures}
 
     def write(self, picture: str, faces: Sequence[Face]) -> None:
         """Write ``name.png`` or ``name.jpg``, with a number if the name is taken.
@@ -59,13 +60,13 @@ class Copies:
         while self._is_taken(target):
             number += 1
             target = self._folder / f"{source.stem}-{number}{suffix}"
-        self._written.add(_place(target))
+        self._taken.add(_place(target))
         images.write(target, annotate(images.read(source), faces, self._lang), _COMMENT)
 
     def _is_taken(self, target: Path) -> bool:
         """Only copies of an earlier time are replaced: whatever else lies there may be somebody's photo."""
-        return _place(target) in self._written or (os.path.lexists(target) and not is_copy(target))
+        return _place(target) in self._taken or (os.path.lexists(target) and not is_copy(target))
 
 
-def _place(path: Path) -> str:
+def _place(path: str | Path) -> str:
     return os.path.realpath(path).casefold()  # some file systems compare without case

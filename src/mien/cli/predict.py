@@ -120,7 +120,7 @@ def predict(  # noqa: PLR0913 - one argument an option
     warnings.filterwarnings("ignore", module=r"PIL\.")
     finder = open_detector(detector, detector_file)
     recognizer = Recognizer(model, labels, finder, min_confidence=min_confidence, prior=prior)
-    copies = Copies(annotate, lang) if annotate else None
+    copies = Copies(annotate, pictures, lang) if annotate else None
     failures: list[str] = []
     found = recognizer.predict_many(pictures, batch_size, jobs, search_px)
     results = _reported(_with_progress(found, len(pictures)), copies, failures)
@@ -182,18 +182,14 @@ def _say_passed(passed: Sequence[str], *, is_all: bool) -> None:
     typer.echo(f"mien: Passed over {words}", err=True)
 
 
-def _without_copies(pictures: Sequence[str]) -> list[str]:
-    """Leave out annotated copies that were written earlier; how many is said on stderr.
-
-    Raises:
-        ConfigError: If there is nothing else.
-    """
+def _without_copies(pictures: Sequence[str]) -> Sequence[str]:
+    """Leave out annotated copies that were written earlier, and say how many on stderr; if there is nothing else, they are meant."""
     kept = [picture for picture in pictures if not is_copy(picture)]
-    if num_copies := len(pictures) - len(kept):
-        words = f"{num_copies} annotated cop{'y' if num_copies == 1 else 'ies'} of mien's own"
-        if not kept:
-            raise ConfigError(f"Found only {words}. Give the pictures that were annotated.")
-        typer.echo(f"mien: Passed over {words}.", err=True)
+    num_copies = len(pictures) - len(kept)
+    if not kept or not num_copies:
+        return pictures
+    words = f"{num_copies} annotated cop{'y' if num_copies == 1 else 'ies'} of mien's own"
+    typer.echo(f"mien: Passed over {words}.", err=True)
     return kept
 
 
