@@ -7,6 +7,7 @@ import logging
 import os
 import queue
 import re
+import sqlite3
 import threading
 import time
 from dataclasses import replace
@@ -1143,6 +1144,43 @@ def test_pages_say_that_the_store_is_full_and_ask_again_to_delete(open_browser, 
     teacher.click("#end")
     teacher.click("#end-dialog .grave")
     teacher.until(lambda: teacher.text("#store").endswith("the disk was full, rows lost: 0"))
+
+
+@slow
+@pytest.mark.parametrize("reason", ["locked", "gone"])
+def test_a_lesson_ends_without_a_store_and_the_report_comes_with_it(
+    open_browser, live, tmp_path, reason
+):
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    code = open_lesson(teacher, live)
+    student = Page(open_browser(), live, "/?lang=en")
+    join(student, code, camera="none")
+    teacher.click("#waiting button")
+    student.until(lambda: student.is_shown("#inside"))
+    file = tmp_path / "data" / "classroom.sqlite"
+    other = sqlite3.connect(file, isolation_level=None)
+    if reason == "locked":
+        other.execute("BEGIN IMMEDIATE")
+    else:
+        file.rename(file.with_suffix(".away"))
+    student.click("[data-answer=lost]")
+    student.until(lambda: student.text("#tapped") == WORDS["tapped"][0])
+    teacher.click("#end")
+    teacher.click("#end-dialog .grave")
+    student.until(lambda: student.text("#over-text") == WORDS["ended"][0])
+    teacher.until(lambda: teacher.text("#problem") == WORDS["report_waits"][0])
+    assert not teacher.is_shown("#end")
+    assert not teacher.is_shown("#report-tools")
+    if reason == "gone":
+        student.until(lambda: student.text("#problem") == WORDS["error_store"][0])
+        file.with_suffix(".away").rename(file)
+    other.close()
+    teacher.until(lambda: teacher.is_shown("#report-tools"))
+    assert teacher.text("#problem") == ""
+    assert WORDS[f"gap_{reason}"][0] in teacher.text("#store")
+    teacher.until(lambda: len(teacher.all("#views li")) == 2)  # watched, and read once
+    student.until(lambda: student.is_shown("#withdraw"))
+    assert student.text("#problem") == ""
 
 
 @slow

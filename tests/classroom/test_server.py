@@ -293,6 +293,18 @@ def test_a_lesson_that_ends_while_the_store_is_locked_is_ended_and_written_later
     assert gap["reason"] == "locked"
 
 
+def test_a_lesson_ends_though_the_store_is_gone(live, tmp_path):
+    teacher, lesson, _, opened = live.student_inside()
+    file = tmp_path / "data" / "classroom.sqlite"
+    file.rename(file.with_suffix(".away"))
+    path = f"/api/lessons/{lesson['id']}"
+    assert live.ask("POST", f"{path}/end", teacher).status_code == 204
+    assert live.closing(opened) == 1000
+    assert live.ask("GET", path, teacher).status_code == 503
+    file.with_suffix(".away").rename(file)
+    live.until(lambda: live.ask("GET", path, teacher).json().get("ended_at"))
+
+
 def test_a_lesson_that_is_deleted_takes_along_what_still_waits_to_be_written(live, monkeypatch):
     def locked(_):
         raise StoreError("locked", "locked")

@@ -328,6 +328,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "did_delete": ("deleted the lesson", "수업을 삭제함"),
     "caveats": ("How to read this", "읽는 법"),
     "withheld": ("withheld: fewer than five", "표시 안 함: 다섯 명 미만"),
+    "report_waits": (
+        "The lesson is over, but nothing can be stored right now. Its report comes as soon as that is possible again.",
+        "수업은 끝났지만 지금은 저장할 수 없습니다. 다시 저장할 수 있게 되면 보고서가 표시됩니다.",
+    ),
     "gaps": ("Gaps in what was kept", "저장되지 않은 구간"),
     "gap_rows": ("rows lost", "잃은 행"),
     "gap_locked": ("the store was locked", "저장소가 잠겨 있었음"),

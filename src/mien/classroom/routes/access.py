@@ -144,7 +144,8 @@ Teacher = Annotated[Bearer, Depends(_teacher)]
 async def _own_lesson(lesson_id: str, request: Request, teacher: Teacher) -> LessonRecord:
     """Somebody else's lesson is answered like one that does not exist."""
     school = school_of(request)
-    record = await school.ask(school.store.lesson, lesson_id)
+    running = school.lessons.get(lesson_id)  # so that it can be ended while the store is away
+    record = running.record if running else await school.ask(school.store.lesson, lesson_id)
     if record is None or record.teacher != teacher.teacher:
         raise RefusedError(404, "no_lesson", "There is no such lesson of yours.")
     return record

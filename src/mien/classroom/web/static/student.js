@@ -275,9 +275,11 @@ async function stayToDelete() {
     byId("withdraw").textContent = byId("withdraw").dataset.over;
     show("until", true);
     showLeaving();
+    explain(null);
   } catch (error) {
-    if (error.status !== 401) explain(error);
-    else forget(); // nothing is kept any more
+    if (error.status === 401) return forget(); // nothing is kept any more
+    explain(error);
+    setTimeout(stayToDelete, 5000);
   }
 }
 

@@ -1,7 +1,7 @@
 // A teacher's page: sign in, open a lesson, let students in, see the class as a whole, read the report.
 "use strict";
 
-const page = { token: sessionStorage.getItem("teacher"), lesson: null, socket: null, moments: new Map(), ending: false, wait: 500, movedAt: -Infinity, drawn: null };
+const page = { token: sessionStorage.getItem("teacher"), lesson: null, socket: null, moments: new Map(), wait: 500, movedAt: -Infinity, drawn: null };
 const DOUBLE_CLICK_MS = 500;
 const ROWS_AT_ONCE = 720; // of the table: an hour
 const chart = byId("chart") && new Chart(byId("chart"), WORDS.class_now);
@@ -133,11 +133,10 @@ function connect() {
   socket.onclose = (event) => {
     if (socket !== page.socket || page.lesson !== lesson) return;
     if (event.code === 4003) return tell(() => ask("GET", "/api/lessons", page.token)); // signs out if the token is over
-    if (page.ending) return; // whoever pressed the button waits until all is stored
-    if ([1000, 4004].includes(event.code)) return setTimeout(() => page.lesson === lesson && tell(() => showReport(lesson)), 1500);
+    if ([1000, 4004].includes(event.code)) return tell(() => awaitReport(lesson));
     show("link", true);
     page.wait = Math.min(10000, page.wait * 2);
-    setTimeout(() => page.lesson === lesson && connect(), page.wait * (0.5 + Math.random()));
+    setTimeout(() => socket === page.socket && connect(), page.wait * (0.5 + Math.random()));
   };
 }
 
@@ -298,21 +297,38 @@ function drawAgreement(message) {
 
 onPress(byId("end"), async () => {
   if (!(await confirmed("end-dialog"))) return;
-  const lesson = page.lesson;
-  page.ending = true;
+  const { lesson } = page;
   await tell(async () => {
     await ask("POST", `/api/lessons/${lesson.id}/end`, page.token);
-    await showReport(lesson);
+    if (page.lesson === lesson && page.socket) await awaitReport(lesson); // else the socket has told it
   });
-  page.ending = false;
 });
 
 // The report
+
+// The end is stored after all else of a lesson. While the store is away both wait, and so does this page.
+async function awaitReport(lesson) {
+  hangUp();
+  for (const id of ["store", "link", "door", "running-tools"]) show(id, false);
+  byId("title").focus(); // the button is gone
+  for (let tries = 0; ; tries++) {
+    await new Promise((done) => setTimeout(done, tries ? 2000 : 500));
+    if (page.lesson !== lesson) return; // left meanwhile
+    try {
+      const { ended_at } = await (await ask("GET", `/api/lessons/${lesson.id}`, page.token)).json();
+      if (ended_at) return await showReport(lesson);
+    } catch (error) {
+      if (error.status && error.status !== 503) throw error;
+    }
+    if (tries && page.lesson === lesson) explain(new Error(WORDS.report_waits));
+  }
+}
 
 async function showReport(lesson) {
   const report = await (await ask("GET", `/api/lessons/${lesson.id}/report?format=json`, page.token)).json();
   hangUp();
   sessionStorage.removeItem("lesson");
+  explain(null);
   arrange(lesson, false);
   for (const type of ["aggregate", "moment"]) report[`${type}s`].forEach((one) => take({ type, ...one }));
   const sums = { lost: 0, ok: 0, too_fast: 0 }, shown = report.answers.filter((one) => one.counts);
