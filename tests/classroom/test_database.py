@@ -9,18 +9,21 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from mien.classroom import postgres, school, store_threads, tables
 from mien.classroom.database import open_engine
+from mien.classroom.metrics import Metrics
 from mien.classroom.protocol import Kind
 from mien.classroom.schema import migrate
 from mien.classroom.signals import Answer, State, load_mapping
 from mien.classroom.simulate import simulate
 from mien.classroom.simulator import Scenario, Stretch
 from mien.classroom.simulator.scenario import ScriptedAnswer
-from mien.classroom.store import Store, StoreError
+from mien.classroom.store import Batch, LessonRecord, Store, StoreError
+from mien.classroom.writer import Writer
 from mien.errors import ConfigError
 
 slow = pytest.mark.slow
@@ -257,6 +260,73 @@ def test_an_answer_that_does_not_come_is_not_waited_for(cable, monkeypatch):
     assert time.monotonic() - began < 30
     cable.flowing.set()
     store.check()
+    store.close()
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_rows_are_there_once_though_nobody_said_that_they_were_taken(
+    postgres_url, fake_time, monkeypatch, is_taken
+):
+    def commit(connection):
+        if is_taken:
+            psycopg.Connection.commit(connection)
+        connection.pgconn.finish()
+        raise psycopg.OperationalError("the connection is lost")
+
+    async def here(call, *arguments):
+        return call(*arguments)
+
+    engine = open_engine(postgres_url)
+    migrate(engine)
+    store = Store(engine, fake_time.now)
+    at = fake_time.now()
+    facts = {"teacher": "k", "title": "t", "decision": {}, "mapping": "m", "started_at": at}
+    store.add_lesson(LessonRecord(id="l", code="C", **facts))
+    writer = Writer(store, here, fake_time.now, Metrics())
+    row = {"lesson": "l", "at": at, "kind": "aggregate", "aggregate": {}}
+    with monkeypatch.context() as patched:
+        patched.setattr(postgres._Connection, "commit", commit, raising=False)
+        assert not asyncio.run(writer.write("l", Batch(aggregates=[row])))
+    assert len(store.rows_of(tables.aggregates, "l")) == is_taken
+    assert asyncio.run(writer.write("l", Batch(aggregates=[row])))
+    assert len(store.rows_of(tables.aggregates, "l")) == 2
+    assert len(store.rows_of(tables.gaps, "l")) == 1
+    store.close()
+
+
+def test_a_transaction_whose_end_is_on_its_way_is_waited_for(postgres_url):
+    engine = open_engine(postgres_url)
+    store = Store(engine)
+    with engine.connect() as connection:
+        for end, is_taken in ((connection.commit, True), (connection.rollback, False)):
+            number = connection.scalar(sa.select(sa.func.txid_current()))
+            with pytest.raises(StoreError, match="not ended the last transaction yet"):
+                store.has_taken(number)
+            end()
+            assert store.has_taken(number) == is_taken
+    assert not store.has_taken(2**40)  # of a database that was another one then
+    store.close()
+
+
+@slow
+def test_a_commit_that_never_arrives_holds_no_locks_for_long(postgres_url, live_class, monkeypatch):
+    options = postgres.CONNECT_ARGUMENTS["options"].replace(
+        "session_timeout=10000", "session_timeout=500"
+    )
+    monkeypatch.setitem(postgres.CONNECT_ARGUMENTS, "options", options)
+    engine = open_engine(postgres_url)
+    store = Store(engine)
+
+    def is_over(number):
+        with contextlib.suppress(StoreError):
+            return not store.has_taken(number)
+        return False
+
+    with engine.connect() as connection:
+        number = connection.scalar(sa.select(sa.func.txid_current()))
+        live_class.until(lambda: is_over(number))
+        with pytest.raises(sa.exc.DBAPIError):
+            connection.commit()
     store.close()
 
 

@@ -19,6 +19,8 @@ class FlakyStore:
 
     def __init__(self):
         self.fails = None
+        self.unsure = None
+        self.taken = set()
         self.refuses = lambda _: False
         self.written = []
         self.deleted = []
@@ -26,10 +28,17 @@ class FlakyStore:
 
     def write(self, batch):
         if self.fails:
-            raise StoreError("The store does not take rows.", self.fails)
+            error = StoreError("The store does not take rows.", self.fails)
+            error.unsure = self.unsure
+            raise error
         if self.refuses(batch):
             raise StoreError("The store refuses rows.", "refused")
         self.written.append(replace(batch))
+
+    def has_taken(self, number):
+        if self.fails:
+            raise StoreError("The store does not answer.", self.fails)
+        return number in self.taken
 
     def delete_participant(self, participant, snapshot=None):
         if self.fails:
@@ -117,6 +126,33 @@ def test_the_snapshot_is_written_though_rows_are_refused(writer, flaky):
     assert [(one.windows, one.snapshot) for one in flaky.written] == [([], {"n": 1})]
     assert write(writer, Batch(self_reports=[TAP]))
     assert flaky.written[-1].gaps[0]["lost_rows"] == 2
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_what_the_store_may_have_taken_is_written_again_only_if_it_was_not(writer, flaky, is_taken):
+    flaky.fails, flaky.unsure = "gone", 7
+    assert not write(writer, Batch(windows=rows(2), snapshot={"n": 1}))
+    flaky.unsure = None
+    assert not write(writer, Batch(windows=[{"participant": "a", "number": "later"}]))
+    assert not writer.close("l")
+    flaky.fails, flaky.taken = None, {7} if is_taken else set()
+    assert write(writer, Batch())
+    (batch,) = flaky.written
+    assert [row["number"] for row in batch.windows] == ([] if is_taken else [0, 1]) + ["later"]
+    assert batch.snapshot == (None if is_taken else {"n": 1})
+    assert len(batch.gaps) == 1
+    assert writer.close("l")
+
+
+def test_a_withdrawal_takes_along_what_the_store_may_have_taken(writer, flaky):
+    flaky.fails, flaky.unsure = "gone", 7
+    write(writer, Batch(windows=[*rows(1), {"participant": "b"}], snapshot={"of": "a, b"}))
+    assert not asyncio.run(writer.forget("l", "a"))
+    flaky.fails = None
+    assert write(writer, Batch())
+    assert flaky.deleted == ["a"]
+    (batch,) = flaky.written
+    assert (batch.windows, batch.snapshot) == ([{"participant": "b"}], None)
 
 
 def test_nothing_to_write_asks_the_store_nothing(writer, flaky):

@@ -16,7 +16,8 @@ ANSWER_S = 5.0
 
 CONNECT_ARGUMENTS = {
     "connect_timeout": 2,
-    "options": "-c lock_timeout=1000 -c statement_timeout=4000",
+    # The last one ends a transaction whose commit never arrives: it would hold its locks for hours.
+    "options": "-c lock_timeout=1000 -c statement_timeout=4000 -c idle_in_transaction_session_timeout=10000",
     # A machine that vanished is noticed by the system too, instead of after hours.
     "keepalives_idle": 5,
     "keepalives_interval": 2,

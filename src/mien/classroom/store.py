@@ -281,15 +281,36 @@ class Store:
     # What lessons leave behind
 
     def write(self, batch: Batch) -> None:
-        """Write a batch, all of it or nothing."""
-        with self._begin() as connection:
-            for table, rows in batch.parts():
-                if rows:
-                    connection.execute(sa.insert(table), rows)
-            for row in batch.moments:
-                _replace(connection, tables.moments, row, ("lesson", "state", "start_s"))
-            if batch.snapshot is not None:
-                _replace(connection, tables.snapshots, batch.snapshot, ("lesson",))
+        """Write a batch, all of it or nothing; by `StoreError.unsure` an error says that it is not known which."""
+        number = None
+        try:
+            with self._begin() as connection:
+                for table, rows in batch.parts():
+                    if rows:
+                        connection.execute(sa.insert(table), rows)
+                for row in batch.moments:
+                    _replace(connection, tables.moments, row, ("lesson", "state", "start_s"))
+                if batch.snapshot is not None:
+                    _replace(connection, tables.snapshots, batch.snapshot, ("lesson",))
+                if (
+                    connection.dialect.name == "postgresql"
+                ):  # last, when nothing but the commit can fail
+                    number = connection.scalar(sa.select(sa.func.txid_current()))
+        except StoreError as error:
+            error.unsure = number
+            raise
+
+    def has_taken(self, number: int) -> bool:
+        """Whether a transaction was taken whose end nobody was told.
+
+        Raises:
+            StoreError: If the database does not answer, or may still be asked to commit it.
+        """
+        rows = self._rows(sa.select(sa.func.txid_status(number).label("status")))
+        status = rows[0]["status"] if rows else None
+        if status == "in progress":
+            raise StoreError("The store has not ended the last transaction yet.", "locked")
+        return status == "committed"
 
     def snapshot(self, lesson: str) -> Row | None:
         """Return the last snapshot of a running lesson."""

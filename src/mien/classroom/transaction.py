@@ -25,6 +25,8 @@ class StoreError(MienError):
         """Say what happened; ``reason`` is ``locked``, ``full``, ``gone``, or ``refused``: trying again is no use."""
         super().__init__(message)
         self.reason = reason
+        self.unsure: int | None = None
+        """Number of a transaction that may have been taken all the same: the connection broke before the answer came."""
 
 
 class Transaction:

@@ -39,6 +39,9 @@ class _Lesson:
     incoming: Batch = field(default_factory=Batch)
     """Handed over since the last try; joined to what waits when the next one begins."""
     waiting: Batch = field(default_factory=Batch)
+    unsure: Batch = field(default_factory=Batch)
+    """What the store may have taken, in the transaction of this number; it is asked before anything else is written."""
+    number: int | None = None
     away_since: datetime | None = None
     reason: str = ""
     lost: int = 0
@@ -96,13 +99,15 @@ class Writer:
             return await self._try(lesson, state)
 
     async def _try(self, lesson: str, state: _Lesson) -> bool:
-        batch, was_away = state.waiting, state.away_since is not None
-        if was_away:
-            batch = Batch(gaps=[self._gap(lesson, state)])
-            batch.add(state.waiting)
+        was_away = state.away_since is not None
         try:
             for participant in list(state.forgetting):
                 await self._delete(state, participant)
+            await self._settle(state)
+            batch = state.waiting
+            if was_away:
+                batch = Batch(gaps=[self._gap(lesson, state)])
+                batch.add(state.waiting)
             await self._write_batch(state, batch)
         except StoreError as error:
             self._keep(state, error)
@@ -114,7 +119,16 @@ class Writer:
             state.away_since, state.lost = None, 0
         return state.away_since is None
 
-    async def _ask(self, state: _Lesson, call: Callable[..., Any], *args: Any) -> None:
+    async def _settle(self, state: _Lesson) -> None:
+        """Have what was not taken wait again, before what came later."""
+        if state.number is None:
+            return
+        if not await self._ask(state, self._store.has_taken, state.number):
+            state.unsure.add(state.waiting)
+            state.waiting = state.unsure
+        state.unsure, state.number = Batch(), None
+
+    async def _ask(self, state: _Lesson, call: Callable[..., Any], *args: Any) -> Any:
         """Have the store do something; whoever looks on is told when it takes too long."""
         asked = asyncio.ensure_future(self._in_thread(call, *args))
         try:
@@ -122,7 +136,7 @@ class Writer:
             if not asked.done():
                 late = StoreError(f"The store has not answered for {ANSWER_S:g} s.")
                 self._note_away(state, late)
-            await asked
+            return await asked
         finally:
             asked.cancel()
 
@@ -172,6 +186,8 @@ class Writer:
         if error.reason == "refused":  # it would be refused again
             self._lose(state, len(state.waiting))
             state.waiting = Batch()
+        elif error.unsure is not None:
+            state.number, state.unsure, state.waiting = error.unsure, state.waiting, Batch()
         for _, rows in state.waiting.parts():
             over = len(state.waiting) - MAX_WAITING_ROWS
             if over > 0:
@@ -226,7 +242,11 @@ class Writer:
         """Forget a lesson that has ended; False, and not yet, if something of it is still to be written or deleted."""
         state = self._lessons.get(lesson)
         if state is not None and (
-            state.lock.locked() or state.forgetting or len(state.incoming) or len(state.waiting)
+            state.lock.locked()
+            or state.forgetting
+            or state.number is not None
+            or len(state.incoming)
+            or len(state.waiting)
         ):
             return False
         self._lessons.pop(lesson, None)
@@ -240,3 +260,4 @@ class Writer:
 def _leave_out(state: _Lesson, participant: str) -> None:
     state.incoming = state.incoming.without(participant)
     state.waiting = state.waiting.without(participant)
+    state.unsure = state.unsure.without(participant)
