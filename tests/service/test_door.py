@@ -25,16 +25,16 @@ class Callers:
     """One process with several doors to the same address, and those who call there."""
 
     def __init__(self, path, listener, sockets):
-        self.path = path
+        self.path, self.num_processes = path, 2
         self.listener = listener
         self._sockets = sockets
         self._writers = []
 
     def door(self, place, listener=None):
-        """Return the door of one of two processes, and the connections that came through it."""
+        """Return the door of one of the processes, and the connections that came through it."""
         connections = set()
         own = self._sockets.enter_context(listener or self.listener.dup())
-        crowd = Crowd(Board(self.path, 2), place, 2)
+        crowd = Crowd(Board(self.path, self.num_processes), place, self.num_processes)
         return Door(own, lambda: Connection(connections), connections, crowd), connections
 
     async def call(self, times):
@@ -113,6 +113,23 @@ def test_a_process_that_does_not_look_costs_callers_moments_until_it_is_given_up
     assert with_callers(scene) == 16
 
 
+def test_several_processes_give_up_one_that_does_not_look(with_callers, monkeypatch):
+    async def scene(callers):
+        callers.num_processes = 4
+        callers.door(3)
+        doors = [callers.door(place) for place in range(3)]
+        for door, _ in doors:
+            door.open()
+        monkeypatch.setattr(module, "_POLITE_S", 0.003)
+        for _ in range(60):
+            await callers.call(1)
+        monkeypatch.setattr(module, "_POLITE_S", 60)
+        await callers.call(9)
+        return [len(connections) for _, connections in doors]
+
+    assert sum(with_callers(scene)) == 69
+
+
 def test_a_process_that_was_given_up_gets_callers_as_soon_as_it_shows_that_it_lives(
     with_callers, monkeypatch
 ):
@@ -157,7 +174,7 @@ def test_who_was_entering_when_the_door_closed_does_not_bring_it_back(with_calle
         await calling
         assert len(connections) == 1
         await asyncio.sleep(0)
-        return Crowd(Board(callers.path, 2), 1, 2).nobody_has_fewer(1000)
+        return not Crowd(Board(callers.path, 2), 1, 2).with_fewer(1000)
 
     assert with_callers(scene)
 

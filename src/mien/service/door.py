@@ -30,11 +30,13 @@ _MOST_BEATS = 1 << 30
 _POLITE_S = 0.02
 """So long a caller is left to a process with fewer connections."""
 _MOST_IN_VAIN = 10
-"""Callers wait behind one another, so these moments add up: a process with fewer connections that has taken none of so many
-callers starts, hangs or is dead, and is waited for no more until it shows that it lives."""
+"""Callers wait behind one another, so these moments add up: a process with fewer connections for which so many were waited in vain
+starts, hangs or is dead, and is waited for no more until it shows that it lives."""
 _LOOK_S = 0.001
 _OUT_OF_FILES_S = 1.0
 _BACKLOG = 2048
+_Written = tuple[int, int, int]
+"""Of one process: its place, its connections and its beats."""
 _SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -99,7 +101,8 @@ class Crowd:
         self._place = place
         self._others = [other for other in range(num_processes) if other != place]
         self._count = self._num_beats = 0
-        self._given_up: dict[int, tuple[int, int]] = {}  # what they wrote last, by their places
+        self._num_in_vain: dict[_Written, int] = {}
+        """How often others were waited for in vain, as long as they write nothing else."""
         self.tell(0)
 
     def tell(self, count: int) -> None:
@@ -112,19 +115,22 @@ class Crowd:
         self._num_beats = self._num_beats % _MOST_BEATS + 1
         self._board.write(self._place, self._count, self._num_beats)
 
-    def nobody_has_fewer(self, count: int) -> bool:
-        """Whether no other process has fewer connections than that, of those that are not given up."""
-        return not any(
-            wrote[0] < count and wrote != self._given_up.get(other)
-            for other, wrote in self._read_others()
+    def with_fewer(self, count: int) -> frozenset[_Written]:
+        """Return which other processes have fewer connections than that, less those that are given up."""
+        return frozenset(
+            one
+            for one in self._written()
+            if one[1] < count and self._num_in_vain.get(one, 0) < _MOST_IN_VAIN
         )
 
-    def give_up(self, count: int) -> None:
-        """Count on no process that has fewer connections than that, each until it writes something else."""
-        self._given_up = {other: wrote for other, wrote in self._read_others() if wrote[0] < count}
+    def note_in_vain(self, others: frozenset[_Written]) -> None:
+        """Note that these were waited for and did nothing; after some times each is given up until it writes something else."""
+        counted = self._num_in_vain | {one: self._num_in_vain.get(one, 0) + 1 for one in others}
+        written = self._written()
+        self._num_in_vain = {one: number for one, number in counted.items() if one in written}
 
-    def _read_others(self) -> list[tuple[int, tuple[int, int]]]:
-        return [(other, self._board.read(other)) for other in self._others]
+    def _written(self) -> set[_Written]:
+        return {(other, *self._board.read(other)) for other in self._others}
 
     @classmethod
     def alone(cls) -> Crowd:
@@ -168,8 +174,6 @@ class Door:
         self._crowd = crowd
         self._entering: dict[asyncio.Task[object], asyncio.Protocol] = {}
         self._later: asyncio.TimerHandle | None = None
-        # Callers, one after the other, that were left to others and not taken.
-        self._num_in_vain = 0
         self._is_open = False
 
     def open(self) -> None:
@@ -196,31 +200,25 @@ class Door:
         asyncio.get_running_loop().add_reader(self._listener.fileno(), self._somebody_waits)
 
     def _somebody_waits(self) -> None:
-        if self._is_our_turn():
+        fewer = self._crowd.with_fewer(self._count())
+        if not fewer:
             self._let_in()
             return
         # Who waits is still seen by this process, which would look again and again: it looks away for a moment.
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._listener.fileno())
-        self._later = loop.call_later(_LOOK_S, self._wait_politely, loop.time() + _POLITE_S)
+        self._later = loop.call_later(_LOOK_S, self._wait_politely, fewer, loop.time() + _POLITE_S)
 
-    def _wait_politely(self, until: float) -> None:
+    def _wait_politely(self, others: frozenset[_Written], until: float) -> None:
         loop = asyncio.get_running_loop()
-        is_ours = self._is_our_turn()
-        if not is_ours and loop.time() < until:
-            self._later = loop.call_later(_LOOK_S, self._wait_politely, until)
+        fewer = self._crowd.with_fewer(self._count())
+        if fewer and loop.time() < until:
+            self._later = loop.call_later(_LOOK_S, self._wait_politely, others, until)
             return
+        if others <= fewer:  # else one of them has done something, and may have taken the caller
+            self._crowd.note_in_vain(others)
         self._watch()
-        if not self._let_in():
-            self._num_in_vain = 0
-        elif not is_ours:
-            self._num_in_vain += 1
-        if self._num_in_vain >= _MOST_IN_VAIN:
-            self._num_in_vain = 0
-            self._crowd.give_up(self._count())
-
-    def _is_our_turn(self) -> bool:
-        return self._crowd.nobody_has_fewer(self._count())
+        self._let_in()
 
     def _count(self) -> int:
         # Who has just entered stands in both until its task is looked after.
