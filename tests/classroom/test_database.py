@@ -274,7 +274,10 @@ def test_rows_are_there_once_though_nobody_said_that_they_were_taken(
         raise psycopg.OperationalError("the connection is lost")
 
     async def here(call, *arguments):
-        return call(*arguments)
+        with monkeypatch.context() as patched:
+            if is_bad and call == store.write:
+                patched.setattr(postgres._Connection, "commit", commit, raising=False)
+            return call(*arguments)
 
     engine = open_engine(postgres_url)
     migrate(engine)
@@ -284,13 +287,15 @@ def test_rows_are_there_once_though_nobody_said_that_they_were_taken(
     store.add_lesson(LessonRecord(id="l", code="C", **facts))
     writer = Writer(store, here, fake_time.now, Metrics())
     row = {"lesson": "l", "at": at, "kind": "aggregate", "aggregate": {}}
-    with monkeypatch.context() as patched:
-        patched.setattr(postgres._Connection, "commit", commit, raising=False)
+    is_bad = True
+    for fake_time.s in (1, 2):
         assert not asyncio.run(writer.write("l", Batch(aggregates=[row])))
-    assert len(store.rows_of(tables.aggregates, "l")) == is_taken
+        assert len(store.rows_of(tables.aggregates, "l")) == fake_time.s * is_taken
+    fake_time.s, is_bad = 3, False
     assert asyncio.run(writer.write("l", Batch(aggregates=[row])))
-    assert len(store.rows_of(tables.aggregates, "l")) == 2
-    assert len(store.rows_of(tables.gaps, "l")) == 1
+    assert len(store.rows_of(tables.aggregates, "l")) == 3
+    (gap,) = store.rows_of(tables.gaps, "l")
+    assert (gap["end_at"] - gap["start_at"]).total_seconds() == 2
     store.close()
 
 

@@ -86,23 +86,23 @@ class Batch:
             (tables.windows, self.windows),
             (tables.aggregates, self.aggregates),
             (tables.self_reports, self.self_reports),
-            (tables.gaps, self.gaps),
             (tables.audit, self.views),
         ]
 
     def __len__(self) -> int:
-        return sum(len(rows) for _, rows in self.parts()) + len(self.moments)
+        return sum(len(rows) for _, rows in self.parts()) + len(self.moments) + len(self.gaps)
 
     def add(self, other: Batch) -> None:
         """Take in what came later."""
         for (_, target), (_, rows) in zip(self.parts(), other.parts(), strict=True):
             target += rows
         self.moments += other.moments
+        self.gaps += other.gaps
         self.snapshot = other.snapshot or self.snapshot
 
     def without(self, participant: str) -> Batch:
         """Return the batch less all rows of a student, and less the snapshot, which holds them too."""
-        kept = Batch(moments=self.moments)
+        kept = Batch(moments=self.moments, gaps=self.gaps)
         for (_, target), (_, rows) in zip(kept.parts(), self.parts(), strict=True):
             target += [row for row in rows if row.get("participant") != participant]
         return kept
@@ -290,6 +290,8 @@ class Store:
                         connection.execute(sa.insert(table), rows)
                 for row in batch.moments:
                     _replace(connection, tables.moments, row, ("lesson", "state", "start_s"))
+                for row in batch.gaps:  # the same one may have been taken with an earlier end
+                    _replace(connection, tables.gaps, row, ("lesson", "start_at"))
                 if batch.snapshot is not None:
                     _replace(connection, tables.snapshots, batch.snapshot, ("lesson",))
                 if (
@@ -314,8 +316,7 @@ class Store:
 
     def snapshot(self, lesson: str) -> Row | None:
         """Return the last snapshot of a running lesson."""
-        query = sa.select(tables.snapshots).where(tables.snapshots.c.lesson == lesson)
-        rows = self._rows(query)
+        rows = self._rows(sa.select(tables.snapshots).where(tables.snapshots.c.lesson == lesson))
         return rows[0] if rows else None
 
     def rows_of(self, table: sa.Table, lesson: str, participant: str | None = None) -> list[Row]:
