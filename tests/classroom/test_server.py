@@ -470,7 +470,7 @@ def test_a_page_that_comes_as_the_lesson_ends_is_told_so(live, monkeypatch):
     assert begun.wait(60)
     assert live.ask("POST", f"/api/lessons/{lesson['id']}/end", teacher).status_code == 204
     ended.set()
-    assert live.closing(opened, 10) == 4004
+    assert live.closing(opened) == 4004
 
 
 def test_an_export_is_there_after_the_lesson_and_of_five_students_or_more(start):
