@@ -294,9 +294,8 @@ class Store:
                     _replace(connection, tables.gaps, row, ("lesson", "start_at"))
                 if batch.snapshot is not None:
                     _replace(connection, tables.snapshots, batch.snapshot, ("lesson",))
-                if (
-                    connection.dialect.name == "postgresql"
-                ):  # last, when nothing but the commit can fail
+                # Last, when nothing but the commit can fail.
+                if connection.dialect.name == "postgresql":
                     number = connection.scalar(sa.select(sa.func.txid_current()))
         except StoreError as error:
             error.unsure = number
