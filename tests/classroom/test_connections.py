@@ -63,6 +63,28 @@ def test_a_head_without_end_is_not_read_on(live, call, monkeypatch):
     assert live.http.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize("endless", [b"X-1: 2\r\n" * 100_000, b"X-Last: " + b"x" * 800_000])
+def test_what_follows_a_body_without_end_is_not_read_on(live, call, monkeypatch, endless):
+    monkeypatch.setattr(perimeter, "BODY_S", 600)
+    head = HEAD.replace("GET /healthz", "POST /api/sign-in") + f"Origin: {live.base}\r\n"
+    chunked = call(live, head + "Transfer-Encoding: chunked\r\n\r\n1\r\n{{\r\n0\r\n")
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        chunked.sendall(endless)
+    assert is_closed(chunked)
+
+
+def test_requests_without_end_whose_answers_nobody_reads_are_not_kept(live, call):
+    many = 5000
+    request = (HEAD + "\r\n").format(port=live.settings.port).encode()
+    eager, answers = call(live), b""
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        eager.sendall(many * request)
+    while more := answer(eager):
+        answers += more
+    assert answers.count(b"HTTP/1.1 ") < many
+    assert live.http.get("/healthz").status_code == 200
+
+
 def test_a_body_that_does_not_come_is_not_waited_for(live, call, monkeypatch):
     monkeypatch.setattr(perimeter, "BODY_S", 0.3)
     origin = f"Origin: {live.base}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"

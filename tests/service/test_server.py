@@ -169,6 +169,19 @@ def test_what_follows_a_body_without_end_is_ended(serve, endless):
     assert still_answers(served)
 
 
+def test_requests_without_end_whose_answers_nobody_reads_are_not_kept(serve):
+    served, many = serve(upload_s=600), 5000
+    with served.connect() as connection:
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            connection.sendall(many * GET.replace(b"Connection: close\r\n", b""))
+        answers = b""
+        with contextlib.suppress(ConnectionResetError):
+            while more := connection.recv(1 << 20):
+                answers += more
+    assert answers.count(b" 200 OK") < many
+    assert still_answers(served)
+
+
 def test_a_client_that_closes_its_own_side_is_answered(serve):
     served = serve()
     with served.connect() as connection:

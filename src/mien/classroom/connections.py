@@ -11,8 +11,11 @@ __all__ = ["Callers", "HttpConnection"]
 
 HEAD_S = 5.0
 """How long the head of a request may take, from the connection or from the first byte after the last answer."""
-MAX_HEAD_BYTES = 64 * 1024
-"""Of a head that has not ended; uvicorn's quick parser has no limit of its own."""
+MAX_BYTES = 64 * 1024
+"""Of a head that has not ended, or of all that follows one: bodies are smaller, and what comes after the last chunk of one is
+a head again. Uvicorn's quick parser has no limit of its own."""
+MAX_WAITING = 100
+"""Requests of one connection behind the one that is answered; that parser keeps as many as are sent."""
 
 
 class Callers:
@@ -62,7 +65,8 @@ class HttpConnection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         super().__init__(**parts)
         self._callers = callers
         self._patience: asyncio.TimerHandle | None = None
-        self._head_bytes = 0
+        self._bytes = 0
+        """Since the last head ended."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin to wait for a head, or refuse the connection."""
@@ -85,12 +89,13 @@ class HttpConnection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         if not self._is_http() or self.cycle is not before:
             self._stop_waiting()
             self._callers.has_spoken(address_of(self.client), self.transport)
-        elif self._lacks_head():
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self.transport.abort()
-            elif self._patience is None:
+            self._bytes = 0
+        else:
+            self._bytes += len(data)
+            if self._lacks_head() and self._patience is None:
                 self._wait_for_head()
+        if self._bytes > MAX_BYTES or len(getattr(self, "pipeline", ())) > MAX_WAITING:
+            self.transport.abort()
 
     def _is_http(self) -> bool:
         return self.transport.get_protocol() is self  # else it has become a socket
@@ -102,7 +107,6 @@ class HttpConnection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         self._patience = self.loop.call_later(HEAD_S, self._give_up)
 
     def _stop_waiting(self) -> None:
-        self._head_bytes = 0
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None

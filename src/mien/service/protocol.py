@@ -18,6 +18,9 @@ MOST_HEADER_BYTES = 64 << 10
 """A connection that sends more without ending its headers, or without a byte of its body, is closed: neither httptools nor
 uvicorn counts, and what follows the last chunk of a body would be kept without end."""
 
+_MOST_WAITING = 100
+"""Requests of one connection behind the one that is answered; uvicorn keeps as many as are sent, and reads on after each answer."""
+
 
 class GuardedProtocol(HttpToolsProtocol):
     """One connection; `guarded_protocol` makes a class of it with limits."""
@@ -62,6 +65,12 @@ class GuardedProtocol(HttpToolsProtocol):
                 431,
                 "headers_too_large",
                 f"The headers have more than {MOST_HEADER_BYTES} bytes.",
+            )
+        elif len(self.pipeline) > _MOST_WAITING:
+            self._refuse(
+                400,
+                "bad_request",
+                f"More than {_MOST_WAITING} requests were sent before their answers were read. Wait for some.",
             )
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
