@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from mien.classroom import connections, perimeter
+from mien.classroom import connections, perimeter, server
+from mien.classroom.limits import Rate
 
 pytestmark = pytest.mark.slow
 
@@ -83,6 +84,41 @@ def test_requests_without_end_whose_answers_nobody_reads_are_not_kept(live, call
         answers += more
     assert answers.count(b"HTTP/1.1 ") < many
     assert live.http.get("/healthz").status_code == 200
+
+
+SOCKET = HEAD.replace("/healthz", "/ws/student") + (
+    "Origin: http://127.0.0.1:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "more", ["Content-Length: 5\r\n", "X: y\r\n" * 200, "X: " + "y" * 9000 + "\r\n"]
+)
+def test_a_socket_that_asks_for_too_much_is_not_left_open(live, call, more):
+    opening = call(live, SOCKET + more + "\r\n")
+    assert b" 400 " in answer(opening)
+    assert is_closed(opening)
+
+
+@pytest.mark.parametrize(
+    ("first", "endless"),
+    [(b"", b"\x89\x80mask"), (b"", b"\x8a\x80mask"), (b"\x02\x80mask", b"\x00\x80mask")],
+    ids=["pings", "pongs", "empty parts of a message"],
+)
+def test_a_flood_of_frames_that_are_no_messages_ends_the_socket(
+    live, call, monkeypatch, first, endless
+):
+    monkeypatch.setattr(server, "ASIDES", Rate(burst=20, per_s=0))
+    flooding = call(live, SOCKET + "\r\n")
+    assert b" 101 " in answer(flooding)
+    flooding.sendall(first + 20 * endless)
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        flooding.sendall(100_000 * endless)
+    said = b""
+    while more := answer(flooding):
+        said += more
+    assert said.endswith(b"\x88\x11\x03\xf0too many frames")  # 1008
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(live, call, monkeypatch):

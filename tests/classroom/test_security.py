@@ -402,6 +402,13 @@ def test_a_message_of_64_kib_and_one_byte_closes_with_1009_and_text_with_1003(li
     assert live.closing(opened) == 1003
 
 
+def test_text_that_is_none_is_refused_as_text_without_a_traceback(live, caplog):
+    opened = live.socket("/ws/student")
+    opened.send(b"\xff", text=True)
+    assert live.closing(opened) == 1003
+    assert "Traceback" not in caplog.text
+
+
 def test_a_message_in_many_fragments_is_measured_as_a_whole(live):
     _, _, _, opened = live.student_inside("frames")
     with contextlib.suppress(ConnectionClosed):  # it may be closed before the last fragment

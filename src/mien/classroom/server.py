@@ -13,8 +13,10 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame
 
 from mien.classroom.connections import Callers, HttpConnection, address_of
+from mien.classroom.limits import Bucket, Rate
 from mien.classroom.protocol import MAX_MESSAGE_BYTES
 from mien.classroom.settings import Settings
 from mien.errors import ConfigError
@@ -27,29 +29,71 @@ PING_S = 10.0
 """A connection whose other end has gone without a word is noticed after twice this time."""
 LINGER_S = 2.0
 """How long a connection is still read, and what comes thrown away, after a message was refused."""
+ASIDES = Rate(burst=300, per_s=60)
+"""Of one socket, frames that are no message of their own: pings, pongs, further parts of a message. Browsers send hardly any."""
+_SLICE_BYTES = 8 * 1024
+"""So much is looked at before more is: what comes at once may be thousands of such frames."""
+_NO_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _PR_SET_DUMPABLE = 4
 
 
 class _Socket(WebSocketsSansIOProtocol):
-    """Uvicorn's, but whoever sends too much is told so.
+    """Uvicorn's, but whoever sends too much is told so, in large or in many frames.
 
     Uvicorn closes at once while the rest of the message is on its way. The system then answers that rest with a reset, and
-    the sender's end stops with an error of the network instead of code 1009.
+    the sender's end stops with an error of the network instead of code 1009. Pings it answers without end, though the
+    answers are not read; parts of a message it keeps without end, if they are empty.
     """
 
     def __init__(self, callers: Callers, **parts: Any) -> None:
         super().__init__(**parts)
         self._callers = callers
+        self._asides = Bucket(ASIDES)
+        self._is_deaf = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._callers.leave(address_of(self.client), self.transport)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.conn.parser_exc is None:
-            super().data_received(data)
+        for start in range(0, len(data), _SLICE_BYTES):
+            if not self._is_deaf:
+                super().data_received(data[start : start + _SLICE_BYTES])
+        # A head with a body or with too much in it: uvicorn would wait for another one, for ever.
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.transport.write(_NO_HANDSHAKE)
+            self.transport.close()
+
+    def handle_ping(self) -> None:
+        if self._may_go_on():
+            super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        if self._may_go_on():
+            super().handle_pong(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        if self._may_go_on():
+            super().handle_cont(event)
+
+    def _may_go_on(self) -> bool:
+        if self._is_deaf:
+            return False
+        if self._asides.take():
+            return True
+        if self.conn.close_sent is None:
+            self.conn.send_close(CloseCode.POLICY_VIOLATION, "too many frames")
+        self.handle_parser_exception()
+        return False
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text":
+            # It is refused whatever it says; of one that is not UTF-8 uvicorn would write a traceback.
+            self.frames = [b""]
+        super().send_receive_event_to_app()
 
     def handle_parser_exception(self) -> None:
+        self._is_deaf = True
         closed = self.conn.close_sent
         assert closed is not None
         self.queue.put_nowait(
