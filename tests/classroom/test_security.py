@@ -230,6 +230,14 @@ def test_bodies_are_small_and_never_repeated(school):
     assert "SECRET-VALUE" not in answer.text
 
 
+def test_zeros_before_a_length_change_nothing(school):
+    live, who = school
+    head = f"GET /api/me HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {who['student']}\r\n"
+    with socket.create_connection(("127.0.0.1", live.settings.port), timeout=60) as raw:
+        raw.sendall(f"{head}Content-Length: {'0' * 5000}\r\n\r\n".encode())
+        assert raw.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_body_of_unknown_length_is_cut_off(school):
     live, _ = school
 

@@ -182,6 +182,13 @@ def test_requests_without_end_whose_answers_nobody_reads_are_not_kept(serve):
     assert still_answers(served)
 
 
+def test_zeros_before_a_length_change_nothing(serve):
+    zeros = post(PICTURE).replace(b"Content-Length: ", b"Content-Length: " + b"0" * 5000)
+    served = serve()
+    with served.connect() as connection:
+        assert status_of(exchange(connection, zeros)) == 200
+
+
 def test_a_client_that_closes_its_own_side_is_answered(serve):
     served = serve()
     with served.connect() as connection:

@@ -74,8 +74,10 @@ async def read_body(request: Request, held: Reservation, max_bytes: int, timeout
     announced = request.headers.get("content-length", "0")
     if not announced.isascii() or not announced.isdigit():
         raise Problem(400, "bad_request", "Content-Length is no number.")
-    _check_size(int(announced), max_bytes)
-    held.grow_to(int(announced))
+    # Python reads no number of thousands of digits, and HTTP allows as many zeros before one.
+    announced_bytes = int(announced.lstrip("0") or "0")
+    _check_size(announced_bytes, max_bytes)
+    held.grow_to(announced_bytes)
     body = bytearray()
     try:
         async with asyncio.timeout(timeout_s):
