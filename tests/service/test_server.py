@@ -182,6 +182,19 @@ def test_requests_without_end_whose_answers_nobody_reads_are_not_kept(serve):
     assert still_answers(served)
 
 
+def test_the_body_of_a_request_for_another_protocol_is_not_taken_for_an_empty_picture(serve):
+    """Java's own client asks for HTTP/2 with each first request, and sends the body all the same."""
+    asks = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAA\r\n"
+    served = serve()
+    with served.connect() as connection:
+        answer = exchange(connection, post(PICTURE, extra=asks))
+    assert status_of(answer) == 400
+    assert b"without Upgrade" in answer
+    with served.connect() as connection:
+        asking = GET.replace(b"Connection: close\r\n", asks.encode())
+        assert status_of(exchange(connection, asking)) == 200
+
+
 def test_zeros_before_a_length_change_nothing(serve):
     zeros = post(PICTURE).replace(b"Content-Length: ", b"Content-Length: " + b"0" * 5000)
     served = serve()

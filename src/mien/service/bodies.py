@@ -60,8 +60,8 @@ async def read_body(request: Request, held: Reservation, max_bytes: int, timeout
         timeout_s: Until its last byte.
 
     Raises:
-        Problem: 413 if it is too large, 408 if it is too slow, 503 if there is no memory for it, 400 if its length is no number,
-            415 if it is compressed: nobody knows how large it would become.
+        Problem: 413 if it is too large, 408 if it is too slow, 503 if there is no memory for it, 400 if its length is no number
+            or another protocol is asked for besides, 415 if it is compressed: nobody knows how large it would become.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
@@ -96,6 +96,13 @@ async def read_body(request: Request, held: Reservation, max_bytes: int, timeout
         raise Problem(
             400, "bad_request", "The connection was closed before the end of the body."
         ) from None
+    if not body and "upgrade" in request.headers:
+        raise Problem(
+            400,
+            "bad_request",
+            "No body is read of a request that asks for another protocol. Send plain HTTP/1.1, without Upgrade.",
+            {"connection": "close"},
+        )
     return bytes(body)
 
 
