@@ -9,9 +9,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import Message
+from string import hexdigits
 from typing import Any
-from urllib.parse import parse_qsl
 
+import numpy as np
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 from starlette.requests import ClientDisconnect, Request
@@ -38,6 +39,12 @@ _MANY_VALUES = 1 << 16
 
 _LONGEST_WORD = 64
 """So many characters of base64 are taken for a picture only with their padding."""
+
+_NO_HEX = 0xFF
+_HEX = np.array(
+    [int(chr(code), 16) if chr(code) in hexdigits else _NO_HEX for code in range(256)], np.uint8
+)
+"""What a digit of an escape (``%2B``) is worth, by its code."""
 
 _ACCEPTED = "image/…, application/octet-stream, multipart/form-data or application/json"
 
@@ -211,15 +218,12 @@ def read_fields(request: Request, body: bytes) -> dict[str, str]:
         parts = read_parts(request, body, _MANY_FIELDS)
         return {part.name: part.data.decode("utf-8", "replace") for part in parts}
     if kind == "application/x-www-form-urlencoded":
-        try:
-            pairs = parse_qsl(
-                body.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=_MANY_FIELDS
-            )
-        except ValueError:
+        if body.count(b"&") >= _MANY_FIELDS:
             raise Problem(
                 413, "too_many_pictures", f"The form has more than {_MANY_FIELDS} fields."
-            ) from None
-        return dict(pairs)
+            )
+        pairs = [pair.partition(b"=") for pair in body.split(b"&")]
+        return {_unescaped(name): _unescaped(value) for name, _, value in pairs}
     raise Problem(
         415,
         "unsupported_type",
@@ -304,6 +308,18 @@ def _pictures_of_json(sent: object) -> list[bytes]:
     return [
         decode_base64(text, f"pictures[{index}]") for index, text in enumerate(sent["pictures"])
     ]
+
+
+def _unescaped(text: bytes) -> str:
+    """Undo what a form does to a text; `urllib` keeps everyone waiting, ten seconds for the largest body full of ``%``."""
+    signs = np.frombuffer(text.replace(b"+", b" "), np.uint8).copy()
+    worth = _HEX[signs]
+    first, second = worth[1:-1], worth[2:]
+    is_escape = (signs[:-2] == ord("%")) & (first != _NO_HEX) & (second != _NO_HEX)
+    signs[:-2][is_escape] = (first * 16 + second)[is_escape]
+    is_kept = np.ones(len(signs), bool)
+    is_kept[1:-1][is_escape] = is_kept[2:][is_escape] = False
+    return signs[is_kept].tobytes().decode("utf-8", "replace")
 
 
 def _check_size(num_bytes: int, max_bytes: int) -> None:
