@@ -365,6 +365,15 @@ def test_analyze_says_what_it_does_not_do(client, sent, expected):
     assert expected[2] in message
 
 
+def test_analyze_tells_again_little_of_what_was_asked_and_no_half_of_a_letter(client):
+    for asked in ('"\\ud800"', f'"{"x" * 9999}"', ",".join(['"age"'] * 9999)):
+        body = f'{{"img": "{text_of(DARK)}", "actions": [{asked}]}}'
+        sent = client.post("/analyze", content=body, headers={"content-type": "application/json"})
+        status, code, message = error_of(sent)
+        assert (status, code) == (422, "not_analyzed")
+        assert len(message) < 250
+
+
 def test_analyze_without_a_face(open_client):
     client = open_client(detector=NoFaces())
     status, code, message = error_of(client.post("/analyze", json={"img": text_of(DARK)}))

@@ -23,6 +23,8 @@ from mien.types import Box, Detection, Face, Image, check_image
 __all__ = ["UnreadableError", "analyze", "check_actions", "no_face", "record"]
 
 _ACTIONS = ("emotion",)
+_LONGEST = 100
+"""So many characters of what else was asked for are told again; over the web it may be anything."""
 
 _DETECTORS = {"auto": "auto", "opencv": "haar", "yunet": "yunet", "skip": "none"}
 """deepface's names of the detectors that mien has too; ``auto`` is mien's own."""
@@ -100,7 +102,7 @@ def check_actions(actions: Sequence[str]) -> None:
     unknown = [action for action in wanted if action not in _ACTIONS]
     if unknown or not wanted:
         raise InputError(
-            f"mien cannot analyze {', '.join(unknown) or 'nothing'}; give actions=['emotion']. "
+            f"mien cannot analyze {', '.join(unknown)[:_LONGEST] or 'nothing'}; give actions=['emotion']. "
             "It estimates neither age nor gender nor race."
         )
 

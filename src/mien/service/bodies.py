@@ -40,6 +40,9 @@ _MANY_VALUES = 1 << 16
 _LONGEST_WORD = 64
 """So many characters of base64 are taken for a picture only with their padding."""
 
+_LONGEST_TYPE = 80
+"""So many characters of a body's type are looked at, and told again where it is none that is read."""
+
 _NO_HEX = 0xFF
 _HEX = np.array(
     [int(chr(code), 16) if chr(code) in hexdigits else _NO_HEX for code in range(256)], np.uint8
@@ -115,7 +118,8 @@ async def read_body(request: Request, held: Reservation, max_bytes: int, timeout
 
 def media_type(request: Request) -> str:
     """Return a body's type without parameters, in small letters."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind[:_LONGEST_TYPE]
 
 
 def pictures_of(
@@ -337,7 +341,7 @@ def _parameters(header: str) -> Mapping[str, str]:
     message["content-type"] = header.replace("\r", " ").replace("\n", " ")
     try:
         found = message.get_params(failobj=[])
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, TypeError):  # TypeError: parts of a value without a number
         return {}
     return {name.lower(): value for name, value in (found or [])[1:] if isinstance(value, str)}
 

@@ -46,7 +46,8 @@ def problem_response(problem: Problem) -> Response:
     problem.told()
     body = {"error": {"code": problem.code, "message": problem.message}}
     return Response(
-        json.dumps(body, ensure_ascii=False).encode(),
+        # A message may quote what was sent, and JSON can hold halves of letters.
+        json.dumps(body, ensure_ascii=False).encode(errors="replace"),
         problem.status,
         problem.headers,
         media_type="application/json",
