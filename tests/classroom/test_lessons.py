@@ -188,6 +188,16 @@ def test_withdrawing_takes_effect_at_once(room):
     assert "s0" not in here.lesson.signals.students
 
 
+def test_what_comes_of_a_student_who_has_just_withdrawn_is_not_taken_in(room):
+    here = room(6)
+    gone = here.lesson.students["s0"]
+    here.lesson.withdraw("s0")
+    here.lesson.tap(gone, Answer.LOST)
+    here.lesson.observe(gone, Observation(time_s=0, probs=CALM, **FACE))
+    assert here.lesson.take_batch().self_reports == []
+    assert "s0" not in here.lesson.signals.students
+
+
 def test_a_seat_is_kept_while_a_connection_is_broken(room):
     here = room(5)
     student = here.lesson.students["s0"]

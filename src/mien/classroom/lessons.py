@@ -191,6 +191,7 @@ class LiveLesson:
         student.newest = None
         if student.is_counted:
             self.signals.withdraw(student_id, self.time_s())
+        student.is_counted = False  # what was sent before the page heard of it may still come
         self.batch = self.batch.without(student_id)
         self._snapshot_s = -math.inf  # the last one goes with the student
         student.tell(type="withdrawn")
