@@ -48,6 +48,16 @@ def test_options_change_settings_numbers_text_lists_and_list_items(recipe_file):
     assert recipe.model.options == {"widths": [8]}
 
 
+@pytest.mark.parametrize("word", ["[" * 100_000, "1" * 5000])
+def test_a_value_that_toml_cannot_hold_is_text(recipe_file, word):
+    assert load_recipe(recipe_file, [f"data.source={word}"]).data.source == word
+
+
+def test_a_superscript_is_no_place_in_a_list(recipe_file):
+    with pytest.raises(ConfigError, match=r"there is no '²' to change a setting in"):
+        load_recipe(recipe_file, ["heads.².weight=2"])
+
+
 def test_a_resolved_recipe_reads_back_as_itself(recipe_file):
     recipe = load_recipe(recipe_file)
     assert recipe_from_dict(recipe.as_dict(), "again") == recipe

@@ -23,6 +23,7 @@ from mien.errors import InputError, ModelFileError, UnknownNameError, suggestion
 from mien.paths import weights_dir
 from mien.preprocess import InputSpec, to_inputs
 from mien.session import open_session
+from mien.tables import parse_json, read_json
 
 __all__ = [
     "ENSEMBLE",
@@ -155,7 +156,7 @@ class ModelInfo:
             ModelFileError: If it is of a newer format, or lacks or garbles a field.
         """
         try:
-            fields = json.loads(text)
+            fields = parse_json(text)
             version = fields.pop("format", None)
             if version != FORMAT:
                 raise ModelFileError(
@@ -333,7 +334,7 @@ def _find(name_or_path: str | Path) -> Path:
 def _onnx_of(config: Path, get: Callable[[str, int], Path]) -> Path:
     """Return the ONNX file that a Hub folder names, once its bytes are those that the folder promises."""
     try:
-        fields = json.loads(config.read_text(encoding="utf-8"))
+        fields = read_json(config)
         file = fields["onnx_file"]
         promised, size = fields["files"][file]["sha256"], fields["files"][file]["bytes"]
         is_inside = not Path(file).is_absolute() and ".." not in Path(file).parts

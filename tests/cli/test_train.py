@@ -145,13 +145,41 @@ def test_resuming_with_other_data_is_refused(recipe):
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("run.json", "{"), ("run.json", None), ("metrics.jsonl", "x}\n")]
+    ("name", "text"),
+    [
+        ("run.json", "{"),
+        ("run.json", None),
+        ("run.json", "[]"),
+        ("run.json", "[" * 100_000),
+        ("metrics.jsonl", "x}\n"),
+        ("metrics.jsonl", '[{}, {"epoch": 1}\n'),
+        ("metrics.jsonl", '{"epoch": "1", "seconds": 2.0}\n'),
+        ("metrics.jsonl", '{"epoch": 1, "seconds": 2.0, "valid_loss": [1]}\n'),
+        ("metrics.jsonl", '{"epoch": 1}\n'),
+    ],
 )
 def test_a_damaged_run_is_named(recipe, name, text):
     invoke(recipe)
     path = Path("runs/tiny") / name
     path.unlink() if text is None else path.write_text(text)
     with pytest.raises(TrainingError, match=rf"{name} is missing or damaged"):
+        fails(recipe, "--resume")
+
+
+def test_what_the_end_of_a_run_needs_is_missed_before_it_goes_on(recipe):
+    invoke(recipe)
+    facts = Path("runs/tiny/run.json")
+    facts.write_text(facts.read_text().replace('"machine"', '"computer"'))
+    with pytest.raises(TrainingError, match=r"run.json is missing or damaged \(it lacks machine\)"):
+        fails(recipe, "--resume")
+
+
+@pytest.mark.parametrize("damage", [b"\xff", b"seed = " + b"1" * 5000])
+def test_a_run_whose_recipe_is_damaged_is_named(recipe, damage):
+    invoke(recipe)
+    kept = Path("runs/tiny/recipe.toml")
+    kept.write_bytes(damage + kept.read_bytes())
+    with pytest.raises(ConfigError, match=r"The recipe runs.tiny.recipe.toml (is not|cannot be)"):
         fails(recipe, "--resume")
 
 

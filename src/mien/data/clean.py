@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from mien.data.dataset import Dataset
 from mien.errors import DataError, UnknownNameError
 from mien.replacing import whole_file
+from mien.tables import read_json
 
 __all__ = ["LEAKS", "REASONS", "CleanLists", "read_clean", "write_clean"]
 
@@ -106,7 +107,7 @@ def read_clean(file: Path, dataset: Dataset) -> CleanLists:
 
 def _read_json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file)
     except FileNotFoundError:
         raise DataError(
             f"There is no {file}. Make it with: mien data audit PATH --write-clean {file}"

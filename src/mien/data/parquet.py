@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from mien.errors import DataError, ImageError, MissingExtraError
 from mien.images import decode
 from mien.labels import FER2013, FERPLUS_VOTES
 from mien.preprocess import InputSpec, fit
+from mien.tables import parse_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -188,7 +188,7 @@ def _class_names(table: pa.Table, column: str) -> tuple[str, ...] | None:
     """Names that the Hub's ``datasets`` library keeps in the schema; None without."""
     kept = (table.schema.metadata or {}).get(b"huggingface")
     try:
-        feature: Any = json.loads(kept)["info"]["features"][column] if kept else {}
+        feature: Any = parse_json(kept)["info"]["features"][column] if kept else {}
     except (ValueError, KeyError, TypeError):
         return None
     names = feature.get("names") if isinstance(feature, dict) else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from mien.errors import DataError, InputError
+from mien.tables import read_json
 
 __all__ = ["MARKERS", "NO_RESULTS", "insert_table", "read_file", "read_rows", "results_table"]
 
@@ -45,9 +45,7 @@ def read_file(file: Path) -> list[dict[str, Any]]:
         DataError: If it holds no rows.
     """
     try:
-        found = json.loads(
-            file.read_text(encoding="utf-8"), object_hook=lambda fields: _Fields(fields, file)
-        )
+        found = read_json(file, lambda fields: _Fields(fields, file))
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read as JSON: {error}.") from None
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mien.errors import DataError
+from mien.tables import read_json
 
 __all__ = ["StudyLine", "read_studies", "study_text"]
 
@@ -50,7 +50,7 @@ def read_studies(folder: Path) -> tuple[StudyLine, ...]:
     studies = []
     for file in sorted(folder.glob("*.json")):
         try:
-            studies.append(_line(json.loads(file.read_text(encoding="utf-8"))))
+            studies.append(_line(read_json(file)))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"{file} holds no summary of a study ({error}); copy it again from the study's folder."

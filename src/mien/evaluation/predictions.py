@@ -23,6 +23,7 @@ from mien.errors import DataError, InputError
 from mien.evaluation.evaluate import Result
 from mien.replacing import whole_file
 from mien.softmax import softmax
+from mien.tables import parse_json
 
 __all__ = [
     "PREDICTIONS_NAME",
@@ -145,7 +146,7 @@ def read_predictions(path: Path) -> tuple[Predictions, ...]:
     try:
         # NumPy leaves a file open that proves to be no archive, so it is opened here.
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            record = json.loads(str(archive["record"]))
+            record = parse_json(str(archive["record"]))
             if record["version"] != _VERSION:
                 raise ValueError(f"version {record['version']}, expected {_VERSION}")
             found = tuple(

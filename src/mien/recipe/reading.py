@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from mien.errors import ConfigError, suggestion
 from mien.recipe.options import Recipe
-from mien.tables import read_toml
+from mien.tables import parse_toml, read_toml
 
 __all__ = ["load_recipe", "recipe_from_dict"]
 
@@ -53,8 +52,8 @@ def _override(tables: dict[str, Any], override: str) -> None:
             f"-o {override} cannot be read; expected key=value, for example train.epochs=3."
         )
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"value = {text}")["value"]
+    except ValueError:
         value = text.strip()
     table: Any = tables
     for part in parts[:-1]:
@@ -68,7 +67,7 @@ def _inside(table: Any, part: str, override: str) -> Any:
     """The table called ``part``, or the item of that number in a list of tables."""
     if isinstance(table, dict):
         return table.setdefault(part, {})
-    if isinstance(table, list) and part.isdigit() and int(part) < len(table):
+    if isinstance(table, list) and part.isdecimal() and int(part) < len(table):
         return table[int(part)]
     raise ConfigError(f"-o {override}: there is no '{part}' to change a setting in.")
 

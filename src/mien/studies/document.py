@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from mien.studies.conclusion import (
 )
 from mien.studies.design import SCORES
 from mien.studies.summary import PointSummary, Summary, summary_from_dict
+from mien.tables import read_json
 
 __all__ = ["studies_document"]
 
@@ -62,7 +62,7 @@ def studies_document(folder: Path) -> str:
     parts = [_HEAD]
     for file in sorted(folder.glob("*.json")):
         try:
-            row = json.loads(file.read_text(encoding="utf-8"))
+            row = read_json(file)
             summary = summary_from_dict(row)
             parts.append(_section(summary, row))
         except (OSError, ValueError, KeyError, TypeError) as error:

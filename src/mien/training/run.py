@@ -30,7 +30,7 @@ from mien.runtime import choose_device, choose_precision, commit, machine
 from mien.training.checkpoint import load_checkpoint, save_checkpoint
 from mien.training.distillation import Teacher
 from mien.training.loop import Progress, Trainer
-from mien.training.run_folder import RunFolder
+from mien.training.run_folder import RECORDED_FACTS, RunFolder
 from mien.training.start import (
     input_spec,
     is_from_imagenet,
@@ -312,7 +312,7 @@ class _Run:
             architecture=recipe.model.name,
             options=network_options(recipe),
             provenance={
-                **{k: facts[k] for k in ("command", "commit", "data_hash", "precision", "machine")},
+                **{name: facts[name] for name in RECORDED_FACTS},
                 "teacher_sha256": facts.get("teacher_sha256"),
                 "imagenet": facts.get("imagenet", False),
                 "recipe": _told(recipe),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +14,12 @@ import tomli_w
 from mien.errors import TrainingError
 from mien.recipe import ModelOptions, Recipe, recipe_from_dict
 from mien.replacing import replacing
+from mien.tables import parse_json, read_json, read_toml
 
-__all__ = ["RunFolder"]
+__all__ = ["RECORDED_FACTS", "RunFolder"]
+
+RECORDED_FACTS = ("command", "commit", "data_hash", "precision", "machine")
+"""What the weights' record takes over at the end of a run."""
 
 
 class RunFolder:
@@ -68,14 +71,11 @@ class RunFolder:
 
         Raises:
             TrainingError: If there is no run here.
+            ConfigError: If its recipe cannot be read.
         """
-        try:
-            tables = tomllib.loads(self._recipe.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise TrainingError(f"{self.path} holds no run; start it without --resume.") from None
-        except tomllib.TOMLDecodeError as error:
-            raise TrainingError(f"{self._recipe} is damaged: {error}.") from None
-        return recipe_from_dict(tables, str(self._recipe))
+        if not self.is_begun:
+            raise TrainingError(f"{self.path} holds no run; start it without --resume.")
+        return recipe_from_dict(read_toml(self._recipe, "recipe"), str(self._recipe))
 
     def changes(self, recipe: Recipe) -> list[str]:
         """Return which settings of a recipe are others than the run's: none if the run can go on with it.
@@ -97,7 +97,12 @@ class RunFolder:
             TrainingError: If that is missing or damaged.
         """
         try:
-            facts: dict[str, Any] = json.loads(self._facts.read_text(encoding="utf-8"))
+            facts = read_json(self._facts)
+            if not isinstance(facts, dict):
+                raise ValueError("it is no table")
+            missing = [name for name in RECORDED_FACTS if name not in facts]
+            if missing:  # found now, not when the run has been trained to its end
+                raise ValueError(f"it lacks {', '.join(missing)}")
         except (OSError, ValueError) as error:
             raise _damaged(self._facts, error) from None
         return facts
@@ -112,7 +117,7 @@ class RunFolder:
             return []
         try:
             lines = self.metrics.read_text(encoding="utf-8").splitlines()
-            return [json.loads(line) for line in lines if line.endswith("}")]
+            return [_figures(line) for line in lines if line.endswith("}")]
         except (OSError, ValueError) as error:
             raise _damaged(self.metrics, error) from None
 
@@ -127,6 +132,16 @@ class RunFolder:
         replace_text(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
         if not kept:
             shutil.rmtree(self.tensorboard, ignore_errors=True)
+
+
+def _figures(line: str) -> dict[str, Any]:
+    row: dict[str, Any] = parse_json(line)
+    numbers = {name: value for name, value in row.items() if name != "collapsed"}
+    if not {"epoch", "seconds"} <= numbers.keys() or not all(
+        isinstance(value, (int, float)) for value in numbers.values()
+    ):
+        raise ValueError(f"{line[:60]}… is no epoch")
+    return row
 
 
 def _damaged(path: Path, error: Exception) -> TrainingError:
