@@ -92,6 +92,26 @@ def test_a_file_that_is_none_is_named(tmp_path, content, message):
         read_predictions(tmp_path / "p.npz")
 
 
+@pytest.mark.parametrize(
+    ("place", "byte"),
+    [(6, 0x20), (6, 0x01), (8, 0x63), (-1, 0xFF)],
+    ids=["a patch", "a cipher", "a compression that is not known", "no data"],
+)
+def test_a_damaged_archive_is_refused(tmp_path, place, byte):
+    write_predictions([answers()], tmp_path / "p.npz")
+    content = bytearray((tmp_path / "p.npz").read_bytes())
+    if place < 0:  # where the first member's data begins
+        place = (
+            30 + int.from_bytes(content[26:28], "little") + int.from_bytes(content[28:30], "little")
+        )
+    else:  # in the central directory, two bytes on
+        content[content.index(b"PK\1\2") + place + 2] = byte
+    content[place] = byte
+    (tmp_path / "p.npz").write_bytes(content)
+    with pytest.raises(DataError, match="holds no predictions of mien"):
+        read_predictions(tmp_path / "p.npz")
+
+
 def test_an_archive_of_something_else_is_refused(tmp_path):
     np.savez(tmp_path / "p.npz", images=np.zeros(3))
     with pytest.raises(DataError, match=r"holds no predictions of mien .*record"):
@@ -104,6 +124,7 @@ def test_an_archive_of_something_else_is_refused(tmp_path):
         ({"targets": np.array([0, 1])}, "do not fit together"),
         ({"targets": np.array([0, 1, 2])}, "true classes lie outside 0…1"),
         ({"logits": np.full((3, 2), np.nan, np.float32)}, "no finite numbers"),
+        ({"rows": np.array([[0], [1], [2]])}, "do not fit together"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(tmp_path, changes, message):

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -153,7 +154,16 @@ def read_predictions(path: Path) -> tuple[Predictions, ...]:
                 _checked(facts, {name: archive[f"{name}_{index}"] for name in _ARRAYS})
                 for index, facts in enumerate(record["predictions"])
             )
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        RuntimeError,  # of zipfile, for a cipher or a compression that it does not know
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise DataError(
             f"{file} holds no predictions of mien ({error}). Make them again with: mien evaluate MODEL "
             f"--data PATH --predictions {file}"
@@ -245,7 +255,8 @@ def _checked(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Pr
         values[name] = array.astype(_ARRAYS[name], copy=False)
     one = Predictions(**values)
     n, num_classes = len(one.rows), len(one.labels)
-    if n < 1 or one.targets.shape != (n,) or one.logits.shape != (n, num_classes):
+    wanted = (n,), (n,), (n, num_classes)
+    if n < 1 or (one.rows.shape, one.targets.shape, one.logits.shape) != wanted:
         raise ValueError(
             f"rows {one.rows.shape}, targets {one.targets.shape} and logits {one.logits.shape} do not fit together"
         )
