@@ -55,6 +55,27 @@ def test_one_of_them_can_be_asked_for_in_korean(run, table, tmp_path):
     assert not table.with_suffix(".png").exists()
 
 
+def test_whatever_a_message_quotes_it_is_one_line(run, tmp_path):
+    rows = tmp_path / "rows\x1b[2J.csv"
+    rows.write_text('frame,"time\ns"\n')
+    code, out, err = run(rows)
+    assert (code, out) == (2, "")
+    assert (
+        err == f"mien: {tmp_path}/rows\ufffd[2J.csv, row 1 is not one that mien watch writes "
+        "(no 'time_s'). Give a table of mien watch --table.\n"
+    )
+
+
+def test_a_damaged_parquet_is_one_line(run, tmp_path):
+    rows = tmp_path / "rows.parquet"
+    rows.write_bytes(b"PAR1" + b"\xff" * 64 + (64).to_bytes(4, "little") + b"PAR1")
+    code, _, err = run(rows)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "rows.parquet cannot be read: Couldn't deserialize thrift" in err
+    assert err.endswith(".\n")
+
+
 def test_a_table_whose_name_is_no_text_is_drawn(run, table, tmp_path):
     named = table.rename(tmp_path / "b\udcffd.csv")
     code, out, err = run(named)

@@ -51,6 +51,7 @@ def test_the_table_is_read_as_written(tmp_path, write_votes, drawn):
         (cell(0, 2, "happy"), r"is not the FER\+ votes: its columns are usage, image name, happy"),
         (cell(4, 5, "-1"), r"line 5 \(row 4\): a vote count is '-1'; expected a whole number"),
         (cell(4, 5, "many"), r"line 5 \(row 4\): a vote count is 'many'"),
+        (cell(4, 5, "1" * 5000), r"a vote count is '1{119}…'; expected a whole number"),
         (cell(4, 5, "300"), r"line 5 \(row 4\): a vote count is '300'"),
         (cell(4, 0, "Test"), r"line 5 \(row 4\): Usage is 'Test'; expected Training, PublicTest"),
         (lambda rows: [*rows[:3], rows[3][:6]], r"line 4 \(row 3\): 6 fields; expected 12"),
@@ -60,6 +61,15 @@ def test_the_table_is_read_as_written(tmp_path, write_votes, drawn):
 def test_a_bad_row_is_named(tmp_path, write_votes, change, words):
     with pytest.raises(DataError, match=words):
         votes.read_table(write_votes(tmp_path / "fer2013new.csv", change))
+
+
+def test_a_quote_that_is_never_closed_shows_no_whole_file(tmp_path):
+    file = tmp_path / "fer2013new.csv"
+    file.write_text('Usage,Image name,"neutral' + "\nTraining,fer0000000.png,4,0" * 1000)
+    with pytest.raises(
+        DataError, match=r"its columns are usage, image name, neutral[^…]{80,100}…; "
+    ):
+        votes.read_table(file)
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):

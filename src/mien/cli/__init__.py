@@ -53,7 +53,9 @@ def main() -> None:
             if sys.stdout is not None:
                 sys.stdout.flush()  # while its failure can still be told
     except MienError as error:
-        typer.echo(f"mien: {error}", err=True)
+        from mien.cli.failures import say_failure
+
+        say_failure(error)
         sys.exit(2)
     except (MemoryError, RuntimeError) as error:
         if not _says_no_memory(error):

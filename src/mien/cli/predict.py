@@ -16,6 +16,7 @@ import typer
 
 from mien.cli.copies import Copies, is_copy
 from mien.cli.ending import removing_what_is_half_written
+from mien.cli.failures import one_line, say_failure
 from mien.cli.options import (
     DetectorFileOption,
     DetectorOption,
@@ -244,7 +245,7 @@ def _reported(
                 error = str(refused)
         if error is not None:
             failures.append(result.path)
-            typer.echo(_one_line(f"mien: {error}"), err=True)
+            say_failure(error)
         yield result
 
 
@@ -292,7 +293,7 @@ def _write_table(results: Iterable[PictureResult], stream: TextIO, lang: str) ->
             column, no_wrap=True, justify="right" if column in ("face", "confidence") else "left"
         )
     for result in results:
-        name = Text(_one_line(result.path))
+        name = Text(one_line(result.path))
         if result.error is not None:
             table.add_row(name, "", "not read")
         elif not result.faces:
@@ -307,11 +308,6 @@ def _write_table(results: Iterable[PictureResult], stream: TextIO, lang: str) ->
         console.print(table)
     for line in captured.get().splitlines():
         stream.write(line.rstrip() + "\n")
-
-
-def _one_line(text: str) -> str:
-    """Replace what would move the cursor or break the line: file names may hold anything."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 @contextlib.contextmanager

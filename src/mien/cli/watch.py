@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.failures import say_failure
 from mien.cli.options import (
     DetectorFileOption,
     DetectorOption,
@@ -146,7 +147,7 @@ def watch(  # noqa: PLR0913 - one argument an option
     if detector == "auto":
         typer.echo(f"\nFaces were looked for by {finder.name}.")
     if stopped:
-        typer.echo(f"mien: {stopped}", err=True)
+        say_failure(stopped)
     if stopped or failures:
         raise typer.Exit(1)
 
@@ -220,7 +221,7 @@ def _filmed(path: Path, is_alone: bool, failures: list[str]) -> Iterator[Consume
 
     def fail(error: MienError) -> None:
         failures.append(str(error))
-        typer.echo(f"mien: {error}", err=True)
+        say_failure(error)
 
     from_outside: BaseException | None = None
     try:

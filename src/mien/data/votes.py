@@ -54,7 +54,7 @@ def read_table(file: Path) -> VoteTable:
             header = tuple(name.strip().lower() for name in next(lines, []))
             if header != _HEADER:
                 raise DataError(
-                    f"{file} is not the FER+ votes: its columns are {', '.join(header) or 'missing'}; "
+                    f"{file} is not the FER+ votes: its columns are {_shown(', '.join(header)) or 'missing'}; "
                     f"expected Usage, Image name, {', '.join(FERPLUS_VOTES.labels)}."
                 )
             for number, fields in enumerate(lines, start=2):
@@ -177,13 +177,20 @@ def _notes(
 def _split(usage: str, where: str) -> int:
     split = split_of_usage(usage)
     if split is None:
-        raise DataError(f"{where}: Usage is '{usage}'; expected {', '.join(USAGES)}.")
+        raise DataError(f"{where}: Usage is '{_shown(usage)}'; expected {', '.join(USAGES)}.")
     return split
 
 
 def _count(field: str, where: str) -> int:
-    if not field.strip().isdecimal() or int(field) > _MOST_VOTES:
+    digits = field.strip()
+    is_short = len(digits) <= len(str(_MOST_VOTES))  # Python reads no number of 4,301 digits
+    if not digits.isdecimal() or not is_short or int(digits) > _MOST_VOTES:
         raise DataError(
-            f"{where}: a vote count is '{field}'; expected a whole number from 0 to {_MOST_VOTES}."
+            f"{where}: a vote count is '{_shown(field)}'; expected a whole number from 0 to {_MOST_VOTES}."
         )
-    return int(field)
+    return int(digits)
+
+
+def _shown(text: str) -> str:
+    """What a file holds instead may be anything: a quote that is never closed makes one cell of all of it."""
+    return text if len(text) <= 120 else f"{text[:119]}…"

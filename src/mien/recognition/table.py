@@ -154,7 +154,7 @@ def read_table(path: Path) -> Iterator[VideoRow]:
             "Give a table of mien watch --table."
         ) from None
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+        raise DataError(f"{path} cannot be read: {error.strerror or _said(error)}.") from None
 
 
 def _check_order(before: VideoRow | None, row: VideoRow) -> None:
