@@ -1,4 +1,5 @@
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,11 @@ def test_shipped_recipes_are_valid_and_begin_with_their_command(path):
     load_recipe(path)
     first = path.read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith(f"# mien train recipes/{path.name}")
+
+
+def test_a_recipe_whose_name_is_no_text_gives_a_name_that_is(recipe_file, tmp_path):
+    named = recipe_file.rename(tmp_path / os.fsdecode(b"tr\xe8s.toml"))
+    assert load_recipe(named).name == r"tr\udce8s"
 
 
 def test_defaults_fill_what_a_recipe_leaves_out(recipe_file):

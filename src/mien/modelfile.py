@@ -24,6 +24,7 @@ from mien.paths import weights_dir
 from mien.preprocess import InputSpec, to_inputs
 from mien.session import open_session
 from mien.tables import parse_json, read_json
+from mien.utf8 import in_utf8
 
 __all__ = [
     "ENSEMBLE",
@@ -146,7 +147,7 @@ class ModelInfo:
 
     def to_json(self) -> str:
         """Return the record as it stands in a file."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False)
+        return in_utf8(json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False))
 
     @classmethod
     def from_json(cls, text: str, where: str) -> ModelInfo:

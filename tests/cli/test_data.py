@@ -8,6 +8,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from mien.cli import main
 from mien.cli.data import app
 from mien.data.synthetic import draw_faces
 from mien.images import write
@@ -84,6 +85,17 @@ def test_a_json_file_that_cannot_be_written_is_said(folders, tmp_path):
     assert "is a folder. Name a file." in str(info(folders, "--json", tmp_path).exception)
     message = str(info(folders, "--json", tmp_path / "file" / "data.json").exception)
     assert "file/data.json cannot be written: " in message
+
+
+@pytest.mark.usefixtures("capsys")
+def test_a_path_that_is_no_text_is_written_as_json_can_hold_it(folders, tmp_path, monkeypatch):
+    path = folders.rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xb1"))
+    words = ["mien", "data", "info", str(path), "--json", str(tmp_path / "data.json")]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert json.loads((tmp_path / "data.json").read_text(encoding="utf-8"))["path"] == str(path)
 
 
 def run_mien(*arguments):

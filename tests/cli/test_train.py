@@ -56,6 +56,22 @@ def test_a_run_lands_in_runs_under_its_name_and_says_how_it_did(recipe, tmp_path
     assert json.loads(rows[0])["epoch"] == 1
 
 
+def test_names_that_are_no_text_cost_no_run_its_weights(recipe, tmp_path):
+    from mien.models.weights import load_network
+
+    named = recipe.rename(tmp_path / os.fsdecode(b"tr\xe8s.toml"))
+    assert invoke(named, "--out", "runs/a").exit_code == 0
+    _, info = load_network(tmp_path / "runs/a")
+    assert (info.name, info.provenance["recipe"]["name"]) == (r"tr\udce8s", r"tr\udce8s")
+    assert invoke(named, "--out", "runs/a", "--resume").exit_code == 0
+
+
+def test_a_run_under_a_name_that_is_no_text_is_refused_before_it_begins(recipe, tmp_path):
+    with pytest.raises(TrainingError, match=r"has a name that is no UTF-8.*Choose another --out"):
+        fails(recipe, "--out", os.fsdecode(b"runs/\xe8"))
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_path_with_brackets_is_shown_as_it_is(recipe):
     result = invoke(recipe, "--out", "runs/exp[lr=0.1][/b]")
     assert result.exit_code == 0

@@ -47,6 +47,14 @@ def test_own_labels_are_in_the_order_of_their_names(tmp_path, write_folders):
     assert first.startswith("train/zest/")
 
 
+def test_labels_are_text_where_the_names_of_folders_are_none(tmp_path, write_folders):
+    names = ("zest", "awe", "calm", "doubt", "elan", "fun", os.fsdecode("기쁨".encode("euc-kr")))
+    dataset = folders.read(write_folders(tmp_path, names), 48)
+    expected = (r"\udcb1\udce2\udcbb\udcdd", "awe", "calm", "doubt", "elan", "fun", "zest")
+    assert dataset.label_names == expected
+    assert np.bincount(dataset.labels).min() > 0
+
+
 def test_pictures_of_any_size_and_colour_become_grey_faces(tmp_path):
     folder = tmp_path / "train" / "happy"
     folder.mkdir(parents=True)

@@ -9,6 +9,7 @@ import typer
 
 from mien.errors import ConfigError
 from mien.replacing import check_target, whole_file
+from mien.utf8 import write_text
 
 __all__ = ["CARD_COMMAND", "card"]
 
@@ -49,5 +50,5 @@ def card(
         typer.echo(f"{out} is up to date.")
         return
     with whole_file(out) as partial:
-        partial.write_text(text, encoding="utf-8")
+        write_text(partial, text)
     typer.echo(f"{out}: {len(text.splitlines())} lines on {', '.join(names)}")

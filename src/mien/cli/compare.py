@@ -11,6 +11,7 @@ import typer
 from mien.cli.given_results import SplitName, ViewsName
 from mien.errors import InputError
 from mien.replacing import whole_file
+from mien.utf8 import write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,7 +92,7 @@ def _pairs(
 
 def _write(path: Path, text: str) -> None:
     with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        write_text(partial, text)
     typer.echo(f"comparison: {path}", err=True)
 
 

@@ -10,6 +10,7 @@ import typer
 from mien.cli import data_audit, data_convert, data_preview
 from mien.cli.ending import removing_what_is_half_written
 from mien.replacing import check_target, whole_file
+from mien.utf8 import write_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -165,4 +166,4 @@ def _as_json(found: dict[str, Any]) -> str:
 
 def _write(file: Path, text: str) -> None:
     with whole_file(file) as partial:
-        partial.write_text(text, encoding="utf-8")
+        write_text(partial, text)

@@ -10,6 +10,7 @@ import typer
 
 from mien.errors import InputError
 from mien.replacing import check_target, whole_file
+from mien.utf8 import write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -115,7 +116,7 @@ def _as_json(path: Path, num_rows: int, content_hash: str, found: Audit) -> str:
 
 def _write(file: Path, text: str) -> None:
     with whole_file(file) as partial:
-        partial.write_text(text, encoding="utf-8")
+        write_text(partial, text)
     typer.echo(f"written: {file}", err=True)
 
 

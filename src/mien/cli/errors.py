@@ -9,6 +9,7 @@ import typer
 
 from mien.cli.given_results import SplitName, ViewsName
 from mien.replacing import check_target, whole_file
+from mien.utf8 import write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -103,9 +104,7 @@ def _write(
         from mien.evaluation.mistakes_page import mistakes_html
 
         with whole_file(path) as partial:
-            partial.write_text(
-                mistakes_html(mistakes, shown, images, title, which), encoding="utf-8"
-            )
+            write_text(partial, mistakes_html(mistakes, shown, images, title, which))
     typer.echo(f"sheet: {path}", err=True)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from mien.errors import InputError
 from mien.replacing import whole_file
+from mien.utf8 import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +116,7 @@ def leaderboard(
 
 def _write(path: Path, text: str) -> None:
     with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        write_text(partial, text)
     typer.echo(f"leaderboard: {path}", err=True)
 
 

@@ -15,6 +15,7 @@ from mien.data.pictures import count_endings, list_pictures, read_pictures
 from mien.errors import DataError
 from mien.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from mien.labels import canonical
+from mien.utf8 import in_utf8
 
 __all__ = ["find_files", "notes", "read"]
 
@@ -64,7 +65,8 @@ def read(path: Path, size: int) -> Dataset:
     files = find_files(path)
     folders = [folder for above in split_folders for folder in _subfolders(above)]
     labels = folders if split_folders else [file.parent for file in files]
-    one_of = _same_labels({folder.name for folder in labels})
+    same = _same_labels({folder.name for folder in labels})
+    one_of = {name: in_utf8(one) for name, one in same.items()}
     found = sorted(set(one_of.values()))
     label_names, places = class_order(found)
     split_codes = {folder.name: _split(folder) for folder in split_folders}

@@ -23,6 +23,7 @@ from mien.data.classes import USAGES
 from mien.data.dataset import SPLITS, Dataset
 from mien.errors import MissingExtraError
 from mien.labels import FER2013, FERPLUS_VOTES
+from mien.utf8 import in_utf8
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -201,7 +202,7 @@ def _write_votes(dataset: Dataset, names: list[str], folder: Path) -> None:
         table = CsvRows(out)
         table.writerow(["Usage", "Image name", *FERPLUS_VOTES.labels])
         for split, name, counts in zip(dataset.split.tolist(), names, dataset.votes, strict=True):
-            table.writerow([USAGES[split], _in_utf8(name), *counts.tolist()])
+            table.writerow([USAGES[split], in_utf8(name), *counts.tolist()])
 
 
 def _numbers(dataset: Dataset, rows: NDArray[np.intp]) -> list[int]:
@@ -212,11 +213,6 @@ def _numbers(dataset: Dataset, rows: NDArray[np.intp]) -> list[int]:
             if _NUMBERED.fullmatch(name):
                 numbers[place] = int(name.split()[1])
     return numbers
-
-
-def _in_utf8(name: str) -> str:
-    """Write the bytes of a file name that are no UTF-8 as letters."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _png(image: NDArray[np.uint8]) -> bytes:
@@ -239,7 +235,7 @@ def _table(dataset: Dataset, names: list[str], rows: NDArray[np.intp]) -> pa.Tab
         columns |= {
             name: dataset.votes[rows, place] for place, name in enumerate(FERPLUS_VOTES.labels)
         }
-    columns["image_name"] = [_in_utf8(names[row]) for row in rows.tolist()]
+    columns["image_name"] = [in_utf8(names[row]) for row in rows.tolist()]
     table = pa.table(columns)
     if is_fer2013:
         return table

@@ -25,6 +25,7 @@ from mien.evaluation.evaluate import Result
 from mien.replacing import whole_file
 from mien.softmax import softmax
 from mien.tables import parse_json
+from mien.utf8 import write_text
 
 __all__ = [
     "PREDICTIONS_NAME",
@@ -194,7 +195,7 @@ def write_predictions_csv(predictions: Sequence[Predictions], path: Path) -> Non
             names = (one.labels[target], one.labels[guess])
             writer.writerow([one.protocol, row, *names, f"{probs[guess]:.6f}", *shares])
     with whole_file(path) as partial:
-        partial.write_text(text.getvalue(), encoding="utf-8", newline="\n")
+        write_text(partial, text.getvalue())
 
 
 def find_protocol(predictions: Sequence[Predictions], protocol: str | None) -> Predictions:

@@ -23,6 +23,7 @@ from mien.evaluation.row import write_rows
 from mien.evaluation.scores import Scores
 from mien.evaluation.slices import UNMEASURED
 from mien.runtime import machine_text
+from mien.utf8 import write_text
 
 __all__ = ["NUM_FACES", "write_report"]
 
@@ -63,7 +64,7 @@ def write_report(
             place = folder / result.head.name
             place.mkdir(exist_ok=True)
             _write_pictures(result, row["model"]["name"], dataset, place, num_faces)
-        (folder / "report.md").write_text(_text(results, rows), encoding="utf-8")
+        write_text(folder / "report.md", _text(results, rows))
     except OSError as error:
         raise InputError(
             f"Cannot write the report to {folder}: {error.strerror}. Is it a folder that is writable, on a disk with room?"

@@ -14,6 +14,7 @@ from mien.evaluation.evaluate import Result
 from mien.modelfile import ModelInfo
 from mien.replacing import replacing
 from mien.runtime import commit, machine
+from mien.utf8 import write_text
 
 if TYPE_CHECKING:
     import torch
@@ -106,7 +107,7 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     text = rows_text(rows)
     try:
         with replacing(path, flush=True) as partial:
-            partial.write_text(text, encoding="utf-8")
+            write_text(partial, text)
     except OSError as error:
         raise InputError(
             f"Cannot write {path}: {error.strerror}. Is its folder writable and the disk not full?"

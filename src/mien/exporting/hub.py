@@ -25,6 +25,7 @@ from mien.modelfile import HUB_CONFIG, Model, ModelInfo, list_models, load_model
 from mien.models.weights import HUB_WEIGHTS, load_network, weights_file
 from mien.paths import weights_dir
 from mien.replacing import check_new_folder, whole_folder
+from mien.utf8 import write_text
 
 __all__ = ["input_size", "write_hub_folder"]
 
@@ -84,7 +85,7 @@ def write_hub_folder(
         facts = card_facts(main, results)
         _write_json(partial / HUB_CONFIG, _config(main, partial))
         _write_json(partial / "preprocessor_config.json", _preprocessing(main.info))
-        (partial / "README.md").write_text(_readme(facts, folder.name), encoding="utf-8")
+        write_text(partial / "README.md", _readme(facts, folder.name))
     return load_model(folder)
 
 
@@ -269,4 +270,4 @@ def _entry(protocol: str, views: str, n: int, figures: dict[str, Any]) -> dict[s
 
 
 def _write_json(path: Path, fields: dict[str, Any]) -> None:
-    path.write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(fields, indent=2, ensure_ascii=False) + "\n")

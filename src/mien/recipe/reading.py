@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 from mien.errors import ConfigError, suggestion
 from mien.recipe.options import Recipe
 from mien.tables import parse_toml, read_toml
+from mien.utf8 import in_utf8
 
 __all__ = ["load_recipe", "recipe_from_dict"]
 
@@ -29,7 +30,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     tables = read_toml(path, "recipe")
     for override in overrides:
         _override(tables, override)
-    return recipe_from_dict({"name": path.stem, **tables}, str(path))
+    return recipe_from_dict({"name": in_utf8(path.stem), **tables}, str(path))
 
 
 def recipe_from_dict(tables: Mapping[str, Any], where: str) -> Recipe:

@@ -9,17 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mien.errors import VideoError
+from mien.utf8 import is_text
 
-__all__ = ["ffmpeg_name", "is_text"]
-
-
-def is_text(name: str) -> bool:
-    """Whether a name is UTF-8; Python keeps the bytes of one that is not as surrogates."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in name
+__all__ = ["ffmpeg_name"]
 
 
 @contextmanager

@@ -17,9 +17,10 @@ import numpy as np
 from mien.errors import InputError, VideoError
 from mien.recognition.clock import Clock
 from mien.recognition.container import HEAD_BYTES, counts_frames, missing_bytes, shown_s
-from mien.recognition.ffmpeg_names import ffmpeg_name, is_text
+from mien.recognition.ffmpeg_names import ffmpeg_name
 from mien.recognition.web import head_of_file
 from mien.types import Image
+from mien.utf8 import is_text
 
 __all__ = ["Frame", "VideoSource", "open_source"]
 

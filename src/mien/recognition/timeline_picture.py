@@ -21,6 +21,7 @@ from mien.labels import canonical, display_name
 from mien.recognition.draw import COLOURS, readable_names, text_font
 from mien.recognition.timeline import Timeline
 from mien.replacing import replacing
+from mien.utf8 import write_text
 
 __all__ = ["round_step_s", "timeline_html", "write_timeline_html", "write_timeline_png"]
 
@@ -92,7 +93,7 @@ def write_timeline_html(timeline: Timeline, path: Path, title: str, lang: str = 
     """
     try:
         with replacing(path) as partial:
-            partial.write_text(timeline_html(timeline, title, lang), encoding="utf-8")
+            write_text(partial, timeline_html(timeline, title, lang))
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from None
 

@@ -32,6 +32,7 @@ from mien.studies.conclusion import (
 from mien.studies.design import SCORES, Design
 from mien.studies.ledger import Run
 from mien.studies.summary import PointSummary, Summary
+from mien.utf8 import write_text
 
 __all__ = ["PICTURES", "write_study"]
 
@@ -75,11 +76,11 @@ def write_study(
             (folder / "differences.png").unlink(missing_ok=True)
         row = {**summary.as_dict(), **facts}
         text = json.dumps(row, indent=1, ensure_ascii=False) + "\n"
-        (folder / "summary.json").write_text(text, encoding="utf-8")
-        (folder / "values.csv").write_text(_values_csv(summary), encoding="utf-8")
-        (folder / "runs.csv").write_text(_runs_csv(summary), encoding="utf-8")
+        write_text(folder / "summary.json", text)
+        write_text(folder / "values.csv", _values_csv(summary))
+        write_text(folder / "runs.csv", _runs_csv(summary))
         page = folder / "study.html"
-        page.write_text(_page(summary, facts, folder), encoding="utf-8")
+        write_text(page, _page(summary, facts, folder))
     except OSError as error:
         raise ConfigError(f"The study's folder {folder} cannot be written: {error}.") from None
     return page

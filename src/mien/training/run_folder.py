@@ -15,6 +15,7 @@ from mien.errors import TrainingError
 from mien.recipe import ModelOptions, Recipe, recipe_from_dict
 from mien.replacing import replacing
 from mien.tables import parse_json, read_json, read_toml
+from mien.utf8 import is_text, write_text
 
 __all__ = ["RECORDED_FACTS", "RunFolder"]
 
@@ -41,11 +42,15 @@ class RunFolder:
         return self._recipe.exists()
 
     def check_free(self) -> None:
-        """Make sure that no run is in it.
+        """Make sure that no run is in it, and that one can be.
 
         Raises:
-            TrainingError: If one is.
+            TrainingError: If one is, or its name is no text.
         """
+        if not is_text(str(self.path)):
+            raise TrainingError(
+                f"{self.path} has a name that is no UTF-8, under which TensorBoard writes nothing. Choose another --out."
+            )
         if self.is_begun:
             raise TrainingError(
                 f"{self.path} already holds a run. Go on with it by --resume, or choose another --out."
@@ -153,4 +158,4 @@ def _damaged(path: Path, error: Exception) -> TrainingError:
 def replace_text(path: Path, text: str) -> None:
     """Write a small file whole or not at all."""
     with replacing(path, flush=True) as partial:
-        partial.write_text(text, encoding="utf-8")
+        write_text(partial, text)
