@@ -679,7 +679,7 @@ def test_a_camera_that_could_not_be_turned_on_stays_off(open_browser, live, webc
         raise StoreError("The store is locked.")
 
     with monkeypatch.context() as away:
-        away.setattr(live.school.store, "set_choices", locked)
+        away.setattr(live.school.store, "set_camera", locked)
         student.click("#camera")
         student.click("#start-dialog .main")
         student.until(lambda: student.text("#problem") == WORDS["error_store"][0])
@@ -1062,7 +1062,7 @@ def test_a_switch_takes_the_consent_to_research_back_without_leaving(
     live.admit(teacher, lesson, student["participant"])
     page.until(lambda: page.is_shown("#camera") and page.text("#camera") == WORDS["stop"][0])
     with monkeypatch.context() as away:  # the camera is off at once, and so is the switch
-        away.setattr(live.school.store, "set_choices", locked)
+        away.setattr(live.school.store, "set_camera", locked)
         page.click("#camera")
         page.until(lambda: not page["#research-on"].is_selected(), 20)
         assert page.text("#problem") == WORDS["error_store"][0]

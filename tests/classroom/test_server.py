@@ -193,42 +193,65 @@ def test_a_camera_is_on_only_once_consent_is_written_down(live, tmp_path):
     assert (kept.camera, kept.consent) == ("frames", CONSENT_VERSION)
 
 
-@pytest.mark.parametrize("chosen", [(CAMERA_ON, CAMERA_OFF), (CAMERA_OFF, CAMERA_ON)])
-def test_what_is_chosen_last_is_written_down_last(live, monkeypatch, chosen):
+BEGIN, STOP = ("camera", CAMERA_ON), ("camera", CAMERA_OFF)
+AGREE, DISAGREE = ("research", {"research": True}), ("research", {"research": False})
+
+
+@pytest.mark.parametrize(
+    ("joined", "first", "second", "camera", "research"),
+    [
+        (CAMERA_OFF, BEGIN, STOP, "none", False),
+        (CAMERA_ON, STOP, BEGIN, "frames", False),
+        (CAMERA_ON, AGREE, STOP, "none", False),
+        (CAMERA_ON, AGREE, DISAGREE, "frames", False),
+        (CAMERA_ON, DISAGREE, AGREE, "frames", True),
+    ],
+)
+def test_what_is_chosen_last_is_written_down_last(
+    start, monkeypatch, joined, first, second, camera, research
+):
     """Though the threads that write may end in any order."""
-    _, lesson, student, _ = live.student_inside("none" if chosen[0] is CAMERA_ON else "frames")
-    set_choices, begun, go_on = live.school.store.set_choices, threading.Event(), threading.Event()
+    live = start(mode="research", context="research")
+    lesson = live.open_lesson(live.teacher())
+    student = live.ask("POST", "/api/join", body={**joined, "code": lesson["code"]}).json()
+    begun, go_on = threading.Event(), threading.Event()
 
-    def slowly(participant):
-        if participant.camera == chosen[0]["camera"]:
-            begun.set()
-            assert go_on.wait(60)
-        set_choices(participant)
+    def slow_at_first(write):
+        def slowly(*asked):
+            if not begun.is_set():
+                begun.set()
+                assert go_on.wait(60)
+            write(*asked)
 
-    monkeypatch.setattr(live.school.store, "set_choices", slowly)
+        return slowly
+
+    for name in ("set_camera", "set_research"):
+        monkeypatch.setattr(
+            live.school.store, name, slow_at_first(getattr(live.school.store, name))
+        )
     seated = live.school.lessons[lesson["id"]].students[student["participant"]]
     statuses = []
 
-    def choose(body):
-        answer = live.ask("PUT", "/api/me/camera", student["token"], body)
+    def choose(path, body):
+        answer = live.ask("PUT", f"/api/me/{path}", student["token"], body)
         statuses.append(answer.status_code)
 
-    first, second = (threading.Thread(target=choose, args=(body,)) for body in chosen)
-    first.start()
+    choosing = [threading.Thread(target=choose, args=what) for what in (first, second)]
+    choosing[0].start()
     assert begun.wait(60)
     changes = seated.camera_changes
-    second.start()
-    if chosen[1] is CAMERA_OFF:  # whatever the store does
+    choosing[1].start()
+    if second is STOP:  # whatever the store does
         live.until(lambda: seated.camera_changes > changes)
     else:
-        second.join(0.3)
+        choosing[1].join(0.3)
     go_on.set()
-    for one in (first, second):
+    for one in choosing:
         one.join(60)
     assert statuses == [204, 204]
     (kept,) = live.school.store.participants(lesson["id"])
-    assert seated.record.camera == kept.camera == chosen[1]["camera"]
-    assert kept.consent == (CONSENT_VERSION if chosen[1] is CAMERA_ON else None)
+    for record in (seated.record, kept):
+        assert (record.camera, record.research) == (camera, research)
 
 
 def test_what_deleting_leaves_on_the_disk_is_swept_by_the_running_server(start, store_url):
@@ -544,7 +567,7 @@ def test_stopping_takes_the_consent_to_research_back_though_the_store_is_away(
     body = {**CAMERA_ON, "code": lesson["code"], "research": True}
     token = live.ask("POST", "/api/join", body=body).json()["token"]
     with monkeypatch.context() as away:
-        away.setattr(live.school.store, "set_choices", locked)
+        away.setattr(live.school.store, "set_camera", locked)
         assert live.ask("PUT", "/api/me/camera", token, CAMERA_OFF).status_code == 503
         me = live.ask("GET", "/api/me", token).json()
         assert (me["camera"], me["research"]) == ("none", False)

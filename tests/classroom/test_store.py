@@ -110,11 +110,29 @@ def test_students_are_admitted_and_their_tag_forgotten(store, fake_time):
     store.add_participant(participant(fake_time, 2, camera="none", consent=None))
     fake_time.s = 5
     store.admit(["student1"])
-    store.set_choices(participant(fake_time, 1, camera="none", research=True))
     first, second = store.participants("lesson1")
     assert (first.admitted_at, first.tag) == (fake_time.now(), None)
-    assert (first.camera, first.research) == ("none", True)
     assert (second.admitted_at, second.tag) == (None, "ABC")
+
+
+def test_nobody_agrees_to_research_who_sends_nothing(store, fake_time):
+    store.add_lesson(lesson(fake_time))
+    store.add_participant(participant(fake_time, 1, camera="frames"))
+
+    def kept():
+        (row,) = store.participants("lesson1")
+        return row.camera, row.consent, row.research
+
+    store.set_research("student1", True)
+    store.set_camera(participant(fake_time, 1, camera="frames", consent="v2", research=False))
+    assert kept() == ("frames", "v2", True)
+    store.set_camera(participant(fake_time, 1, camera="none", consent="v2", research=True))
+    assert kept() == ("none", "v2", False)
+    store.set_research("student1", True)
+    assert kept() == ("none", "v2", False)
+    store.set_camera(participant(fake_time, 1, camera="frames", consent="v2", research=True))
+    store.set_research("student1", False)
+    assert kept() == ("frames", "v2", False)
 
 
 def test_withdrawing_deletes_every_row_of_the_student_and_no_other(store, fake_time):

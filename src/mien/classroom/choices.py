@@ -61,16 +61,18 @@ class Choices:
     async def change_research(self, record: ParticipantRecord, agreed: bool) -> None:
         """Let a student's windows be exported or not, during the lesson and after it.
 
-        The store first: it is what an export reads, and a page must not show what is not so there.
+        The store first: it is what an export reads, and a page must not show what is not so there. Only this is written:
+        the camera may be stopped meanwhile.
 
         Raises:
             StoreError: If the store is away.
         """
         async with self._turn_of(record.id):
-            found = self._find(record.id, record.lesson)
-            await self._write(replace(found[1].record if found else record, research=agreed))
-            if found:
-                found[1].record = replace(found[1].record, research=agreed)
+            await self._threads.ask(self._store.set_research, record.id, agreed)
+            if found := self._find(record.id, record.lesson):
+                student = found[1]
+                may_agree = student.record.camera != "none"
+                student.record = replace(student.record, research=agreed and may_agree)
 
     async def write_late(self) -> None:
         """Write down what students changed while the store was away.
@@ -93,4 +95,4 @@ class Choices:
         return self._turns.setdefault(student, asyncio.Lock())
 
     async def _write(self, record: ParticipantRecord) -> None:
-        await self._threads.ask(self._store.set_choices, record)
+        await self._threads.ask(self._store.set_camera, record)

@@ -199,13 +199,21 @@ class Store:
             .values(admitted_at=self._now(), tag=None)
         )
 
-    def set_choices(self, participant: ParticipantRecord) -> None:
-        """Change what a student sends and has agreed to."""
-        names = ("camera", "consent", "research")
+    def set_camera(self, participant: ParticipantRecord) -> None:
+        """Change what a student sends and has agreed to; who stops agrees to no research any more."""
+        changed: Row = {"camera": participant.camera, "consent": participant.consent}
+        if participant.camera == "none":
+            changed["research"] = False
+        chosen = tables.participants.c.id == participant.id
+        self._run(sa.update(tables.participants).where(chosen).values(changed))
+
+    def set_research(self, participant: str, agreed: bool) -> None:
+        """Change whether a student's windows may be exported; nobody agrees who has stopped to send meanwhile."""
+        may_agree = tables.participants.c.camera != "none"
         self._run(
             sa.update(tables.participants)
-            .where(tables.participants.c.id == participant.id)
-            .values({name: getattr(participant, name) for name in names})
+            .where(tables.participants.c.id == participant, *([may_agree] if agreed else []))
+            .values(research=agreed)
         )
 
     def delete_participant(self, participant: str, snapshot: Row | None = None) -> None:
