@@ -320,7 +320,8 @@ def test_a_run_goes_on_from_the_last_epoch_that_was_written(finished, faces, tmp
     folder = RunFolder(tmp_path / "run")
     with pytest.raises(StopRequested):
         train(tiny(), faces, folder, Silent(stop_after=9))
-    folder.append({"epoch": 3, "seconds": 1.0})  # of an epoch whose checkpoint was not written any more
+    # Of an epoch whose checkpoint was not written any more.
+    folder.append({"epoch": 3, "seconds": 1.0})
     train(tiny(), faces, folder, Silent(), resume=True)
     assert [row["epoch"] for row in folder.rows()] == [1, 2, 3]
     ours, theirs = load_file(folder.weights), load_file(whole.weights)
