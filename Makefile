@@ -21,8 +21,8 @@ PYTHONS := $(or $(PYTHON),python3 python python3.14 python3.13 python3.12 python
 DEMO_READY := $(DEMO_VENV)/.ready-for-demo
 DEV_READY := $(DEV_VENV)/.ready-for-dev
 BIN := $(DEV_VENV)/bin
-# Tests at the same time. Many start a server or a browser: two keep two cores busy.
-JOBS ?= 2
+# Tests at the same time. Many wait for a server, a browser or a clock: four keep two cores busy.
+JOBS ?= 4
 PYTEST := $(BIN)/pytest -q -n $(JOBS) --dist worksteal
 
 .PHONY: help setup demo test check static quick slow format bench results clean
