@@ -170,6 +170,9 @@ def test_a_record_of_another_kind_is_refused(rewritten, broken):
         ({"heads": [{"name": "x"}]}, "cannot be read: 'labels'"),
         ({"input": {"size": 1}}, "input size is 1 px"),
         ({"extra": 1}, "cannot be read: .*extra"),
+        ({"name": 5}, "name is 5, expected text"),
+        ({"options": [1]}, r"options is \[1\], expected a table"),
+        ({"provenance": "x"}, "provenance is 'x', expected a table"),
     ],
 )
 def test_a_garbled_field_is_refused(rewritten, record, change, words):
@@ -205,6 +208,14 @@ def test_a_network_for_one_face_a_call_is_refused(rewritten):
 
     with pytest.raises(ModelFileError, match=r"any N, but the network takes \[1, 1, 48, 48\]"):
         load_model(rewritten(change=one_only))
+
+
+def test_a_network_that_gives_one_number_is_refused(rewritten):
+    def one_number(model):
+        del model.graph.output[0].type.tensor_type.shape.dim[:]
+
+    with pytest.raises(ModelFileError, match=r"but the network gives \[\]"):
+        load_model(rewritten(change=one_number))
 
 
 def test_threads_must_not_be_negative(tiny_model_path):
@@ -316,6 +327,9 @@ def test_a_folder_of_another_library_is_named(hub_folder):
     [
         ("input", {"std": float("nan")}, "expected finite numbers"),
         ("input", {"mean": "x"}, "cannot be read"),
+        ("input", {"size": 48.0}, r"size is 48\.0; expected a whole number"),
+        ("input", {"channels": True}, "channels is True; expected a whole number"),
+        ("heads", {"name": None}, "a head is called None, expected text"),
         ("heads", {"labels": "abcdefg"}, "expected a list of names"),
         ("heads", {"labels": [0, 1, 2, 3, 4, 5, 6]}, "expected a list of names"),
     ],

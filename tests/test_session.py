@@ -1,6 +1,8 @@
-"""Which of ONNX Runtime's two int8 paths is taken, on which processor, for which file."""
+"""Which of ONNX Runtime's two int8 paths is taken, on which processor, for which file; and what is said when none can be."""
 
+import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from mien import session
 from mien.errors import ModelFileError
@@ -61,3 +63,28 @@ def test_what_is_no_network_is_named(tmp_path):
     (tmp_path / "x.onnx").write_bytes(b"no network")
     with pytest.raises(ModelFileError, match=r"x.onnx is no model file that ONNX Runtime can open"):
         session.open_session(tmp_path / "x.onnx", 1)
+
+
+def drawn(tmp_path, operation, inputs, kind):
+    """Open a network of one operation on the whole numbers that go in."""
+    takes = [helper.make_tensor_value_info(name, TensorProto.INT64, [None]) for name in inputs]
+    gives = [helper.make_tensor_value_info("out", kind, None)]
+    graph = helper.make_graph([helper.make_node(operation, inputs, ["out"])], "one", takes, gives)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (tmp_path / "one.onnx").write_bytes(model.SerializeToString())
+    return session.open_session(tmp_path / "one.onnx", 1)
+
+
+def test_a_network_that_cannot_run_is_refused_and_says_nothing_besides(tmp_path, capfd):
+    opened = drawn(tmp_path, "Reshape", ["faces", "shape"], TensorProto.INT64)
+    with pytest.raises(ModelFileError, match=r"cannot answer.*mien export"):
+        session.run_session(opened, ["out"], {"faces": np.arange(4), "shape": np.array([3])})
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_memory_does_not_hold_is_told_apart(tmp_path):
+    opened = drawn(tmp_path, "ConstantOfShape", ["shape"], TensorProto.FLOAT)
+    with pytest.raises(MemoryError, match="Failed to allocate memory for requested buffer"):
+        session.run_session(opened, ["out"], {"shape": np.array([2**45])})
+    (few,) = session.run_session(opened, ["out"], {"shape": np.array([2])})
+    assert few.tolist() == [0, 0]

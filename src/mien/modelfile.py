@@ -22,7 +22,7 @@ from mien.download import hub_file, is_hub_name
 from mien.errors import InputError, ModelFileError, UnknownNameError, suggestion
 from mien.paths import weights_dir
 from mien.preprocess import InputSpec, to_inputs
-from mien.session import open_session
+from mien.session import open_session, run_session
 from mien.tables import parse_json, read_json
 from mien.utf8 import in_utf8
 
@@ -172,6 +172,11 @@ class ModelInfo:
                 raise ModelFileError(
                     f"{where} lacks {', '.join(missing)} in its record. Export it again: mien export"
                 )
+            for name, kind in _KINDS.items():
+                if not isinstance(fields.get(name, kind()), kind):
+                    raise ValueError(
+                        f"{name} is {fields[name]!r}, expected {'text' if kind is str else 'a table'}"
+                    )
             fields["heads"] = tuple(_head_from(head) for head in fields["heads"])
             fields["input"] = InputSpec.from_dict(fields["input"])
             return cls(**fields)
@@ -181,10 +186,18 @@ class ModelInfo:
             ) from None
 
 
+_KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("name", "architecture", "licence"), str),
+    **dict.fromkeys(("options", "scores", "provenance"), dict),
+}
+
+
 def _head_from(fields: Mapping[str, Any]) -> Head:
     labels, prior, below = fields["labels"], fields.get("prior"), fields.get("unsure_below")
     if not isinstance(labels, (list, tuple)) or not all(isinstance(one, str) for one in labels):
         raise ValueError(f"labels are {labels!r}, expected a list of names")
+    if not isinstance(fields["name"], str):
+        raise ValueError(f"a head is called {fields['name']!r}, expected text")
     labels = tuple(labels)
     if isinstance(below, (int, float)):  # one for all labels, as in files of before
         below = [below] * len(labels)
@@ -267,7 +280,7 @@ class Model:
         if not len(images):
             return {h.name: np.zeros((0, len(h.labels)), np.float32) for h in self.info.heads}
         inputs = to_inputs(images, self.info.input)
-        outputs = self._session.run(names, {self._session.get_inputs()[0].name: inputs})
+        outputs = run_session(self._session, names, {self._session.get_inputs()[0].name: inputs})
         return dict(zip(names, outputs, strict=True))
 
 
@@ -360,23 +373,28 @@ def _onnx_of(config: Path, get: Callable[[str, int], Path]) -> Path:
 def _check_input(session: ort.InferenceSession, info: ModelInfo, path: Path) -> None:
     spec = info.input
     wanted = ["N", spec.channels, spec.size, spec.size]
-    shape = session.get_inputs()[0].shape
-    fits = len(shape) == 4 and all(
-        # A name instead of a number leaves the size open; the number of faces must be open.
-        not isinstance(got, int) if want == "N" else got == want or not isinstance(got, int)
-        for got, want in zip(shape, wanted, strict=True)
+    shapes = [one.shape for one in session.get_inputs()]
+    fits = (
+        len(shapes) == 1
+        and len(shapes[0]) == 4
+        and all(
+            # A name instead of a number leaves the size open; the number of faces must be open.
+            not isinstance(got, int) if want == "N" else got == want or not isinstance(got, int)
+            for got, want in zip(shapes[0], wanted, strict=True)
+        )
     )
-    if not fits or len(session.get_inputs()) != 1:
+    if not fits:
         raise ModelFileError(
-            f"{path} promises an input of {wanted}, any N, but the network takes {shape}. Export it again: mien export"
+            f"{path} promises an input of {wanted}, any N, but the network takes {', '.join(map(str, shapes))}. Export it again: mien export"
         )
 
 
 def _check_outputs(session: ort.InferenceSession, info: ModelInfo, path: Path) -> None:
     shapes = {output.name: output.shape for output in session.get_outputs()}
     for head in info.heads:
-        if head.name not in shapes or shapes[head.name][-1] != len(head.labels):
+        shape = shapes.get(head.name)
+        if not shape or shape[-1] != len(head.labels):
             raise ModelFileError(
                 f"{path} promises {len(head.labels)} labels in its head '{head.name}', "
-                f"but the network gives {shapes.get(head.name)}. Export it again: mien export"
+                f"but the network gives {shape}. Export it again: mien export"
             )

@@ -62,6 +62,11 @@ class InputSpec:
         Raises:
             InputError: If a field is unknown, missing or out of range.
         """
+        for name in ("size", "channels"):
+            if type(fields.get(name, 0)) is not int:
+                raise InputError(
+                    f"The input's {name} is {fields[name]!r}; expected a whole number."
+                )
         try:
             return cls(**fields)
         except TypeError as error:

@@ -1,15 +1,18 @@
-"""Opening a network in ONNX Runtime so that int8 is exact on every processor."""
+"""Opening a network in ONNX Runtime so that int8 is exact on every processor, and running it."""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnxruntime as ort
+from numpy.typing import NDArray
 
 from mien.errors import ModelFileError
 
-__all__ = ["SUMS_FIT_KEY", "open_session"]
+__all__ = ["SUMS_FIT_KEY", "open_session", "run_session"]
 
 SUMS_FIT_KEY = "mien.sums_fit"
 """Metadata of a file: ``"yes"`` where its int8 products overflow on no processor, see `mien.exporting.sums`."""
@@ -31,11 +34,40 @@ def open_session(path: Path, threads: int) -> ort.InferenceSession:
     return session
 
 
+def run_session(
+    session: ort.InferenceSession, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]
+) -> list[NDArray[Any]]:
+    """Run a network.
+
+    Args:
+        session: Of the network.
+        outputs: Names of what is wanted.
+        inputs: What goes in, by name.
+
+    Returns:
+        The outputs, in the order of their names.
+
+    Raises:
+        MemoryError: If memory does not hold what lies between input and output.
+        ModelFileError: If the network cannot run, as one whose layers do not fit together.
+    """
+    try:
+        return list(session.run(list(outputs), dict(inputs)))
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no public base class
+        reason = str(error).strip().splitlines()[0]
+        _, no_memory, size = reason.partition("Failed to allocate memory")
+        if no_memory or "bad_alloc" in reason:
+            raise MemoryError(f"{no_memory}{size}" or "there is none left") from None
+        raise ModelFileError(
+            f"A network cannot answer in ONNX Runtime: {reason[-200:]} Export its model file again: mien export"
+        ) from None
+
+
 def _open(path: Path, threads: int, *, exact: bool = False) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only: a library does not talk
+    options.log_severity_level = 4  # a library does not talk; its errors are raised too
     if exact:
         options.add_session_config_entry("session.x64quantprecision", "1")
     try:

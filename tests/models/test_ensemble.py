@@ -103,7 +103,14 @@ def test_members_that_answer_or_see_otherwise_are_refused():
 def test_a_garbled_record_is_refused(tmp_path):
     ensemble, infos = whole()
     info = ensemble_info("pair", infos)
-    for members, message in (([], "names no members"), ([{"options": {}}], "is not whole")):
+    listed = {"architecture": "mlp", "options": [1], "mean": 0.5, "std": 0.5}
+    nameless = {"architecture": [], "options": {}, "mean": 0.5, "std": 0.5}
+    for members, message in (
+        ([], "names no members"),
+        ([{"options": {}}], "is not whole"),
+        ([listed], "is not whole"),
+        ([nameless], "is not whole"),
+    ):
         broken = ModelInfo(
             name="pair",
             heads=info.heads,

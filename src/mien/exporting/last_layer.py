@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mien.errors import ModelFileError
 from mien.modelfile import Model, ModelInfo
 from mien.preprocess import to_inputs
-from mien.session import open_session
+from mien.session import open_session, run_session
 
 __all__ = ["FileLayer", "LastLayer", "NetworkLayer"]
 
@@ -135,7 +135,9 @@ class FileLayer:
     def features(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (N, F), what the layer sees."""
         inputs = {self._session.get_inputs()[0].name: to_inputs(faces, self._info.input)}
-        features: NDArray[np.float32] = self._session.run([self._layer.input[0]], inputs)[0]
+        features: NDArray[np.float32] = run_session(self._session, [self._layer.input[0]], inputs)[
+            0
+        ]
         return features
 
     def replace(self, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:

@@ -14,6 +14,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from mien.errors import ModelFileError
+from mien.session import run_session
 from mien.types import Image
 
 __all__ = ["YuNetNetwork"]
@@ -82,7 +83,7 @@ class YuNetNetwork:
             bgr = np.asarray(
                 cv2.copyMakeBorder(bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT), np.uint8
             )
-        outputs = self._session.run(_OUTPUTS, {"input": cv2.dnn.blobFromImage(bgr)})
+        outputs = run_session(self._session, _OUTPUTS, {"input": cv2.dnn.blobFromImage(bgr)})
         of_face, of_place, offsets, marks = (
             np.concatenate(outputs[start : start + len(_STRIDES_PX)], axis=1)[0]
             for start in range(0, len(_OUTPUTS), len(_STRIDES_PX))

@@ -124,6 +124,8 @@ def rebuild(info: ModelInfo) -> Ensemble:
         try:
             name, options = member["architecture"], member["options"]
             mean, std = float(member["mean"]), float(member["std"])
+            if not isinstance(name, str) or not isinstance(options, dict):
+                raise TypeError
         except (KeyError, TypeError, ValueError):
             raise InputError("A member in the ensemble's record is not whole.") from None
         size, channels = info.input.size, info.input.channels

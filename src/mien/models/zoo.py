@@ -63,7 +63,7 @@ def build_network(
             return spec.build(num_classes=num_classes, in_channels=in_channels, **options)
         except TypeError as error:
             raise ConfigError(
-                f"{name} cannot be built with {_shown(options)}: {error}. See: mien models"
+                f"{name} cannot be built with {_shown(options)}: {str(error).splitlines()[0]}. See: mien models"
             ) from None
 
 
