@@ -102,6 +102,12 @@ def test_a_dark_sixteen_bit_picture_stays_dark():
     assert images.decode(encoded(deep)).max() == 1
 
 
+def test_a_float_picture_may_reach_as_far_as_floats_do(tmp_path):
+    deep = PIL.Image.fromarray(np.array([[-np.inf, -3e38, 0.5, 1]], dtype=np.float32))
+    deep.save(tmp_path / "a.tif")
+    assert images.read(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 0, 128, 255]
+
+
 @pytest.mark.parametrize(("white", "middle"), [(1.0, 0.5), (255.0, 127.5), (65535.0, 32767.5)])
 def test_float_pictures_are_scaled_by_their_values(white, middle):
     deep = PIL.Image.fromarray(np.array([[0, middle, white, np.nan]], dtype=np.float32))

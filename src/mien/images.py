@@ -242,7 +242,7 @@ def _from_deep_grey(picture: PIL.Image.Image) -> Image:
         white = 65535.0
     else:  # no format says what white is in these; the values do
         white = 1.0 if picture.mode == "F" and highest <= 1 else 255.0
-    grey = np.clip(np.rint(deep * (255.0 / white)), 0, 255).astype(np.uint8)
+    grey = np.rint(deep.clip(0, white) * (255.0 / white)).astype(np.uint8)
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
