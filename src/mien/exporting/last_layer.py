@@ -135,9 +135,8 @@ class FileLayer:
     def features(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (N, F), what the layer sees."""
         inputs = {self._session.get_inputs()[0].name: to_inputs(faces, self._info.input)}
-        features: NDArray[np.float32] = run_session(self._session, [self._layer.input[0]], inputs)[
-            0
-        ]
+        features: NDArray[np.float32]
+        (features,) = run_session(self._session, [self._layer.input[0]], inputs)
         return features
 
     def replace(self, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
