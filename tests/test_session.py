@@ -1,5 +1,7 @@
 """Which of ONNX Runtime's two int8 paths is taken, on which processor, for which file; and what is said when none can be."""
 
+import os
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
@@ -57,6 +59,12 @@ def test_a_file_whose_sums_fit_takes_the_quick_path_everywhere(
     monkeypatch.setattr(session, "_may_overflow", lambda: overflows)
     session.open_session(tmp_path / "tiny.onnx", 1)
     assert opened == expected
+
+
+def test_a_file_whose_name_is_no_text_is_opened(tiny_model_path, tmp_path):
+    named = tmp_path / os.fsdecode(b"mod\xe8le.onnx")
+    named.write_bytes(tiny_model_path.read_bytes())
+    assert session.open_session(named, 1).get_inputs()
 
 
 def test_what_is_no_network_is_named(tmp_path):

@@ -11,6 +11,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from mien.errors import ModelFileError
+from mien.utf8 import is_text
 
 __all__ = ["SUMS_FIT_KEY", "open_session", "run_session"]
 
@@ -71,7 +72,9 @@ def _open(path: Path, threads: int, *, exact: bool = False) -> ort.InferenceSess
     if exact:
         options.add_session_config_entry("session.x64quantprecision", "1")
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # ONNX Runtime opens names in UTF-8 only.
+        source = str(path) if is_text(str(path)) else path.read_bytes()
+        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no public base class
         reason = str(error).strip().splitlines()[0][:200]
         raise ModelFileError(

@@ -1,5 +1,6 @@
 """Layouts written: every one read back, what it carries and what it says that it does not."""
 
+import os
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -104,6 +105,14 @@ def test_a_file_name_that_is_no_utf8_goes_into_every_layout(source, tmp_path, la
     source.names[0] = "bad\udcff.png"
     write_dataset(source, tmp_path / "out", layout)
     assert len(open_dataset(tmp_path / "out")) == len(source)
+
+
+@pytest.mark.parametrize("layout", ["csv", "folders", "parquet"])
+def test_a_folder_whose_name_is_no_text_holds_every_layout(source, tmp_path, layout):
+    folder = tmp_path / os.fsdecode("얼굴".encode("euc-kr"))
+    write_dataset(source, folder, layout)
+    back = open_dataset(folder, use_cache=False)
+    assert same_rows(source, back, ("images", "labels", "split"))
 
 
 def test_unlabelled_pictures_stay_so_in_parquet(source, tmp_path):

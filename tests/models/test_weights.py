@@ -4,7 +4,7 @@ import stat
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import nn
 
 from mien import labels
@@ -61,6 +61,21 @@ def test_run_folder_and_file_give_the_same_network_ready_to_use(file):
     assert all(parameter.requires_grad for parameter in one.parameters())
     inputs = torch.randn(2, 1, 48, 48)
     assert torch.equal(one(inputs), other(inputs))
+
+
+def test_a_file_whose_name_is_no_text_gives_the_same_network(file, tmp_path):
+    named = tmp_path / os.fsdecode(b"mod\xe8le.safetensors")
+    named.write_bytes(file.read_bytes())
+    (one, first), (other, second) = load_network(file), load_network(named)
+    assert first == second
+    inputs = torch.randn(2, 1, 48, 48)
+    assert torch.equal(one(inputs), other(inputs))
+    named.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ModelFileError, match="is no whole safetensors file"):
+        load_network(named)
+    named.write_bytes(save({"x": torch.zeros(1)}))
+    with pytest.raises(ModelFileError, match="holds weights without mien's record"):
+        load_network(named)
 
 
 def test_loaded_network_trains_and_outlives_its_file(file):

@@ -118,7 +118,8 @@ def _read_table(file: Path) -> pa.Table:
     except ImportError:
         raise MissingExtraError("train", "Reading parquet") from None
     try:
-        return pyarrow.parquet.read_table(file, partitioning=None)
+        with file.open("rb") as stream:  # pyarrow opens names in UTF-8 only
+            return pyarrow.parquet.read_table(stream, partitioning=None)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file} cannot be read as parquet: {_first_line(error)}.") from None
 

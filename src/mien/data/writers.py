@@ -116,9 +116,11 @@ def write_parquet(dataset: Dataset, folder: Path) -> None:
         rows = np.flatnonzero(dataset.split == split)
         tables = (_table(dataset, names, rows[part]) for part in _parts(len(rows)))
         first = next(tables)
-        with pyarrow.parquet.ParquetWriter(
-            folder / f"{SPLITS[split]}.parquet", first.schema
-        ) as out:
+        file = folder / f"{SPLITS[split]}.parquet"
+        with (
+            file.open("wb") as stream,  # pyarrow opens names in UTF-8 only
+            pyarrow.parquet.ParquetWriter(stream, first.schema) as out,
+        ):
             out.write_table(first)
             for table in tables:
                 out.write_table(table)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from mien.errors import MienError, ModelFileError
@@ -16,6 +16,8 @@ from mien.models.shapes import shapes_only
 from mien.models.zoo import build_network
 from mien.paths import weights_dir
 from mien.replacing import replacing
+from mien.tables import parse_json
+from mien.utf8 import is_text
 
 __all__ = [
     "HUB_WEIGHTS",
@@ -102,10 +104,7 @@ def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
             f"There are no weights at {file}. Expected a run folder or a .safetensors file that mien train wrote."
         )
     try:
-        with safe_open(file, framework="pt") as opened:
-            record = (opened.metadata() or {}).get(METADATA_KEY)
-            # Copied out of the memory map, so that the file may be replaced while the network lives.
-            tensors = {name: _restored(opened.get_tensor(name)) for name in opened.keys()}  # noqa: SIM118
+        record, tensors = _contents(file)
     except (OSError, SafetensorError) as error:
         advice = "It may have been cut short; copy it again."
         if file.suffix != ".safetensors":
@@ -118,6 +117,20 @@ def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
         )
     info = ModelInfo.from_json(record, str(file))
     return _network(info, tensors, file), info
+
+
+def _contents(file: Path) -> tuple[str | None, dict[str, Tensor]]:
+    """The record, None if there is none, and the tensors."""
+    if not is_text(str(file)):  # safetensors opens names in UTF-8 only
+        content = file.read_bytes()
+        tensors = load(content)  # first, since it checks the header
+        header = parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        record = header.get("__metadata__", {}).get(METADATA_KEY)
+        return record, {name: _restored(tensor) for name, tensor in tensors.items()}
+    with safe_open(file, framework="pt") as opened:
+        record = (opened.metadata() or {}).get(METADATA_KEY)
+        # Copied out of the memory map, so that the file may be replaced while the network lives.
+        return record, {name: _restored(opened.get_tensor(name)) for name in opened.keys()}  # noqa: SIM118
 
 
 def build_recorded(info: ModelInfo, file: Path) -> nn.Module:
