@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import typer
 
 __all__ = ["one_line", "say_failure"]
+
+_JOINERS = "\u200c\u200d"
 
 
 def say_failure(failure: object) -> None:
@@ -14,4 +18,9 @@ def say_failure(failure: object) -> None:
 
 def one_line(text: str) -> str:
     """Replace what would move the cursor or break the line: file names may hold anything."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    return "".join(letter if _stays_in_line(letter) else "\ufffd" for letter in text)
+
+
+def _stays_in_line(letter: str) -> bool:
+    # Python calls neither wide and narrow spaces printable nor what joins letters and emoji.
+    return letter.isprintable() or letter in _JOINERS or unicodedata.category(letter) == "Zs"
