@@ -52,6 +52,14 @@ def test_audit_prints_counts_and_writes_page_counts_and_lists(source, tmp_path):
     assert fields["content_hash"] == dataset.content_hash
 
 
+def test_the_counts_of_an_audit_can_be_the_standard_output(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = data("audit", source, "--json", "-")
+    assert json.loads(result.stdout)["findings"]["identical"]["count"] == 1
+    assert "identical pictures" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [source.name]
+
+
 def test_audit_refuses_what_it_could_not_write(source, tmp_path):
     assert "is a folder. Name a file." in str(data("audit", source, "--html", tmp_path).exception)
     same = data("audit", source, "--html", tmp_path / "a", "--json", tmp_path / "." / "a")

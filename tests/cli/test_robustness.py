@@ -38,6 +38,15 @@ def test_the_table_and_the_rows_say_the_same(tiny_model_path, tmp_path, monkeypa
     assert "costs most:" in result.output
 
 
+@pytest.mark.slow
+def test_rows_can_be_the_standard_output(tiny_model_path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = invoke(tiny_model_path, "--data", "synthetic:200", "--limit", 12, "--json", "-")
+    assert json.loads(result.stdout)[0]["model"]["name"] == "tiny"
+    assert "costs most:" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_for_json_is_refused_before_any_work(tiny_model_path, tmp_path):
     result = invoke(tiny_model_path, "--data", "synthetic:200", "--json", tmp_path)
     assert isinstance(result.exception, ConfigError)

@@ -28,7 +28,7 @@ def audit(
         Path | None, typer.Option(help="Write one HTML page with pictures to this file.")
     ] = None,
     json: Annotated[
-        Path | None, typer.Option(help="Write the counts to this file as JSON.")
+        Path | None, typer.Option(help="Write the counts to this file as JSON; - prints them.")
     ] = None,
     write_clean: Annotated[
         Path | None,
@@ -55,8 +55,10 @@ def audit(
     from mien.data.audit import audit as look
     from mien.data.audit import clean_lists
 
-    _check_files({"--html": html, "--json": json, "--write-clean": write_clean})
-    console = Console(highlight=False)
+    is_printed = json == Path("-")
+    to_write = None if is_printed else json
+    _check_files({"--html": html, "--json": to_write, "--write-clean": write_clean})
+    console = Console(highlight=False, stderr=is_printed)
     waiting = Console(stderr=True)
     with waiting.status("Reading the data"):
         dataset = open_dataset(path, size=size, use_cache=cache)
@@ -70,7 +72,11 @@ def audit(
 
         _write(html, audit_page(dataset, found, path.resolve().name or str(path)))
     if json is not None:
-        _write(json, _as_json(path, len(dataset), dataset.content_hash, found))
+        text = _as_json(path, len(dataset), dataset.content_hash, found)
+        if is_printed:
+            typer.echo(text, nl=False)
+        else:
+            _write(json, text)
     if write_clean is not None:
         from mien.data.clean import write_clean as write_lists
 

@@ -33,7 +33,9 @@ def robustness(
     seed: Annotated[
         int, typer.Option(min=0, help="Which way faces turn and shift, where they are covered.")
     ] = 0,
-    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the figures to this file; - prints them.")
+    ] = None,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Faces a call; changes the speed only.")
     ] = 64,
@@ -54,10 +56,11 @@ def robustness(
     from mien.evaluation.evaluate import sample
     from mien.evaluation.robustness import NUM_PASSES, robustness_row
     from mien.evaluation.robustness import robustness as measure
-    from mien.evaluation.row import write_rows
+    from mien.evaluation.row import rows_text, write_rows
     from mien.evaluation.scored_model import open_scored_model
 
-    if json is not None:
+    is_printed = json == Path("-")
+    if json is not None and not is_printed:
         check_target(json, "--json")
         check_not_read(json, "--json", model, data)
     opened = open_scored_model(model)
@@ -78,7 +81,7 @@ def robustness(
     rows = []
     for protocol in dict.fromkeys(score.protocol for score in scores):
         own = [score for score in scores if score.protocol == protocol]
-        _show(Console(highlight=False), own, opened.info.name, views)
+        _show(Console(highlight=False, stderr=is_printed), own, opened.info.name, views)
         rows.append(
             robustness_row(
                 own,
@@ -90,7 +93,9 @@ def robustness(
                 command=command,
             )
         )
-    if json is not None:
+    if is_printed:
+        typer.echo(rows_text(rows), nl=False)
+    elif json is not None:
         write_rows(rows, json)
         typer.echo(f"rows: {json}", err=True)
 
