@@ -226,6 +226,7 @@ def refit(
     gains = []
     for training, validation in zip(chosen["train"], chosen["valid"], strict=True):
         place = names.index(training.head)
+        _warn_of_absent(training, info.heads[place].labels)
         part = slice(ends[place] - len(info.heads[place].labels), ends[place])
         weight[part], bias[part], gain = _refit_head(
             weight[part], bias[part], faces, training, validation, options.penalty
@@ -348,7 +349,6 @@ def _refit_head(
         *before,
         penalty,
     )
-    _warn_of_absent(training, weight.shape[0])
     answers = {"before": seen @ before[0].T + before[1], "refitted": seen @ after[0].T + after[1]}
     factor, offsets = class_offsets(answers["refitted"], labels)
     answers["after"] = answers["refitted"] * factor + offsets
@@ -363,11 +363,11 @@ def _refit_head(
     return (after[0] * factor).numpy(), (after[1] * factor + offsets).numpy(), gain
 
 
-def _warn_of_absent(training: Protocol, num_labels: int) -> None:
-    absent = np.flatnonzero(np.bincount(training.targets, minlength=num_labels) == 0)
-    if len(absent):
+def _warn_of_absent(training: Protocol, labels: Sequence[str]) -> None:
+    absent = [label for place, label in enumerate(labels) if place not in training.targets]
+    if absent:
         logger.warning(
-            "Of the head %s no training face has the labels in places %s: they will hardly be answered any more.",
+            "No training face is labelled %s, so the head %s will hardly answer that any more.",
+            " or ".join(absent),
             training.head,
-            ", ".join(str(place) for place in absent),
         )
