@@ -50,6 +50,7 @@ def fails(*words):
 def test_a_run_lands_in_runs_under_its_name_and_says_how_it_did(recipe, tmp_path):
     result = invoke(recipe)
     assert result.exit_code == 0
+    assert "M parameters, 1 epoch\n" in result.output
     assert "Epoch 1: validation accuracy" in result.output
     assert (tmp_path / "runs/tiny/weights.safetensors").exists()
     rows = (tmp_path / "runs/tiny/metrics.jsonl").read_text().splitlines()

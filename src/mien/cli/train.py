@@ -184,8 +184,9 @@ class _Bar:
         from mien.models.macs import count_parameters
 
         num = count_parameters(trainer.network)
+        epochs = f"{self._epochs} epoch{'' if self._epochs == 1 else 's'}"
         self._console.print(
-            f"{run.path}: {len(trainer.data):,} faces, {num / 1e6:.2f} M parameters, {self._epochs} epochs",
+            f"{run.path}: {len(trainer.data):,} faces, {num / 1e6:.2f} M parameters, {epochs}",
             highlight=False,
             markup=False,  # a path may hold [brackets]
         )
