@@ -12,7 +12,7 @@ from mien.errors import ConfigError
 
 __all__ = ["parse_json", "parse_toml", "read_json", "read_toml"]
 
-ToObject = Callable[[dict[str, Any]], dict[str, Any]]
+_ToObject = Callable[[dict[str, Any]], dict[str, Any]]
 
 _TOO_DEEP = "it is nested too deeply"
 
@@ -49,7 +49,7 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise ValueError(_TOO_DEEP) from None
 
 
-def read_json(path: Path, to_object: ToObject = dict) -> Any:
+def read_json(path: Path, to_object: _ToObject = dict) -> Any:
     """Read a JSON file in UTF-8, with or without a byte order mark; ``to_object`` is what makes each of its objects.
 
     Raises:
@@ -59,7 +59,7 @@ def read_json(path: Path, to_object: ToObject = dict) -> Any:
     return parse_json(path.read_text(encoding="utf-8-sig"), to_object)
 
 
-def parse_json(text: str | bytes, to_object: ToObject = dict) -> Any:
+def parse_json(text: str | bytes, to_object: _ToObject = dict) -> Any:
     """Parse JSON; ``to_object`` is what makes each of its objects.
 
     Raises:
