@@ -81,7 +81,7 @@ def test_a_table_for_people_has_one_line_a_picture(tmp_path):
     ("content", "message"),
     [
         (None, "There are no predictions in .*Make them with: mien evaluate MODEL"),
-        (b"no zip", "holds no predictions of mien"),
+        (b"no zip", r"holds no predictions of mien \(File is not a zip file\)\. Make them again"),
         (b"PK\x03\x04 cut off", "holds no predictions of mien"),
     ],
 )

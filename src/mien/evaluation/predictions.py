@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from mien.csv_rows import CsvRows
@@ -146,8 +147,8 @@ def read_predictions(path: Path) -> tuple[Predictions, ...]:
             f"--predictions {file}"
         )
     try:
-        # NumPy leaves a file open that proves to be no archive, so it is opened here.
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+        # Not np.load: to what is no archive it says how to read it unsafely.
+        with file.open("rb") as stream, NpzFile(stream) as archive:
             record = parse_json(str(archive["record"]))
             if record["version"] != _VERSION:
                 raise ValueError(f"version {record['version']}, expected {_VERSION}")
