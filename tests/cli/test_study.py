@@ -60,6 +60,7 @@ def fails(*words):
 @pytest.mark.slow
 def test_a_study_ends_with_its_page_and_says_what_holds(study, tmp_path):
     only = invoke(study, "--only", "activation=tanh", "--only", "seed=0")
+    assert "tanh, seed 0: 1 epoch, " in only.output
     assert "3 runs of this study are still to be done" in only.output
     result = invoke(study)
     assert result.exit_code == 0

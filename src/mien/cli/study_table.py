@@ -79,8 +79,9 @@ class StudyTable:
             if result["state"] == "finished"
             else f"  {result['state'].upper()} {result['detail']}"
         )
+        epochs = f"{result['epochs']} epoch{'' if result['epochs'] == 1 else 's'}"
         self._say(
-            f"{run.point.label}, seed {run.seed}: {result['epochs']} epochs, {result['seconds']:.0f} s{figures}{state}"
+            f"{run.point.label}, seed {run.seed}: {epochs}, {result['seconds']:.0f} s{figures}{state}"
         )
         if self._is_drawn:
             self._draw()
