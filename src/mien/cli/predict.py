@@ -70,7 +70,8 @@ def predict(  # noqa: PLR0913 - one argument an option
     ] = None,
     labels: LabelsOption = None,
     lang: Annotated[
-        Language, typer.Option("--lang", help="Language of the table and the annotations.")
+        Language,
+        typer.Option("--lang", help="Language of the expressions, in the table and on the copies."),
     ] = Language.EN,
     model: ModelOption = "mien-s",
     prior: PriorOption = Prior.TRAINING,

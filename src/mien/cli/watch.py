@@ -89,7 +89,10 @@ def watch(  # noqa: PLR0913 - one argument an option
     ] = 0.3,
     labels: LabelsOption = None,
     lang: Annotated[
-        Language, typer.Option("--lang", help="Language of the summary and the frames.")
+        Language,
+        typer.Option(
+            "--lang", help="Language of the expressions, in the summary and on the frames."
+        ),
     ] = Language.EN,
     model: ModelOption = "mien-s",
     prior: PriorOption = Prior.TRAINING,
