@@ -18,7 +18,7 @@ _HEAD_BYTES = 256
 
 
 def is_copy(path: str | Path) -> bool:
-    """Whether a file is a copy that `Copies` wrote, and nobody has saved anew; not if it cannot be read."""
+    """Whether a file is a copy that `Copies` wrote, or was saved from one with its comment; not if it cannot be read."""
     try:
         if not os.path.isfile(path):  # noqa: PTH113 - a pipe would wait for ever; names may be too long
             return False
