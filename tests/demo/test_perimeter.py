@@ -27,6 +27,10 @@ def test_this_computer_s_names_are_answered_to_no_page_and_to_the_page_itself(ho
     assert ask(host, f"http://{host.lower()}").text == "the page"
 
 
+def test_no_other_page_may_show_it_in_a_frame():
+    assert ask().headers["content-security-policy"] == "frame-ancestors 'none'"
+
+
 @pytest.mark.parametrize(
     "host",
     ["evil.example:7860", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1:7860", ""],

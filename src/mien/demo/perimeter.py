@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien.addresses import host_name, is_loopback
 
@@ -15,7 +15,8 @@ class Perimeter:
     """ASGI middleware before the page.
 
     Listening on loopback keeps other machines out, not other pages. Without this, any of them could upload by a form whose
-    answer it does not need, or read everything under a name of its own that was made to point at this computer.
+    answer it does not need, read everything under a name of its own that was made to point at this computer, or lay the page
+    invisibly under its own buttons.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -27,9 +28,16 @@ class Perimeter:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+
+        async def unframed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                policy = "frame-ancestors 'none'"
+                MutableHeaders(scope=message).append("content-security-policy", policy)
+            await send(message)
+
         refused = _refusal(Headers(scope=scope))
         if refused is None:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, unframed)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": refused})
         else:
