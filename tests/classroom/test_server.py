@@ -583,6 +583,29 @@ def test_stopping_takes_the_consent_to_research_back_though_the_store_is_away(
     live.until(lambda: is_over == bool(live.school.store.lesson(lesson["id"]).ended_at))
 
 
+def test_who_begins_again_before_a_stop_is_written_down_has_agreed_to_no_research(
+    start, monkeypatch
+):
+    def locked(*_):
+        raise StoreError("locked", "locked")
+
+    async def not_yet():
+        pass
+
+    live = start(mode="research", context="research")
+    lesson = live.open_lesson(live.teacher())
+    body = {**CAMERA_ON, "code": lesson["code"], "research": True}
+    token = live.ask("POST", "/api/join", body=body).json()["token"]
+    monkeypatch.setattr(live.school.choices, "write_late", not_yet)
+    with monkeypatch.context() as away:
+        away.setattr(live.school.store, "set_camera", locked)
+        assert live.ask("PUT", "/api/me/camera", token, CAMERA_OFF).status_code == 503
+    assert live.ask("PUT", "/api/me/camera", token, CAMERA_ON).status_code == 204
+    assert not live.ask("GET", "/api/me", token).json()["research"]
+    (kept,) = live.school.store.participants(lesson["id"])
+    assert (kept.camera, kept.research) == ("frames", False)
+
+
 def test_who_sends_no_pictures_agrees_to_no_research(start):
     live = start(mode="research", context="research")
     body = {"code": live.open_lesson(live.teacher())["code"], "camera": "none", "research": True}

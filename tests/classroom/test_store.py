@@ -124,14 +124,16 @@ def test_nobody_agrees_to_research_who_sends_nothing(store, fake_time):
         return row.camera, row.consent, row.research
 
     store.set_research("student1", True)
-    store.set_camera(participant(fake_time, 1, camera="frames", consent="v2", research=False))
+    store.set_camera(participant(fake_time, 1, camera="frames", consent="v2", research=True))
     assert kept() == ("frames", "v2", True)
+    store.set_camera(participant(fake_time, 1, camera="frames", consent="v2", research=False))
+    assert kept() == ("frames", "v2", False)
+    store.set_research("student1", True)
     store.set_camera(participant(fake_time, 1, camera="none", consent="v2", research=True))
     assert kept() == ("none", "v2", False)
     store.set_research("student1", True)
     assert kept() == ("none", "v2", False)
     store.set_camera(participant(fake_time, 1, camera="frames", consent="v2", research=True))
-    store.set_research("student1", False)
     assert kept() == ("frames", "v2", False)
 
 

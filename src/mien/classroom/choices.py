@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 from weakref import WeakValueDictionary
 
 from mien.classroom.lessons import LiveLesson, LiveStudent
 from mien.classroom.store import ParticipantRecord, Store
-from mien.classroom.store_threads import StoreThreads
+from mien.classroom.store_threads import StoreThreads, answer_in_time
 
 __all__ = ["Choices"]
 
@@ -31,6 +33,8 @@ class Choices:
         """Of whom the store may not have what memory has."""
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """One for each student who is written down: threads would do it in any order."""
+        self._asked: WeakValueDictionary[str, asyncio.Future[None]] = WeakValueDictionary()
+        """What the store was asked last for each of them; it may go on when nobody waits for it any more."""
 
     async def change_camera(
         self, lesson: LiveLesson, student: LiveStudent, camera: str, consent: str | None
@@ -55,7 +59,6 @@ class Choices:
                 await self._write(replace(record, camera=camera, consent=consent or record.consent))
             if student.camera_changes == changes and student.id in lesson.students:
                 lesson.change_camera(student, camera, consent)
-                del self._late[student.id]
         # Who stopped or left in the meantime is late: that is written down after this.
 
     async def change_research(self, record: ParticipantRecord, agreed: bool) -> None:
@@ -68,8 +71,10 @@ class Choices:
             StoreError: If the store is away.
         """
         async with self._turn_of(record.id):
-            await self._threads.ask(self._store.set_research, record.id, agreed)
             if found := self._find(record.id, record.lesson):
+                self._late[record.id] = found[1]  # the store may still do what it did not answer
+            await self._ask(record.id, self._store.set_research, record.id, agreed)
+            if found:
                 student = found[1]
                 may_agree = student.record.camera != "none"
                 student.record = replace(student.record, research=agreed and may_agree)
@@ -91,8 +96,17 @@ class Choices:
             if student.record == written:
                 self._late.pop(student.id, None)
 
-    def _turn_of(self, student: str) -> asyncio.Lock:
-        return self._turns.setdefault(student, asyncio.Lock())
+    @asynccontextmanager
+    async def _turn_of(self, student: str) -> AsyncIterator[None]:
+        async with answer_in_time(), self._turns.setdefault(student, asyncio.Lock()):
+            yield
 
     async def _write(self, record: ParticipantRecord) -> None:
-        await self._threads.ask(self._store.set_camera, record)
+        await self._ask(record.id, self._store.set_camera, record)
+
+    async def _ask(self, student: str, call: Callable[..., None], *args: Any) -> None:
+        if last := self._asked.get(student):
+            await asyncio.wait({last})
+        asked = asyncio.ensure_future(self._threads.ask_patiently(call, *args))
+        self._asked[student] = asked
+        await asyncio.shield(asked)

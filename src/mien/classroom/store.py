@@ -121,9 +121,9 @@ class Store:
         )
 
     def set_camera(self, participant: ParticipantRecord) -> None:
-        """Change what a student sends and has agreed to; who stops agrees to no research any more."""
+        """Change what a student sends and has agreed to; consent to research is taken back by this, and never given."""
         changed: Row = {"camera": participant.camera, "consent": participant.consent}
-        if participant.camera == "none":
+        if participant.camera == "none" or not participant.research:
             changed["research"] = False
         chosen = tables.participants.c.id == participant.id
         self._run(sa.update(tables.participants).where(chosen).values(changed))

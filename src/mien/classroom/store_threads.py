@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
 from mien.classroom.store import StoreError
 
-__all__ = ["ASK_S", "StoreThreads"]
+__all__ = ["ASK_S", "StoreThreads", "answer_in_time"]
 
 ASK_S = 5.0
 """A store that takes longer to answer a request is away; what it was asked to do may still be done."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+@asynccontextmanager
+async def answer_in_time() -> AsyncIterator[None]:
+    """Give up what somebody waits for.
+
+    Raises:
+        StoreError: If it takes longer than `ASK_S`.
+    """
+    try:
+        async with asyncio.timeout(ASK_S):
+            yield
+    except TimeoutError:
+        raise StoreError(f"The store has not answered within {ASK_S:g} s.") from None
 
 
 class StoreThreads:
@@ -33,11 +48,8 @@ class StoreThreads:
         Raises:
             StoreError: If it fails, or takes too long.
         """
-        try:
-            async with asyncio.timeout(ASK_S):
-                return await self.ask_patiently(call, *args, **kwargs)
-        except TimeoutError:
-            raise StoreError(f"The store has not answered within {ASK_S:g} s.") from None
+        async with answer_in_time():
+            return await self.ask_patiently(call, *args, **kwargs)
 
     async def ask_patiently(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that may take as long as the store's own limits allow."""
