@@ -328,6 +328,20 @@ def test_a_lesson_ends_though_the_store_is_gone(live, tmp_path):
     live.until(lambda: live.ask("GET", path, teacher).json().get("ended_at"))
 
 
+@pytest.mark.parametrize("step", ["add_participant", "add_token"])
+def test_who_joins_as_the_lesson_is_deleted_finds_none(live, monkeypatch, step):
+    lesson = live.open_lesson(live.teacher())
+    write = getattr(live.school.store, step)
+
+    def delete_before(*asked):
+        live.school.store.delete_lesson(lesson["id"])
+        write(*asked)
+
+    monkeypatch.setattr(live.school.store, step, delete_before)
+    answer = live.ask("POST", "/api/join", body={"code": lesson["code"], "camera": "none"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_lesson")
+
+
 def test_a_lesson_that_is_deleted_takes_along_what_still_waits_to_be_written(live, monkeypatch):
     def locked(_):
         raise StoreError("locked", "locked")

@@ -45,6 +45,20 @@ def test_a_receipt_goes_with_its_student(tokens, store):
     assert tokens.from_receipt(receipt) is None
 
 
+def test_a_receipt_whose_student_goes_while_it_is_read_is_no_receipt_any_more(
+    tokens, store, monkeypatch
+):
+    receipt, find = tokens.receipt("a", hours=30), store.token
+
+    def find_and_delete(digest):
+        row = find(digest)
+        store.delete_participant("a")
+        return row
+
+    monkeypatch.setattr(store, "token", find_and_delete)
+    assert tokens.from_receipt(receipt) is None
+
+
 def test_who_was_known_is_known_while_the_store_is_away(tokens, store, fake_time, monkeypatch):
     student, teacher, unused = (
         tokens.for_participant("a"),

@@ -89,7 +89,12 @@ class Tokens:
     def from_receipt(self, receipt: str) -> str | None:
         """Return a new token for a receipt as it was typed; None if it is unknown or over."""
         row = self._store.token(_digest(_RECEIPT + normal_code(receipt)))
-        return self.for_participant(row["participant"]) if row else None
+        try:
+            return self.for_participant(row["participant"]) if row else None
+        except StoreError as error:
+            if error.reason == "refused":  # the student was deleted in the meantime
+                return None
+            raise
 
     def bearer(self, token: str) -> Bearer | None:
         """Return who brings a token; None if it is unknown, over, or of a key that is no teacher's any more.

@@ -25,6 +25,7 @@ from mien.classroom.schemas import (
     Receipt,
     ResearchChoice,
 )
+from mien.classroom.store import StoreError
 from mien.classroom.tokens import normal_code
 
 __all__ = ["router"]
@@ -61,12 +62,15 @@ async def join(body: JoinRequest, request: Request) -> dict[str, Any]:
     )
     if not limits.wrong_codes.has(address) and not limits.guesses.has():
         raise too_many
+    no_lesson = RefusedError(
+        404, "no_lesson", "No lesson has this code. Check it with your teacher."
+    )
     lesson = school.lesson_with_code(normal_code(body.code))
     if lesson is None:
         limits.guesses.take()
         if not limits.wrong_codes.take(address):
             raise too_many
-        raise RefusedError(404, "no_lesson", "No lesson has this code. Check it with your teacher.")
+        raise no_lesson
     if not limits.joins.take(f"{address} {lesson.id}"):
         raise RefusedError(429, "too_many", "Many join from this address. Try again in a moment.")
     choice = Joining(camera=body.camera, consent=body.consent, research=body.research)
@@ -74,6 +78,10 @@ async def join(body: JoinRequest, request: Request) -> dict[str, Any]:
         joined = await school.join(lesson, choice)
     except LessonFullError as error:
         raise RefusedError(409, "full", str(error)) from None
+    except StoreError as error:
+        if error.reason == "refused":  # the lesson was deleted in the meantime
+            raise no_lesson from None
+        raise
     return {
         "token": joined.token,
         "receipt": joined.receipt,
