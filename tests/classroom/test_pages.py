@@ -20,6 +20,8 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra classroom is not installed")
 
+from starlette.exceptions import HTTPException
+
 from mien.classroom import frames, tables
 from mien.classroom.frames import FrameReading
 from mien.classroom.policy import REASONS, Rule
@@ -1181,6 +1183,46 @@ def test_a_lesson_ends_without_a_store_and_the_report_comes_with_it(
     teacher.until(lambda: len(teacher.all("#views li")) == 2)  # watched, and read once
     student.until(lambda: student.is_shown("#withdraw"))
     assert student.text("#problem") == ""
+
+
+@slow
+def test_a_teachers_page_comes_back_to_its_lesson_without_a_store(open_browser, live, tmp_path):
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    open_lesson(teacher, live)
+    file = tmp_path / "data" / "classroom.sqlite"
+    file.rename(file.with_suffix(".away"))
+    teacher.browser.refresh()
+    teacher.until(lambda: teacher.is_shown("#end"))
+    teacher.until(lambda: "nothing can be stored" in teacher.text("#store"))
+    teacher.click("#end")
+    teacher.click("#end-dialog .grave")
+    teacher.until(lambda: teacher.text("#problem") == WORDS["report_waits"][0])
+    teacher.browser.refresh()  # nobody knows of the lesson now, until the store is back
+    teacher.until(lambda: teacher.text("#problem") == WORDS["error_store"][0])
+    file.with_suffix(".away").rename(file)
+    teacher.until(lambda: teacher.is_shown("#list button"))
+    assert teacher.text("#problem") == ""
+
+
+@slow
+def test_a_report_is_waited_for_though_a_proxy_says_that_nobody_is_there(
+    open_browser, live, monkeypatch
+):
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    open_lesson(teacher, live)
+    asked = threading.Event()
+
+    def restarting(*_):
+        asked.set()
+        raise HTTPException(502)
+
+    with monkeypatch.context() as away:
+        away.setattr(live.school.store, "lesson", restarting)
+        teacher.click("#end")
+        teacher.click("#end-dialog .grave")
+        assert asked.wait(60)
+        teacher.until(lambda: teacher.text("#problem") == WORDS["report_waits"][0])
+    teacher.until(lambda: teacher.is_shown("#report-tools"))
 
 
 @slow

@@ -318,7 +318,7 @@ async function awaitReport(lesson) {
       const { ended_at } = await (await ask("GET", `/api/lessons/${lesson.id}`, page.token)).json();
       if (ended_at) return await showReport(lesson);
     } catch (error) {
-      if (error.status && error.status !== 503) throw error;
+      if ([401, 404].includes(error.status)) throw error; // all else goes by: a proxy says 502 while the server starts anew
     }
     if (tries && page.lesson === lesson) explain(new Error(WORDS.report_waits));
   }
@@ -378,11 +378,19 @@ for (const one of byId("report-tools").querySelectorAll("[data-format]")) {
 onPress(byId("back"), () => tell(goToLessons));
 byId("table")?.closest("details").addEventListener("toggle", drawTable);
 
+// A lesson that runs is known while the store is away. Else this waits for it, as long as nobody signs in anew.
 async function comeBack() {
   const id = sessionStorage.getItem("lesson");
-  const lessons = await listLessons();
-  const lesson = lessons.find((one) => one.id === id && !one.ended_at);
-  if (lesson) enter(lesson);
+  try {
+    const lesson = id && await (await ask("GET", `/api/lessons/${id}`, page.token)).json();
+    if (lesson && !lesson.ended_at) enter(lesson);
+    else await listLessons();
+  } catch (error) {
+    if (error.status === 401) throw error;
+    if (error.status === 404) leave(); // and what is there is listed
+    else explain(error);
+    setTimeout(() => page.token && !byId("signing").hidden && tell(comeBack), error.status === 404 ? 0 : 5000);
+  }
 }
 
 if (page.token) tell(comeBack);
