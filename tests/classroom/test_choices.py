@@ -1,6 +1,7 @@
 """What students chose, in memory and in a store that is slow to answer."""
 
 import asyncio
+import gc
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -103,6 +104,29 @@ def test_consent_that_a_page_was_told_had_failed_is_not_kept(slow, monkeypatch):
     choices._threads._requests.shutdown()
     assert not student.record.research
     assert store.done == [("research", True), ("frames", False)]
+
+
+def test_what_fails_after_it_was_given_up_is_no_fault_of_ours(slow, monkeypatch, caplog):
+    store, choices, lesson, student = slow
+    monkeypatch.setattr(store_threads, "ASK_S", 0.1)
+
+    def fail(_):
+        assert store.go_on.wait(60)
+        raise StoreError("gone")
+
+    async def begin():
+        with monkeypatch.context() as away:
+            away.setattr(store, "set_camera", fail)
+            with pytest.raises(StoreError, match="has not answered within"):
+                await choices.change_camera(lesson, student, "frames", "v1")
+        store.is_asked = True
+        store.go_on.set()
+        await settle(choices, monkeypatch)
+
+    asyncio.run(begin())
+    gc.collect()
+    assert store.done == [("frames", False)]
+    assert caplog.messages == []
 
 
 def test_many_who_wait_for_a_store_are_answered_at_once_and_not_one_after_the_other(

@@ -109,4 +109,6 @@ class Choices:
             await asyncio.wait({last})
         asked = asyncio.ensure_future(self._threads.ask_patiently(call, *args))
         self._asked[student] = asked
+        # What fails after it was given up would be logged as a fault of ours.
+        asked.add_done_callback(lambda _: asked.cancelled() or asked.exception())
         await asyncio.shield(asked)
