@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from mien.classroom import tables
+from mien.classroom import store_threads, tables
 from mien.classroom.protocol import Kind
 from mien.classroom.schemas import CONSENT_VERSION
 from mien.classroom.store import StoreError
@@ -326,6 +326,26 @@ def test_a_lesson_ends_though_the_store_is_gone(live, tmp_path):
     assert live.ask("GET", path, teacher).status_code == 503
     file.with_suffix(".away").rename(file)
     live.until(lambda: live.ask("GET", path, teacher).json().get("ended_at"))
+
+
+def test_ending_a_lesson_waits_for_no_store_that_hangs(live, monkeypatch):
+    teacher, lesson, _, opened = live.student_inside()
+    go_on, write = threading.Event(), live.school.store.write
+
+    def slowly(batch):
+        assert go_on.wait(60)
+        write(batch)
+
+    monkeypatch.setattr(live.school.store, "write", slowly)
+    live.send(opened, Kind.TAP, 1, b"lost")
+    live.receive(opened, "tapped")
+    monkeypatch.setattr(store_threads, "ASK_S", 1)
+    path = f"/api/lessons/{lesson['id']}"
+    assert live.ask("POST", f"{path}/end", teacher).status_code == 204
+    assert live.closing(opened) == 1000
+    assert live.school.store.lesson(lesson["id"]).ended_at is None
+    go_on.set()
+    live.until(lambda: live.school.store.lesson(lesson["id"]).ended_at)
 
 
 @pytest.mark.parametrize("step", ["add_participant", "add_token"])

@@ -30,7 +30,7 @@ from mien.classroom.store import (
     Store,
     StoreError,
 )
-from mien.classroom.store_threads import StoreThreads
+from mien.classroom.store_threads import StoreThreads, answer_in_time
 from mien.classroom.tokens import Bearer, Tokens, new_code, new_id, new_tag
 from mien.classroom.workers import Workers
 from mien.classroom.writer import Writer
@@ -193,7 +193,10 @@ class School:
         self.lessons.pop(lesson.id, None)
         lesson.finish()
         self._ending.add(lesson.id)
-        await self._store_end(lesson.id, lesson.take_batch())
+        storing = self._spawn(self._store_end(lesson.id, lesson.take_batch()))
+        with suppress(StoreError):
+            async with answer_in_time():
+                await asyncio.shield(storing)
 
     async def _store_end(self, lesson_id: str, last: Batch | None = None) -> None:
         if not await self.writer.write(lesson_id, last or Batch()):
