@@ -445,7 +445,7 @@ def test_an_error_in_one_round_stops_no_lesson(live, monkeypatch, caplog):
 def test_whoever_looks_after_the_server_is_told_that_nothing_is_deleted(start, monkeypatch):
     live = start(window_hours=1 / 3600)  # a round is a tenth of a second
     monkeypatch.setattr("mien.classroom.routes.health._LATE_S", 0.5)
-    assert live.http.get("/readyz").json()["purge"] == "ok"
+    live.until(lambda: live.http.get("/readyz").json()["purge"] == "ok")
     purge, is_away = live.school.store.purge, threading.Event()
 
     def purge_or_not(*limits):

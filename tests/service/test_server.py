@@ -60,7 +60,7 @@ def test_connections_that_stand_still_are_ended_and_others_are_served(serve):
 
 
 def test_a_connection_that_has_its_answer_is_closed_in_silence(serve):
-    served = serve(upload_s=1)
+    served = serve(upload_s=4)
     with served.connect() as idle, served.connect() as slow:
         for connection in (idle, slow):
             assert status_of(exchange(connection, post(PICTURE))) == 200
