@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -32,6 +33,16 @@ def _fresh_cache(tmp_path_factory, monkeypatch):
 def _memory_goes_back(monkeypatch):
     """A command that trains has its process keep what it frees; this process is not its own, and others measure theirs."""
     monkeypatch.setattr("mien.runtime.keep_freed_memory", lambda: False)
+
+
+@pytest.fixture
+def _not_under_nohup():
+    """Under nohup this process ignores SIGHUP, and what it starts, which inherits that, rightly does too."""
+    number = getattr(signal, "SIGHUP", None)  # Windows has none
+    before = number and signal.signal(number, signal.SIG_DFL)
+    yield
+    if number:
+        signal.signal(number, before)
 
 
 @pytest.fixture

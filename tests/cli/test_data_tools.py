@@ -78,6 +78,7 @@ def test_augment_adds_copies_of_training_faces_in_the_layout_that_came_in(source
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.usefixtures("_not_under_nohup")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_command_that_is_told_to_end_leaves_nothing_half_written(source, tmp_path, name):
     """It is told when all is written and only the name is missing."""

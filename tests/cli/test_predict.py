@@ -666,6 +666,7 @@ def test_a_link_to_itself_is_one_failed_picture(run, pictures, tmp_path):
     assert read["error"] is None
 
 
+@pytest.mark.usefixtures("_not_under_nohup")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_command_that_is_ended_leaves_nothing_half_written(
     pictures, tiny_model_path, tmp_path, name

@@ -381,6 +381,7 @@ def test_another_page_in_the_same_browser_can_neither_upload_nor_read(browser, p
     assert httpx.post(address + "gradio_api/upload", files=form).status_code == 200
 
 
+@pytest.mark.usefixtures("_not_under_nohup")
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
 def test_the_end_of_the_terminal_leaves_no_upload(start_page):
     address, temporary, _, server = start_page()

@@ -87,14 +87,6 @@ def test_what_is_given_up_at_the_end_is_told_so_and_nothing_is_waited_for(serve,
     assert "Traceback" not in served.text()
 
 
-@pytest.fixture
-def _not_under_nohup():
-    """Under nohup this process ignores SIGHUP, and the service, which inherits that, rightly does too."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("_not_under_nohup")
 @pytest.mark.parametrize("workers", [1, 2])
