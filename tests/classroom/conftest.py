@@ -26,13 +26,14 @@ from mien.classroom.app import create_app
 from mien.classroom.database import open_engine
 from mien.classroom.frames import FrameReading
 from mien.classroom.protocol import Kind
+from mien.classroom.records import Batch
 from mien.classroom.routes import sockets
 from mien.classroom.schema import migrate
 from mien.classroom.schemas import CONSENT_VERSION
 from mien.classroom.server import make_server
 from mien.classroom.settings import load_settings
 from mien.classroom.signals import Observation
-from mien.classroom.store import Batch, Store
+from mien.classroom.store import Store
 from mien.errors import ImageError
 
 KEY = "key-of-kim-0123456789"

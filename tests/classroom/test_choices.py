@@ -12,8 +12,9 @@ from mien.classroom import store_threads
 from mien.classroom.choices import Choices
 from mien.classroom.lessons import LiveLesson, new_signals
 from mien.classroom.policy import decide
+from mien.classroom.records import LessonRecord, ParticipantRecord
 from mien.classroom.signals import load_mapping
-from mien.classroom.store import LessonRecord, ParticipantRecord, StoreError
+from mien.classroom.store import StoreError
 from mien.classroom.store_threads import StoreThreads
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)

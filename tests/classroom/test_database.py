@@ -17,12 +17,13 @@ from mien.classroom import postgres, school, store_threads, tables
 from mien.classroom.database import open_engine
 from mien.classroom.metrics import Metrics
 from mien.classroom.protocol import Kind
+from mien.classroom.records import Batch, LessonRecord
 from mien.classroom.schema import migrate
 from mien.classroom.signals import Answer, State, load_mapping
 from mien.classroom.simulate import simulate
 from mien.classroom.simulator import Scenario, Stretch
 from mien.classroom.simulator.scenario import ScriptedAnswer
-from mien.classroom.store import Batch, LessonRecord, Store, StoreError
+from mien.classroom.store import Store, StoreError
 from mien.classroom.writer import Writer
 from mien.errors import ConfigError
 

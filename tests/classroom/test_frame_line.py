@@ -9,8 +9,8 @@ from mien.classroom.lessons import LiveStudent
 from mien.classroom.metrics import Metrics
 from mien.classroom.outbox import Outbox
 from mien.classroom.pace import Pace
+from mien.classroom.records import ParticipantRecord
 from mien.classroom.signals import Observation
-from mien.classroom.store import ParticipantRecord
 from mien.classroom.workers import FrameRefusedError
 from mien.errors import InputError
 

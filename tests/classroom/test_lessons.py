@@ -7,8 +7,8 @@ import pytest
 from mien.classroom.lessons import GONE_AFTER_S, LiveLesson
 from mien.classroom.outbox import MAX_WAITING, Outbox
 from mien.classroom.policy import decide
+from mien.classroom.records import LessonRecord, ParticipantRecord
 from mien.classroom.signals import Answer, ClassSignals, Observation, load_mapping
-from mien.classroom.store import LessonRecord, ParticipantRecord
 
 MAPPING = load_mapping()
 CALM = (0.9, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01, 0.01)

@@ -7,8 +7,9 @@ import pytest
 
 from mien.classroom import remains
 from mien.classroom.database import open_engine
+from mien.classroom.records import Batch, LessonRecord, ParticipantRecord
 from mien.classroom.schema import migrate
-from mien.classroom.store import Batch, LessonRecord, ParticipantRecord, Store, StoreError
+from mien.classroom.store import Store, StoreError
 
 ONE, OTHER = "1" * 24, "2" * 24
 

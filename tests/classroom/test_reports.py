@@ -7,7 +7,7 @@ import pytest
 
 from mien.classroom import reports, tables
 from mien.classroom.policy import REASONS, Rule
-from mien.classroom.store import Batch, LessonRecord, ParticipantRecord
+from mien.classroom.records import Batch, LessonRecord, ParticipantRecord
 from mien.classroom.wording import CAVEATS, WORDS
 from mien.errors import InputError
 

@@ -8,9 +8,9 @@ from mien.classroom.lessons import LiveLesson, new_signals
 from mien.classroom.outbox import Outbox
 from mien.classroom.policy import decide
 from mien.classroom.protocol import MAX_AHEAD, ProtocolError
+from mien.classroom.records import Batch, LessonRecord, ParticipantRecord
 from mien.classroom.resume import resume
 from mien.classroom.signals import Answer, Observation, load_mapping
-from mien.classroom.store import Batch, LessonRecord, ParticipantRecord
 
 MAPPING = load_mapping()
 DECISION = decide("KR", "education", "presence")

@@ -10,14 +10,9 @@ import pytest
 from mien.classroom import tables
 from mien.classroom.ages import LESSON_HOURS
 from mien.classroom.database import open_engine
+from mien.classroom.records import Batch, LessonRecord, ParticipantRecord
 from mien.classroom.schema import migrate
-from mien.classroom.store import (
-    Batch,
-    LessonRecord,
-    ParticipantRecord,
-    Store,
-    StoreError,
-)
+from mien.classroom.store import Store, StoreError
 from mien.errors import ConfigError
 
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from mien.classroom.store import LessonRecord, ParticipantRecord, StoreError
+from mien.classroom.records import LessonRecord, ParticipantRecord
+from mien.classroom.store import StoreError
 from mien.classroom.tokens import Tokens
 
 KEYS = {"kim": "key-of-kim-0123456789", "lee": "key-of-lee-0123456789"}

@@ -8,7 +8,8 @@ import pytest
 
 from mien.classroom import tables
 from mien.classroom.metrics import Metrics
-from mien.classroom.store import Batch, StoreError
+from mien.classroom.records import Batch
+from mien.classroom.store import StoreError
 from mien.classroom.writer import MAX_WAITING_ROWS, Writer
 
 TAP = {"lesson": "l", "participant": "a", "answer": "ok"}
@@ -242,8 +243,9 @@ def test_a_store_that_does_not_answer_is_away_until_it_has(flaky, fake_time, mon
 
 def test_a_database_that_another_program_locks(tmp_path, fake_time):
     from mien.classroom.database import open_engine
+    from mien.classroom.records import LessonRecord
     from mien.classroom.schema import migrate
-    from mien.classroom.store import LessonRecord, Store
+    from mien.classroom.store import Store
 
     path = tmp_path / "classroom.sqlite"
     engine = open_engine(f"sqlite:///{path}")
@@ -268,8 +270,9 @@ def test_a_database_that_another_program_locks(tmp_path, fake_time):
 
 def test_a_database_that_is_full(tmp_path, fake_time):
     from mien.classroom.database import open_engine
+    from mien.classroom.records import LessonRecord
     from mien.classroom.schema import migrate
-    from mien.classroom.store import LessonRecord, Store
+    from mien.classroom.store import Store
 
     engine = open_engine(f"sqlite:///{tmp_path / 'classroom.sqlite'}")
     migrate(engine)

@@ -9,8 +9,8 @@ pytest.importorskip("fastapi", reason="the extra classroom is not installed")
 
 from mien import cli
 from mien.classroom.app import open_store
+from mien.classroom.records import Batch, LessonRecord
 from mien.classroom.settings import load_settings
-from mien.classroom.store import Batch, LessonRecord
 
 
 @pytest.fixture

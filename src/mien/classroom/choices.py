@@ -10,7 +10,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from mien.classroom.lessons import LiveLesson, LiveStudent
-from mien.classroom.store import ParticipantRecord, Store
+from mien.classroom.records import ParticipantRecord
+from mien.classroom.store import Store
 from mien.classroom.store_threads import StoreThreads, answer_in_time
 
 __all__ = ["Choices"]

@@ -14,8 +14,8 @@ from mien.classroom.limits import Bucket, Rate
 from mien.classroom.outbox import Outbox
 from mien.classroom.policy import Decision
 from mien.classroom.protocol import SequenceGuard
+from mien.classroom.records import Batch, LessonRecord, ParticipantRecord
 from mien.classroom.signals import Answer, ClassSignals, Observation, Publication, SignalMapping
-from mien.classroom.store import Batch, LessonRecord, ParticipantRecord
 from mien.classroom.tokens import new_id
 
 __all__ = ["Frame", "LiveLesson", "LiveStudent", "new_signals"]

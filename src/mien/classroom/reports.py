@@ -14,7 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mien.classroom import tables
 from mien.classroom.policy import REASONS, Mode, Rule
-from mien.classroom.store import LessonRecord, Row, Store
+from mien.classroom.records import LessonRecord, Row
+from mien.classroom.store import Store
 from mien.classroom.wording import caveats, words
 from mien.errors import InputError
 

@@ -10,8 +10,9 @@ from mien.classroom import tables
 from mien.classroom.lessons import LiveLesson, new_signals
 from mien.classroom.policy import Decision
 from mien.classroom.protocol import MAX_AHEAD
+from mien.classroom.records import LessonRecord, Row
 from mien.classroom.signals import ClassSignals, SignalMapping
-from mien.classroom.store import LessonRecord, Row, Store
+from mien.classroom.store import Store
 
 __all__ = ["resume"]
 

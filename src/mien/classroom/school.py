@@ -19,17 +19,12 @@ from mien.classroom.lessons import LiveLesson, LiveStudent, new_signals
 from mien.classroom.metrics import Metrics
 from mien.classroom.pace import LoadMeter, Pace
 from mien.classroom.policy import Decision
+from mien.classroom.records import Batch, LessonRecord, ParticipantRecord
 from mien.classroom.resume import resume
 from mien.classroom.rounds import for_ever
 from mien.classroom.settings import Settings
 from mien.classroom.signals import SignalMapping
-from mien.classroom.store import (
-    Batch,
-    LessonRecord,
-    ParticipantRecord,
-    Store,
-    StoreError,
-)
+from mien.classroom.store import Store, StoreError
 from mien.classroom.store_threads import StoreThreads, answer_in_time
 from mien.classroom.tokens import Bearer, Tokens, new_code, new_id, new_tag
 from mien.classroom.workers import Workers

@@ -19,14 +19,7 @@ from mien.classroom.remains import Remains
 from mien.classroom.store_lock import StoreLock
 from mien.classroom.transaction import StoreError, Transaction
 
-__all__ = [
-    "Batch",
-    "LessonRecord",
-    "ParticipantRecord",
-    "Row",
-    "Store",
-    "StoreError",
-]
+__all__ = ["Store", "StoreError"]
 
 
 class Store:

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from mien.classroom.metrics import Metrics
-from mien.classroom.store import Batch, Row, Store, StoreError
+from mien.classroom.records import Batch, Row
+from mien.classroom.store import Store, StoreError
 
 __all__ = ["MAX_WAITING_ROWS", "Writer"]
 

@@ -13,10 +13,11 @@ from mien.errors import ConfigError, MissingExtraError
 from mien.replacing import check_target, whole_file
 
 if TYPE_CHECKING:
+    from mien.classroom.records import LessonRecord
     from mien.classroom.settings import Settings
     from mien.classroom.simulate import PictureOf
     from mien.classroom.simulator import Scenario
-    from mien.classroom.store import LessonRecord, Store
+    from mien.classroom.store import Store
 
 __all__ = ["app"]
 

@@ -11,8 +11,8 @@ from starlette.requests import HTTPConnection
 from mien.classroom.lessons import LiveLesson, LiveStudent
 from mien.classroom.limits import Bucket, Buckets, Rate, Turns
 from mien.classroom.outbox import Outbox
+from mien.classroom.records import LessonRecord, ParticipantRecord
 from mien.classroom.school import School
-from mien.classroom.store import LessonRecord, ParticipantRecord
 from mien.classroom.tokens import Bearer
 from mien.errors import MienError
 

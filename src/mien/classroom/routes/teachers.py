@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from mien.classroom import reports
+from mien.classroom.records import LessonRecord
 from mien.classroom.routes.access import (
     OwnLesson,
     RefusedError,
@@ -18,7 +19,6 @@ from mien.classroom.routes.access import (
     school_of,
 )
 from mien.classroom.schemas import Admission, LessonRequest, SignIn
-from mien.classroom.store import LessonRecord
 from mien.classroom.tokens import TEACHER_MINUTES, teacher_of_key
 
 __all__ = ["router"]
