@@ -336,6 +336,17 @@ def join(page, code, camera="frames"):
     page.until(lambda: page.text("#tag"))
 
 
+def both_inside(live, teachers, students):
+    """Return a teacher's page with a lesson, and the page of a student who was let in without a camera."""
+    teacher = Page(teachers, live, "/teach?lang=en")
+    code = open_lesson(teacher, live)
+    student = Page(students, live, "/?lang=en")
+    join(student, code, camera="none")
+    teacher.click("#waiting button")
+    student.until(lambda: student.is_shown("#inside"))
+    return teacher, student
+
+
 def at_once_ms():
     """A second, as a machine has it that does nothing else; test_server.py takes the time without two browsers."""
     return 1000 * (1 + os.getloadavg()[0])
@@ -556,12 +567,7 @@ def test_nobody_needs_a_camera_and_it_stops_at_once(open_browser, start, webcam)
         return lambda _: FrameReading(observation=seen, width_px=320, height_px=240, crop=corners)
 
     live = start(parts={"build_reader": build})
-    teacher = Page(open_browser(), live, "/teach?lang=en")
-    code = open_lesson(teacher, live)
-    student = Page(open_browser(camera=webcam), live, "/?lang=en")
-    join(student, code, camera="none")
-    teacher.click("#waiting button")
-    student.until(lambda: student.is_shown("#inside"))
+    _, student = both_inside(live, open_browser(), open_browser(camera=webcam))
     assert student.text("#meaning") == WORDS["means_no_camera"][0]
     student.click("[data-answer=ok]")
     student.until(lambda: student.text("#tapped") == WORDS["tapped"][0])
@@ -668,12 +674,7 @@ def test_a_double_click_opens_one_lesson_and_joins_it_once(open_browser, live):
 
 @slow
 def test_a_camera_that_could_not_be_turned_on_stays_off(open_browser, live, webcam, monkeypatch):
-    teacher = Page(open_browser(), live, "/teach?lang=en")
-    code = open_lesson(teacher, live)
-    student = Page(open_browser(camera=webcam), live, "/?lang=en")
-    join(student, code, camera="none")
-    teacher.click("#waiting button")
-    student.until(lambda: student.is_shown("#inside"))
+    _, student = both_inside(live, open_browser(), open_browser(camera=webcam))
     (lesson,) = live.school.lessons.values()
     (inside,) = lesson.students.values()
 
@@ -982,13 +983,8 @@ def test_a_title_turns_nothing_but_itself_round(open_browser, live):
 
 @slow
 def test_after_the_end_a_student_sees_and_deletes_what_is_kept(open_browser, live):
-    teacher = Page(open_browser(), live, "/teach?lang=en")
-    code = open_lesson(teacher, live)
     browser = open_browser()
-    student = Page(browser, live, "/?lang=en")
-    join(student, code, camera="none")
-    teacher.click("#waiting button")
-    student.until(lambda: student.is_shown("#inside"))
+    teacher, student = both_inside(live, open_browser(), browser)
     student.click("[data-answer=lost]")
     student.until(lambda: student.text("#tapped") == WORDS["tapped"][0])
     receipt = student.text("#receipt")
@@ -1073,12 +1069,7 @@ def test_a_switch_takes_the_consent_to_research_back_without_leaving(
 
 @slow
 def test_a_token_that_is_over_is_renewed_by_the_receipt(open_browser, live):
-    teacher = Page(open_browser(), live, "/teach?lang=en")
-    code = open_lesson(teacher, live)
-    student = Page(open_browser(), live, "/?lang=en")
-    join(student, code, camera="none")
-    teacher.click("#waiting button")
-    student.until(lambda: student.is_shown("#inside"))
+    _, student = both_inside(live, open_browser(), open_browser())
     receipt = student.text("#receipt")
     (lesson,) = live.school.lessons.values()
     (inside,) = lesson.students
@@ -1117,12 +1108,7 @@ def test_a_token_that_is_over_is_renewed_by_the_receipt(open_browser, live):
 
 @slow
 def test_pages_say_that_the_store_is_full_and_ask_again_to_delete(open_browser, live, monkeypatch):
-    teacher = Page(open_browser(), live, "/teach?lang=en")
-    code = open_lesson(teacher, live)
-    student = Page(open_browser(), live, "/?lang=en")
-    join(student, code, camera="none")
-    teacher.click("#waiting button")
-    student.until(lambda: student.is_shown("#inside"))
+    teacher, student = both_inside(live, open_browser(), open_browser())
 
     def full(*_):
         raise StoreError("The store does not take or give rows: full.", "full")
@@ -1153,12 +1139,7 @@ def test_pages_say_that_the_store_is_full_and_ask_again_to_delete(open_browser, 
 def test_a_lesson_ends_without_a_store_and_the_report_comes_with_it(
     open_browser, live, tmp_path, reason
 ):
-    teacher = Page(open_browser(), live, "/teach?lang=en")
-    code = open_lesson(teacher, live)
-    student = Page(open_browser(), live, "/?lang=en")
-    join(student, code, camera="none")
-    teacher.click("#waiting button")
-    student.until(lambda: student.is_shown("#inside"))
+    teacher, student = both_inside(live, open_browser(), open_browser())
     file = tmp_path / "data" / "classroom.sqlite"
     other = sqlite3.connect(file, isolation_level=None)
     if reason == "locked":
