@@ -11,8 +11,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mien.errors import ConfigError, InputError
+from mien.utf8 import write_text
 
-__all__ = ["check_new_folder", "check_target", "replacing", "whole_file", "whole_folder"]
+__all__ = [
+    "check_new_folder",
+    "check_target",
+    "replacing",
+    "whole_file",
+    "whole_folder",
+    "write_whole",
+]
 
 
 @contextmanager
@@ -82,6 +90,16 @@ def whole_file(file: Path) -> Iterator[Path]:
             yield partial
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror or error}.") from None
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a text as `whole_file` has a file written.
+
+    Raises:
+        InputError: If ``file`` is a folder, or the disk does not take it.
+    """
+    with whole_file(file) as partial:
+        write_text(partial, text)
 
 
 def check_target(path: Path, what: str, suffixes: Sequence[str] = ()) -> None:

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from mien.errors import ConfigError
-from mien.replacing import check_target, whole_file
-from mien.utf8 import write_text
+from mien.replacing import check_target, write_whole
 
 __all__ = ["CARD_COMMAND", "card"]
 
@@ -49,6 +48,5 @@ def card(
             raise ConfigError(f"{out} is not up to date. Make it again: {CARD_COMMAND}")
         typer.echo(f"{out} is up to date.")
         return
-    with whole_file(out) as partial:
-        write_text(partial, text)
+    write_whole(out, text)
     typer.echo(f"{out}: {len(text.splitlines())} lines on {', '.join(names)}")

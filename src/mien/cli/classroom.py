@@ -10,7 +10,7 @@ import typer
 
 from mien.cli.options import Language
 from mien.errors import ConfigError, MissingExtraError
-from mien.replacing import check_target, whole_file
+from mien.replacing import check_target, write_whole
 
 if TYPE_CHECKING:
     from mien.classroom.records import LessonRecord
@@ -274,8 +274,7 @@ def report(
     if output is None:
         typer.echo(text, nl=not text.endswith("\n"))
         return
-    with whole_file(output) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_whole(output, text)
 
 
 def _find(store: Store, lesson: str) -> LessonRecord:

@@ -10,8 +10,7 @@ import typer
 
 from mien.cli.given_results import SplitName, ViewsName
 from mien.errors import InputError
-from mien.replacing import whole_file
-from mien.utf8 import write_text
+from mien.replacing import write_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,8 +90,7 @@ def _pairs(
 
 
 def _write(path: Path, text: str) -> None:
-    with whole_file(path) as partial:
-        write_text(partial, text)
+    write_whole(path, text)
     typer.echo(f"comparison: {path}", err=True)
 
 

@@ -9,8 +9,7 @@ import typer
 
 from mien.cli import data_audit, data_convert, data_preview
 from mien.cli.ending import removing_what_is_half_written
-from mien.replacing import check_target, whole_file
-from mien.utf8 import write_text
+from mien.replacing import check_target, write_whole
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -63,7 +62,7 @@ def info(
         typer.echo(_as_json(found), nl=False)
         return
     if json is not None:
-        _write(json, _as_json(found))
+        write_whole(json, _as_json(found))
     console = Console(highlight=False)
     console.print(_facts(found))
     console.print(_counts(found))
@@ -162,8 +161,3 @@ def _as_json(found: dict[str, Any]) -> str:
     import json
 
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
-
-
-def _write(file: Path, text: str) -> None:
-    with whole_file(file) as partial:
-        write_text(partial, text)

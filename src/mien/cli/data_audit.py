@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.errors import InputError
-from mien.replacing import check_target, whole_file
-from mien.utf8 import write_text
+from mien.replacing import check_target, write_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -121,8 +120,7 @@ def _as_json(path: Path, num_rows: int, content_hash: str, found: Audit) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    with whole_file(file) as partial:
-        write_text(partial, text)
+    write_whole(file, text)
     typer.echo(f"written: {file}", err=True)
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.given_results import SplitName, ViewsName
-from mien.replacing import check_target, whole_file
-from mien.utf8 import write_text
+from mien.replacing import check_target, write_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -103,8 +102,7 @@ def _write(
     else:
         from mien.evaluation.mistakes_page import mistakes_html
 
-        with whole_file(path) as partial:
-            write_text(partial, mistakes_html(mistakes, shown, images, title, which))
+        write_whole(path, mistakes_html(mistakes, shown, images, title, which))
     typer.echo(f"sheet: {path}", err=True)
 
 

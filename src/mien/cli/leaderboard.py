@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.errors import InputError
-from mien.replacing import whole_file
-from mien.utf8 import write_text
+from mien.replacing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,8 +114,7 @@ def leaderboard(
 
 
 def _write(path: Path, text: str) -> None:
-    with whole_file(path) as partial:
-        write_text(partial, text)
+    write_whole(path, text)
     typer.echo(f"leaderboard: {path}", err=True)
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset
 from mien.errors import DataError, UnknownNameError
-from mien.replacing import whole_file
+from mien.replacing import write_whole
 from mien.tables import read_json
 
 __all__ = ["LEAKS", "REASONS", "CleanLists", "read_clean", "write_clean"]
@@ -81,8 +81,7 @@ def write_clean(lists: CleanLists, file: Path) -> None:
         "rows": lists.num_rows,
         "left_out": {reason: rows.tolist() for reason, rows in lists.left_out.items()},
     }
-    with whole_file(file) as partial:
-        partial.write_text(json.dumps(fields) + "\n", encoding="utf-8")
+    write_whole(file, json.dumps(fields) + "\n")
 
 
 def read_clean(file: Path, dataset: Dataset) -> CleanLists:

@@ -23,10 +23,9 @@ from mien.csv_rows import CsvRows
 from mien.data.dataset import Dataset
 from mien.errors import DataError, InputError
 from mien.evaluation.evaluate import Result
-from mien.replacing import whole_file
+from mien.replacing import whole_file, write_whole
 from mien.softmax import softmax
 from mien.tables import parse_json
-from mien.utf8 import write_text
 
 __all__ = [
     "PREDICTIONS_NAME",
@@ -195,8 +194,7 @@ def write_predictions_csv(predictions: Sequence[Predictions], path: Path) -> Non
             shares = ["" if place is None else f"{probs[place]:.6f}" for place in places]
             names = (one.labels[target], one.labels[guess])
             writer.writerow([one.protocol, row, *names, f"{probs[guess]:.6f}", *shares])
-    with whole_file(path) as partial:
-        write_text(partial, text.getvalue())
+    write_whole(path, text.getvalue())
 
 
 def find_protocol(predictions: Sequence[Predictions], protocol: str | None) -> Predictions:
