@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mien.data.augment import Augmentation, augment, draw, mixing
+from mien.data.augment import mixing
 from mien.data.batches import epoch_batches, num_batches
 from mien.data.dataset import Dataset
 from mien.errors import DataError, TrainingError
-from mien.preprocess import InputSpec, normalise
+from mien.preprocess import InputSpec
 from mien.recipe import Recipe
 from mien.training.distillation import Teacher, distance
 from mien.training.ema import MovingAverage
@@ -25,6 +25,7 @@ from mien.training.losses import head_loss
 from mien.training.optimizers import build_optimizer
 from mien.training.replay import Replayed
 from mien.training.schedules import build_schedule
+from mien.training.seen_faces import SeenFaces
 from mien.training.targets import Targets, head_labels, make_targets
 
 __all__ = ["Progress", "Trainer"]
@@ -92,13 +93,10 @@ class Trainer:
             self.optimizer, recipe.schedule, recipe.train.epochs, self.steps_per_epoch
         )
         self.head_sizes = [len(head_labels(head, data)) for head in recipe.heads]
-        options = {k: v for k, v in asdict(recipe.augment).items() if k != "mixup"}
-        self._augmentation = Augmentation(**options)
         self._bf16 = precision == "bf16"
         self._replayed = Replayed(self.network, device, bf16=self._bf16)
         self._teacher = None if teacher is None else teacher.to(device)
-        # A memory-mapped cache is read-only; torch wants to own what it computes with.
-        self._images = torch.from_numpy(np.array(data.images)).to(device)
+        self._seen = SeenFaces(recipe, spec, data, device)
         self._fixed = [make_targets(h, data, np.zeros(len(data))) for h in recipe.heads]
         for head, targets in zip(recipe.heads, self._fixed, strict=True):
             if not targets.counts.any():
@@ -125,18 +123,15 @@ class Trainer:
             TrainingError: If the loss is no longer a finite number.
         """
         progress, recipe = self.progress, self.recipe
-        chances = torch.from_numpy(draw(len(self.data), recipe.seed, progress.epoch)).to(
-            self.device
-        )
+        self._seen.begin(progress.epoch)
         targets = self._targets(progress.epoch)
-        size = self._size(progress.epoch)
         self.network.train()
         batches = epoch_batches(
             len(self.data), recipe.train.batch_size, recipe.seed, progress.epoch, progress.batch
         )
         for rows in batches:
             started = time.perf_counter()
-            self._step(rows, chances, targets, size)
+            self._step(rows, targets)
             progress.batch += 1
             progress.seconds += time.perf_counter() - started
             after_batch(progress)
@@ -188,26 +183,13 @@ class Trainer:
             made.append((probs.to(self.device), counts.to(self.device)))
         return made
 
-    def _size(self, epoch: int) -> int:
-        epochs = self.recipe.train.epochs
-        sizes = self.recipe.train.sizes[-epochs:] or (self.spec.size,)  # the last, however short
-        return sizes[epoch * len(sizes) // epochs]
-
-    def _step(
-        self,
-        rows: NDArray[np.intp],
-        chances: Tensor,
-        targets: list[tuple[Tensor, Tensor]],
-        size: int,
-    ) -> None:
+    def _step(self, rows: NDArray[np.intp], targets: list[tuple[Tensor, Tensor]]) -> None:
         """Move the weights once."""
         progress, recipe = self.progress, self.recipe
         step = progress.epoch * self.steps_per_epoch + progress.batch
         self._seed((recipe.seed << 32) + step)  # dropout: a function of seed and step alone
         picked = torch.from_numpy(rows).to(self.device)
-        pixels = self._images[picked][:, None].float()
-        pixels = augment(pixels, chances[picked], self._augmentation, size)
-        inputs = normalise(pixels, self.spec).expand(-1, self.spec.channels, -1, -1)
+        inputs = self._seen(picked)
         batch_targets = [(probs[picked], counts[picked]) for probs, counts in targets]
         if recipe.augment.mixup:
             share = mixing(recipe.augment.mixup, recipe.seed, progress.epoch, progress.batch)
@@ -218,7 +200,8 @@ class Trainer:
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         logits = self._replayed(inputs)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
-            answers = None if self._teacher is None else self._teacher(inputs, picked)
+            teacher, epoch = self._teacher, progress.epoch
+            answers = None if teacher is None else teacher(inputs, picked, epoch)
         loss = self._loss(logits, batch_targets, answers)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
