@@ -29,6 +29,7 @@ COMMANDS = {
         "train": "Train a network as a recipe says, into a folder that holds all that happened.",
         "study": "Answer a question by many runs: do what is missing, go on with what was cut off, sum up.",
         "ensemble": "Put trained networks side by side: their probabilities are averaged.",
+        "ask": "Write what a teacher answers to every face as a recipe changes it, epoch by epoch.",
         "refit": "Fit the last layer of a trained network again, on the labels that it is scored by.",
         "export": "Write a model file for ONNX Runtime: network, labels, input, calibration, scores and provenance in one.",
     },

@@ -33,7 +33,15 @@ class Teacher:
         rescaling: tuple[float, float] = (1.0, 0.0),
         from_imagenet: bool = False,
     ) -> None:
-        """Take what `load` found; one of network and recorded answers is there."""
+        """Take what `load` found, or `answers_file.load_answers`.
+
+        Args:
+            sha256: Of the teacher's file.
+            network: What answers; None where its answers are there.
+            recorded: (1 or epochs, rows, total) logits: one table for all epochs, or one each.
+            rescaling: Factor and offset from the student's inputs to the teacher's.
+            from_imagenet: Whether ImageNet's pictures are behind its weights.
+        """
         self.sha256 = sha256
         self.from_imagenet = from_imagenet
         self._network = network
@@ -70,7 +78,7 @@ class Teacher:
             sha256 = sha256_of(model.path)
             return cls(
                 sha256,
-                recorded=answers_on(model, sha256, faces, hear),
+                recorded=answers_on(model, sha256, faces, hear)[None],
                 from_imagenet=model.info.from_imagenet,
             )
         if _is_for_recognising(how.teacher):
@@ -97,18 +105,19 @@ class Teacher:
             self._recorded = self._recorded.to(device)
         return self
 
-    def __call__(self, inputs: Tensor, rows: Tensor) -> Tensor:
+    def __call__(self, inputs: Tensor, rows: Tensor, epoch: int = 0) -> Tensor:
         """Answer a batch.
 
         Args:
             inputs: (N, C, S, S), the faces as the student sees them.
             rows: (N,), which training faces they are.
+            epoch: The present one, counted from 0.
 
         Returns:
             (N, total) logits.
         """
         if self._recorded is not None:
-            return self._recorded[rows]
+            return self._recorded[epoch if len(self._recorded) > 1 else 0, rows].float()
         assert self._network is not None
         scale, offset = self._rescaling
         with torch.no_grad():

@@ -1,0 +1,82 @@
+"""`mien ask`: a teacher's answers to all that a recipe shows its student, for training where the teacher is too slow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.options import DeviceOption
+from mien.cli.outputs import check_written_file
+from mien.errors import ConfigError, MissingExtraError
+
+__all__ = ["ask"]
+
+
+def ask(
+    recipe: Annotated[Path, typer.Argument(help="The student's recipe (TOML).")],
+    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
+    teacher: Annotated[
+        str,
+        typer.Option(
+            help="A run folder or .safetensors file; default: the recipe's distill.teacher."
+        ),
+    ] = "",
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", "-o", help="Change a setting: -o train.epochs=3. Repeatable."),
+    ] = None,
+    data: Annotated[
+        str,
+        typer.Option(
+            help="The data set's folder or file, or synthetic:2000; default: the recipe's."
+        ),
+    ] = "",
+    device: DeviceOption = "auto",
+) -> None:
+    """Write what a teacher answers to every face as a recipe changes it, epoch by epoch.
+
+    A recipe whose distill.teacher is such a file is trained without the teacher: ask where there is a GPU, train anywhere.
+    """
+    if find_spec("torch") is None:
+        raise MissingExtraError("train", "Asking a teacher")
+    from mien.cli.given_data import open_training_data
+    from mien.cli.progress import faces_progress
+    from mien.models.weights import find_weights
+    from mien.recipe import load_recipe
+    from mien.runtime import choose_device, choose_precision
+    from mien.training.answers_file import ask as write
+    from mien.training.distillation import Teacher
+    from mien.training.run import prepare
+    from mien.training.start import input_spec, with_model_of_init
+    from mien.training.targets import head_labels
+
+    wanted = load_recipe(recipe, option or [])
+    how = replace(wanted.distill, teacher=teacher or wanted.distill.teacher, sees="same")
+    if not how.teacher:
+        raise ConfigError(
+            "Which teacher? Name it with --teacher, or in the recipe as distill.teacher."
+        )
+    check_written_file(out, ".safetensors", [find_weights(how.teacher)])
+    wanted = with_model_of_init(wanted)
+    place = choose_device(device)
+    precision = choose_precision(wanted.train.precision, place)
+    faces, _ = prepare(wanted.data, wanted.seed, open_training_data(data, wanted))
+    labels = [head_labels(head, faces) for head in wanted.heads]
+    spec = input_spec(wanted)
+    asked = Teacher.load(how, labels, spec, faces)
+    with faces_progress(wanted.train.epochs * len(faces)) as advance:
+        before = 0
+
+        def hear(answered: int, _of: int) -> None:
+            nonlocal before
+            advance(answered - before)
+            before = answered
+
+        write(wanted, asked, labels, spec, faces, out, hear, place, precision)
+    typer.echo(
+        f"{out}: {wanted.train.epochs} x {len(faces):,} answers, {out.stat().st_size / 1e6:.1f} MB"
+    )
