@@ -47,12 +47,10 @@ def ask(
     from mien.cli.progress import faces_progress
     from mien.models.weights import find_weights
     from mien.recipe import load_recipe
-    from mien.runtime import choose_device, choose_precision
+    from mien.runtime import choose_device
     from mien.training.answers_file import ask as write
-    from mien.training.distillation import Teacher
     from mien.training.run import prepare
-    from mien.training.start import input_spec, with_model_of_init
-    from mien.training.targets import head_labels
+    from mien.training.start import with_model_of_init
 
     wanted = load_recipe(recipe, option or [])
     how = replace(wanted.distill, teacher=teacher or wanted.distill.teacher, sees="same")
@@ -61,13 +59,9 @@ def ask(
             "Which teacher? Name it with --teacher, or in the recipe as distill.teacher."
         )
     check_written_file(out, ".safetensors", [find_weights(how.teacher)])
-    wanted = with_model_of_init(wanted)
     place = choose_device(device)
-    precision = choose_precision(wanted.train.precision, place)
+    wanted = with_model_of_init(replace(wanted, distill=how))
     faces, _ = prepare(wanted.data, wanted.seed, open_training_data(data, wanted))
-    labels = [head_labels(head, faces) for head in wanted.heads]
-    spec = input_spec(wanted)
-    asked = Teacher.load(how, labels, spec, faces)
     with faces_progress(wanted.train.epochs * len(faces)) as advance:
         before = 0
 
@@ -76,7 +70,6 @@ def ask(
             advance(answered - before)
             before = answered
 
-        write(wanted, asked, labels, spec, faces, out, hear, place, precision)
-    typer.echo(
-        f"{out}: {wanted.train.epochs} x {len(faces):,} answers, {out.stat().st_size / 1e6:.1f} MB"
-    )
+        write(wanted, faces, out, hear, place)
+    size = out.stat().st_size / 1e6
+    typer.echo(f"{out}: {wanted.train.epochs} x {len(faces):,} answers, {size:.1f} MB")

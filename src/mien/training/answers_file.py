@@ -1,8 +1,8 @@
 """A teacher's answers to every face as a recipe changes it, epoch by epoch, in a file: who has it needs no teacher.
 
-Four large networks answer some thousand faces a second on a plain CPU, where a small student learns from as many; a GPU is
-asked once, and students are taught from the file wherever they are trained. Changes are functions of seed, epoch and row, so
-an answer belongs to its face, and any network can learn from it.
+Four large networks answer fewer faces a second on a plain CPU than a small student learns from there. So a GPU is asked
+once, and students are taught from the file wherever they are trained. Changes are functions of seed, epoch and row: an
+answer belongs to its face, and networks of any kind can learn from it.
 
 Source:
     Shen & Xing 2022, https://arxiv.org/abs/2112.01528, keep a teacher's answer to each crop with the crop.
@@ -11,7 +11,7 @@ Source:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,80 +19,137 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from mien.data.dataset import Dataset
 from mien.errors import ConfigError, InputError
-from mien.preprocess import InputSpec
 from mien.recipe import Recipe
 from mien.replacing import whole_file
+from mien.runtime import choose_precision
 from mien.training.distillation import Teacher
 from mien.training.seen_faces import SeenFaces, size_in
+from mien.training.start import input_spec
+from mien.training.targets import head_labels
 
-__all__ = ["ask", "is_answers_file", "load_answers"]
+__all__ = ["ask", "load_answers", "open_teacher"]
 
 _KEY, _VERSION = "mien_answers", "1"
 _BATCH = 256
 
+_DIFFERENCES = {
+    "seed": "drawn with another seed",
+    "augment": "changed otherwise ([augment])",
+    "sizes": "of other sizes (train.sizes)",
+    "labels": "under other labels ([[heads]])",
+    "input": "at another size or with other channels",
+    "faces": "of other training data",
+}
+"""What decides how faces look and what an answer means -> how answers differ where it does."""
+
 
 def ask(
     recipe: Recipe,
-    teacher: Teacher,
-    labels: Sequence[Sequence[str]],
-    spec: InputSpec,
     faces: Dataset,
     out: Path,
-    hear: Callable[[int, int], None] = lambda _answered, _of: None,
-    device: torch.device | None = None,
-    precision: str = "fp32",
+    hear: Callable[[int, int], None],
+    device: torch.device,
 ) -> None:
-    """Write what a teacher answers to each training face in each epoch of a recipe.
+    """Write what a recipe's teacher answers to each training face in each of its epochs.
 
     Args:
-        recipe: How faces are changed, and for how many epochs.
-        teacher: A network; see `Teacher.load`.
-        labels: Its label names, head by head.
-        spec: Its input.
+        recipe: With its ``[model]`` filled in. Its teacher is a network; ``distill.sees`` is not looked at.
         faces: The training faces.
         out: The file, whole or not at all: float16 (epochs, faces, total) logits, two bytes each.
         hear: Is told how many answers are there, and of how many; what it raises ends the asking.
-        device: Where the teacher answers; None for the CPU.
-        precision: ``"bf16"`` or ``"fp32"``.
+        device: Where the teacher answers.
 
     Raises:
-        ConfigError: If the recipe mixes faces, which are then none that can be told by their row.
+        ModelFileError: If there is no such teacher.
+        ConfigError: If it does not fit the recipe, or the recipe mixes faces.
         InputError: If the file cannot be written.
     """
-    if recipe.augment.mixup:
-        raise ConfigError(
-            "augment.mixup mixes two faces into one that belongs to neither, so no answer can be kept for it. Set mixup to 0."
-        )
-    place = device or torch.device("cpu")
-    seen = SeenFaces(recipe, spec, faces, place)
-    teacher.to(place)
-    epochs, num_labels = recipe.train.epochs, sum(len(names) for names in labels)
-    answers = torch.empty(epochs, len(faces), num_labels, dtype=torch.float16)
-    total = epochs * len(faces)
+    _refuse_mixing(recipe)
+    labels, spec = [head_labels(head, faces) for head in recipe.heads], input_spec(recipe)
+    teacher = Teacher.load(recipe.distill, labels, spec, faces).to(device)
+    bf16 = choose_precision(recipe.train.precision, device) == "bf16"
+    seen = SeenFaces(recipe, spec, faces, device)
+    num_epochs, total = recipe.train.epochs, recipe.train.epochs * len(faces)
+    answers = torch.empty(num_epochs, len(faces), sum(map(len, labels)), dtype=torch.float16)
     hear(0, total)
-    for epoch in range(epochs):
+    for epoch in range(num_epochs):
         seen.begin(epoch)
-        for rows in torch.arange(len(faces), device=place).split(_BATCH):
-            inputs = seen(rows).contiguous(memory_format=torch.channels_last)
-            with torch.autocast(place.type, torch.bfloat16, enabled=precision == "bf16"):
-                answers[epoch, rows.cpu()] = teacher(inputs, rows, epoch).cpu().half()
+        for rows in torch.split(torch.arange(len(faces)), _BATCH):
+            there = rows.to(device)
+            inputs = seen(there).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                answers[epoch, rows] = teacher(inputs, there, epoch).half().cpu()
             hear(epoch * len(faces) + int(rows[-1]) + 1, total)
     record = {
-        **_told(recipe, labels, spec, faces),
+        **_told(recipe, faces),
         "teacher_sha256": teacher.sha256,
         "imagenet": teacher.from_imagenet,
     }
+    header = {_KEY: _VERSION, "record": json.dumps(record)}
     with whole_file(out) as partial:
-        partial.write_bytes(
-            save({"logits": answers}, {_KEY: _VERSION, "record": json.dumps(record)})
+        partial.write_bytes(save({"logits": answers}, header))
+
+
+def open_teacher(
+    recipe: Recipe, faces: Dataset, hear: Callable[[int, int], None], device: torch.device
+) -> Teacher | None:
+    """Return the teacher that a recipe names, a network or a file of answers; None where it names none.
+
+    Args:
+        recipe: The student's, with its ``[model]`` filled in.
+        faces: Its training faces.
+        hear: Is told how a teacher of the originals gets on; see `Teacher.load`.
+        device: Where it answers them.
+
+    Raises:
+        ModelFileError: If there is no such teacher.
+        ConfigError: If it does not fit the recipe or its faces.
+        InputError: If a file of answers is damaged.
+    """
+    how = recipe.distill
+    if not how.teacher:
+        return None
+    if _is_answers_file(Path(how.teacher)):
+        return load_answers(Path(how.teacher), recipe, faces)
+    labels = [head_labels(head, faces) for head in recipe.heads]
+    return Teacher.load(how, labels, input_spec(recipe), faces, hear, device)
+
+
+def load_answers(path: Path, recipe: Recipe, faces: Dataset) -> Teacher:
+    """Read answers that were given to these very faces.
+
+    Args:
+        path: A file that `ask` wrote.
+        recipe: The student's, with its ``[model]`` filled in; it may have fewer epochs than were asked for.
+        faces: Its training faces.
+
+    Raises:
+        ConfigError: If they are answers to other faces, to faces changed otherwise or for fewer epochs, or the recipe mixes
+            faces.
+        InputError: If the file cannot be read or is damaged.
+    """
+    _refuse_mixing(recipe)
+    if recipe.distill.sees != "same":
+        raise ConfigError(
+            f"distill.teacher: {path} holds answers to faces as they are changed, and distill.sees is "
+            f'"{recipe.distill.sees}". Leave distill.sees out.'
         )
+    try:
+        record, answers = _read(path)
+        _check(path, record, _told(recipe, faces))
+        sha256, is_from_imagenet = str(record["teacher_sha256"]), bool(record["imagenet"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} is no whole file of `mien ask`: {error}. Copy or write it again."
+        ) from None
+    return Teacher(sha256, recorded=answers[: recipe.train.epochs], from_imagenet=is_from_imagenet)
 
 
-def is_answers_file(path: Path) -> bool:
-    """Tell whether a file is one that `ask` wrote, by its header."""
+def _is_answers_file(path: Path) -> bool:
     try:
         with safe_open(path, framework="pt") as file:
             return _KEY in (file.metadata() or {})
@@ -100,52 +157,28 @@ def is_answers_file(path: Path) -> bool:
         return False
 
 
-def load_answers(
-    path: Path,
-    recipe: Recipe,
-    labels: Sequence[Sequence[str]],
-    spec: InputSpec,
-    faces: Dataset,
-) -> Teacher:
-    """Read answers that were given to these very faces.
-
-    Args:
-        path: A file that `ask` wrote.
-        recipe: The student's; it may be shorter than the answers are, unless it grows its faces.
-        labels: The student's label names, head by head.
-        spec: Its input.
-        faces: Its training faces.
-
-    Raises:
-        ConfigError: If they are answers to other faces, to faces changed otherwise or for fewer epochs.
-        InputError: If the file cannot be read or is damaged.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            record: dict[str, Any] = json.loads(file.metadata()["record"])
-            answers = file.get_tensor("logits")
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError(
-            f"{path} is no whole file of `mien ask`: {error}. Copy it again."
-        ) from None
-    _check(path, record, _told(recipe, labels, spec, faces))
-    return Teacher(
-        str(record["teacher_sha256"]),
-        recorded=answers[: recipe.train.epochs],
-        from_imagenet=bool(record["imagenet"]),
-    )
+def _read(path: Path) -> tuple[dict[str, Any], Tensor]:
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata()
+        answers = file.get_tensor("logits")
+    if header[_KEY] != _VERSION:
+        raise ValueError(f"its layout is {header[_KEY]}, expected {_VERSION}")
+    record = dict(json.loads(header["record"]))
+    if answers.ndim != 3 or len(answers) != len(record["sizes"]):
+        raise ValueError(f"its answers have the shape {tuple(answers.shape)}")
+    return record, answers
 
 
-def _told(
-    recipe: Recipe, labels: Sequence[Sequence[str]], spec: InputSpec, faces: Dataset
-) -> dict[str, Any]:
+def _told(recipe: Recipe, faces: Dataset) -> dict[str, Any]:
     """What decides how faces look and what an answer means, in JSON's own kinds."""
-    augment = {name: value for name, value in asdict(recipe.augment).items() if name != "mixup"}
+    spec = input_spec(recipe)
     told = {
         "seed": recipe.seed,
-        "augment": augment,
+        "augment": {
+            name: value for name, value in asdict(recipe.augment).items() if name != "mixup"
+        },
         "sizes": [size_in(recipe, epoch) for epoch in range(recipe.train.epochs)],
-        "labels": labels,
+        "labels": [head_labels(head, faces) for head in recipe.heads],
         "input": [spec.size, spec.channels],
         "faces": faces.content_hash,
     }
@@ -153,22 +186,24 @@ def _told(
 
 
 def _check(path: Path, record: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Refuse answers to something else, and say what differs."""
+    """Refuse answers to something else, and say all that differs."""
     num_asked, num_wanted = len(record["sizes"]), len(wanted["sizes"])
-    theirs = {**record, "sizes": record["sizes"][:num_wanted]}
-    differences = {
-        "seed": "drawn with another seed",
-        "augment": "changed otherwise ([augment])",
-        "sizes": "of other sizes (train.sizes)",
-        "labels": "under other labels (heads)",
-        "input": "at another size or with other channels",
-        "faces": "of other training data",
-    }
+    num = min(num_asked, num_wanted)
+    found = {**record, "sizes": record["sizes"][:num]}
+    looked = {**wanted, "sizes": wanted["sizes"][:num]}
+    differing = [words for name, words in _DIFFERENCES.items() if found[name] != looked[name]]
     if num_asked < num_wanted:
-        differences["sizes"] = f"for {num_asked} epochs, not for {num_wanted}"
-    differing = [words for name, words in differences.items() if theirs.get(name) != wanted[name]]
+        differing.append(f"in {num_asked} epochs where the run has {num_wanted} (train.epochs)")
     if differing:
         raise ConfigError(
-            f"distill.teacher: {path} answers to faces {', '.join(differing)}. "
-            "Have `mien ask` write another for this recipe and this data."
+            f"distill.teacher: {path} holds answers to faces {', '.join(differing)}. "
+            "Have `mien ask` write others for this recipe and this data."
+        )
+
+
+def _refuse_mixing(recipe: Recipe) -> None:
+    if recipe.augment.mixup:
+        raise ConfigError(
+            "augment.mixup makes one face of two, so no kept answer belongs to it. Set mixup to 0, or let the teacher answer "
+            "during training."
         )

@@ -25,10 +25,9 @@ from mien.evaluation.plots import curves
 from mien.modelfile import Head, ModelInfo
 from mien.models.macs import count_macs, count_parameters
 from mien.models.weights import save_network
-from mien.preprocess import InputSpec
 from mien.recipe import DataOptions, Recipe
 from mien.runtime import choose_device, choose_precision, commit, machine
-from mien.training.answers_file import is_answers_file, load_answers
+from mien.training.answers_file import open_teacher
 from mien.training.checkpoint import load_checkpoint, save_checkpoint
 from mien.training.distillation import Teacher
 from mien.training.loop import Progress, Trainer
@@ -118,7 +117,7 @@ def train(
     labels = [head_labels(head, training) for head in recipe.heads]
     # A run that goes on has its weights in the checkpoint; those that it began with may be gone by now.
     network = start_network(recipe if state is None else replace(recipe, init=""), labels)
-    teacher = _teacher(recipe, labels, spec, training, reporter, chosen)
+    teacher = open_teacher(recipe, training, reporter.teacher, chosen)
     validator = Validator(validation, recipe.heads, spec, chosen, precision == "bf16")
     trainer = Trainer(recipe, network, spec, training, chosen, precision, teacher)
     facts = _facts(recipe, data, training, validation, (chosen, precision), command)
@@ -132,22 +131,6 @@ def train(
         facts["imagenet"] = taught or is_from_imagenet(recipe)
         folder.create(recipe, facts)
     return _Run(recipe, folder, trainer, validator, reporter).to_the_end()
-
-
-def _teacher(
-    recipe: Recipe,
-    labels: list[list[str]],
-    spec: InputSpec,
-    training: Dataset,
-    reporter: Reporter,
-    device: torch.device,
-) -> Teacher | None:
-    how = recipe.distill
-    if not how.teacher:
-        return None
-    if is_answers_file(Path(how.teacher)):
-        return load_answers(Path(how.teacher), recipe, labels, spec, training)
-    return Teacher.load(how, labels, spec, training, reporter.teacher, device)
 
 
 def prepare(options: DataOptions, seed: int, data: Dataset) -> tuple[Dataset, Dataset]:

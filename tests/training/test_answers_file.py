@@ -1,0 +1,228 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from mien.data.synthetic import draw_faces
+from mien.errors import ConfigError, InputError
+from mien.models.weights import load_network, save_network
+from mien.recipe import recipe_from_dict
+from mien.training.answers_file import ask, load_answers
+from mien.training.distillation import Teacher
+from mien.training.run import prepare, train
+from mien.training.run_folder import RunFolder
+from mien.training.seen_faces import SeenFaces
+from mien.training.start import input_spec
+from mien.training.stop import StopRequested
+
+CPU = torch.device("cpu")
+TABLES = {
+    "name": "student",
+    "seed": 3,
+    "model": {"name": "mien_net", "options": {"widths": [8, 16], "depths": [1, 1]}},
+    "data": {"size": 24, "valid_fraction": 0.25},
+    "heads": [{"labels": "fer2013"}, {"labels": "ferplus"}],
+    "augment": {"flip": True, "rotate_deg": 12.0, "erase": 0.5},
+    "train": {"epochs": 3, "batch_size": 32, "precision": "fp32", "sizes": [16, 24]},
+}
+
+
+def recipe(teacher="", **changes):
+    distill = {"distill": {"teacher": str(teacher)}}
+    return recipe_from_dict({**TABLES, **distill, **changes}, "student")
+
+
+class Silent:
+    def __init__(self, stop_after=None):
+        self.left = stop_after
+
+    def teacher(self, num_answered, num_faces): ...
+
+    def begin(self, run, trainer): ...
+
+    def batch(self, _progress):
+        if self.left is not None:
+            self.left -= 1
+            if self.left == 0:
+                raise StopRequested
+
+    def epoch(self, row): ...
+
+
+@pytest.fixture(scope="module")
+def data():
+    return draw_faces(160, seed=0, size=24)
+
+
+@pytest.fixture(scope="module")
+def faces(data):
+    told = recipe()
+    return prepare(told.data, told.seed, data)[0]
+
+
+@pytest.fixture(scope="module")
+def teacher(data, tmp_path_factory):
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "teacher")
+    train(recipe(), data, folder, Silent())
+    return folder.path
+
+
+@pytest.fixture(scope="module")
+def answers(teacher, faces, tmp_path_factory):
+    out = tmp_path_factory.mktemp("answers") / "answers.safetensors"
+    ask(recipe(teacher), faces, out, lambda _answered, _of: None, CPU)
+    return out
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_each_answer_is_the_teacher_s_to_the_face_as_that_epoch_changes_it(
+    teacher, answers, faces, epoch
+):
+    told = recipe(teacher)
+    network, info = load_network(teacher)
+    seen = SeenFaces(told, input_spec(told), faces, CPU)
+    seen.begin(epoch)
+    rows = torch.tensor([5, 1, 40])
+    with torch.no_grad():
+        expected = network(seen(rows))
+    assert expected.shape == (3, sum(len(head.labels) for head in info.heads))
+    kept = load_answers(answers, recipe(answers), faces)
+    torch.testing.assert_close(kept(torch.empty(0), rows, epoch), expected, atol=2e-3, rtol=2e-3)
+
+
+def test_a_student_of_the_file_learns_what_a_student_of_the_teacher_learns(
+    data, teacher, answers, tmp_path
+):
+    rows = []
+    for name, source in (("beside", teacher), ("from-file", answers)):
+        folder = RunFolder(tmp_path / name)
+        train(recipe(source), data, folder, Silent())
+        rows.append(folder.rows()[-1])
+    assert rows[0]["train_loss"] == pytest.approx(rows[1]["train_loss"], rel=1e-3)
+    alone = RunFolder(tmp_path / "alone")
+    train(recipe(), data, alone, Silent())
+    assert alone.rows()[-1]["train_loss"] != pytest.approx(rows[1]["train_loss"], rel=1e-2)
+
+
+def test_the_record_names_the_teacher_that_answered_and_not_the_file(
+    data, teacher, answers, tmp_path
+):
+    folders = [RunFolder(tmp_path / name) for name in ("beside", "from-file")]
+    for folder, source in zip(folders, (teacher, answers), strict=True):
+        train(recipe(source), data, folder, Silent())
+    hashes = {load_network(folder.path)[1].provenance["teacher_sha256"] for folder in folders}
+    assert len(hashes) == 1
+    assert None not in hashes
+
+
+def test_a_run_goes_on_bit_exactly(data, answers, tmp_path):
+    whole, cut = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "cut")
+    train(recipe(answers), data, whole, Silent())
+    with pytest.raises(StopRequested):
+        train(recipe(answers), data, cut, Silent(stop_after=6))
+    train(recipe(answers), data, cut, Silent(), resume=True)
+    ours, theirs = (load_file(folder.weights) for folder in (whole, cut))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_imagenet_is_remembered_through_the_file(teacher, faces, tmp_path):
+    network, info = load_network(teacher)
+    begun = tmp_path / "begun.safetensors"
+    save_network(begun, network, replace(info, provenance={**info.provenance, "imagenet": True}))
+    out = tmp_path / "answers.safetensors"
+    ask(recipe(begun), faces, out, lambda _answered, _of: None, CPU)
+    assert load_answers(out, recipe(out), faces).from_imagenet
+
+
+def test_a_shorter_run_learns_from_the_first_epochs(teacher, faces, tmp_path):
+    one_size = {**TABLES["train"], "sizes": []}
+    out = tmp_path / "answers.safetensors"
+    ask(recipe(teacher, train=one_size), faces, out, lambda _answered, _of: None, CPU)
+    short = recipe(out, train={**one_size, "epochs": 2})
+    rows = torch.arange(5)
+    kept = load_file(out)["logits"]
+    assert torch.equal(
+        load_answers(out, short, faces)(torch.empty(0), rows, 1), kept[1, :5].float()
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": 4}, "drawn with another seed, of other training data"),  # another validation part
+        ({"augment": {"flip": True}}, r"changed otherwise \(\[augment\]\)"),
+        ({"heads": [{"labels": "fer2013"}]}, "under other labels"),
+        ({"train": {**TABLES["train"], "sizes": [24]}}, r"of other sizes \(train.sizes\)"),
+        (
+            {"train": {**TABLES["train"], "epochs": 6}},
+            r"in 3 epochs where the run has 6 \(train.epochs\)",
+        ),
+        ({"model": {**TABLES["model"], "channels": 3}}, "with other channels"),
+        ({"data": {**TABLES["data"], "limit": 50}}, "of other training data"),
+    ],
+)
+def test_answers_to_something_else_are_refused(data, answers, changes, words):
+    told = recipe(answers, **changes)
+    faces, _ = prepare(told.data, told.seed, data)
+    with pytest.raises(ConfigError, match=f"answers to faces .*{words}.*Have `mien ask` write"):
+        load_answers(answers, told, faces)
+
+
+def test_faces_that_are_mixed_have_no_kept_answer(teacher, answers, faces, tmp_path):
+    mixed = {"augment": {**TABLES["augment"], "mixup": 0.2}}
+    with pytest.raises(ConfigError, match="makes one face of two"):
+        load_answers(answers, recipe(answers, **mixed), faces)
+    out = tmp_path / "mixed.safetensors"
+    with pytest.raises(ConfigError, match="makes one face of two"):
+        ask(recipe(teacher, **mixed), faces, out, lambda _answered, _of: None, CPU)
+    assert not out.exists()
+
+
+def test_answers_to_changed_faces_are_none_to_the_originals(answers, faces):
+    told = recipe(distill={"teacher": str(answers), "sees": "original"})
+    with pytest.raises(ConfigError, match=r'distill.sees is "original". Leave distill.sees out'):
+        load_answers(answers, told, faces)
+
+
+@pytest.mark.parametrize("what", ["cut", "no record", "other shape", "other layout", "no teacher"])
+def test_a_damaged_file_is_one_line(answers, faces, tmp_path, what):
+    path = tmp_path / "damaged.safetensors"
+    with safe_open(answers, framework="pt") as file:
+        header, logits = file.metadata(), file.get_tensor("logits")
+    if what == "no record":
+        del header["record"]
+    elif what == "other shape":
+        logits = logits[:2]
+    elif what == "other layout":
+        header["mien_answers"] = "2"
+    elif what == "no teacher":
+        record = json.loads(header["record"])
+        del record["teacher_sha256"]
+        header["record"] = json.dumps(record)
+    save_file({"logits": logits.contiguous()}, path, header)
+    if what == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="is no whole file of `mien ask`") as caught:
+        load_answers(path, recipe(path), faces)
+    assert "\n" not in str(caught.value)
+
+
+def test_asking_can_be_stopped_and_leaves_nothing(teacher, faces, tmp_path):
+    def stop(answered, of):
+        assert of == 3 * len(faces)
+        if answered > len(faces):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ask(recipe(teacher), faces, tmp_path / "answers.safetensors", stop, CPU)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_teacher_answers_the_same_whether_its_answers_were_kept_for_all_epochs_or_each():
+    one, each = torch.zeros(1, 4, 2), torch.arange(24.0).reshape(3, 4, 2)
+    rows = torch.tensor([3, 0])
+    assert torch.equal(Teacher("", recorded=one)(torch.empty(0), rows, 2), one[0, [3, 0]])
+    assert torch.equal(Teacher("", recorded=each)(torch.empty(0), rows, 2), each[2, [3, 0]])
