@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from run_calls import Silent
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -33,23 +34,6 @@ TABLES = {
 def recipe(teacher="", **changes):
     distill = {"distill": {"teacher": str(teacher)}}
     return recipe_from_dict({**TABLES, **distill, **changes}, "student")
-
-
-class Silent:
-    def __init__(self, stop_after=None):
-        self.left = stop_after
-
-    def teacher(self, num_answered, num_faces): ...
-
-    def begin(self, run, trainer): ...
-
-    def batch(self, _progress):
-        if self.left is not None:
-            self.left -= 1
-            if self.left == 0:
-                raise StopRequested
-
-    def epoch(self, row): ...
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from run_calls import Silent
 from safetensors.torch import load_file
 
 from mien.data.synthetic import draw_faces
@@ -29,23 +30,6 @@ def recipe(name="student", **changes):
         "train": {"epochs": 2, "batch_size": 32, "precision": "fp32", "ema": 0.9},
     }
     return recipe_from_dict({**tables, **changes}, name)
-
-
-class Silent:
-    def __init__(self, stop_after=None):
-        self.left = stop_after
-
-    def teacher(self, num_answered, num_faces): ...
-
-    def begin(self, run, trainer): ...
-
-    def batch(self, _progress):
-        if self.left is not None:
-            self.left -= 1
-            if self.left == 0:
-                raise StopRequested
-
-    def epoch(self, row): ...
 
 
 @pytest.fixture(autouse=True)

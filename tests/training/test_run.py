@@ -10,6 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from run_calls import Silent
 from safetensors.torch import load_file
 
 from mien.data.synthetic import draw_faces
@@ -38,25 +39,6 @@ def tiny(**changes):
     """The tiny recipe with tables changed: tiny(train={"epochs": 1})."""
     tables = {k: {**v, **changes.pop(k, {})} if isinstance(v, dict) else v for k, v in TINY.items()}
     return recipe_from_dict({**tables, **changes}, "tiny")
-
-
-class Silent:
-    """Listens, and stops the sitting after so many batches."""
-
-    def __init__(self, stop_after=None):
-        self.rows, self.batches, self.stop_after = [], 0, stop_after
-
-    def teacher(self, num_answered, num_faces): ...
-
-    def begin(self, run, trainer): ...
-
-    def batch(self, _progress):
-        self.batches += 1
-        if self.batches == self.stop_after:
-            raise StopRequested
-
-    def epoch(self, row):
-        self.rows.append(row)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import DeviceOption
+from mien.cli.options import ChangesOption, DeviceOption, RecipeDataOption
 from mien.cli.outputs import check_written_file
 from mien.errors import ConfigError, MissingExtraError
 
@@ -25,16 +25,8 @@ def ask(
             help="A run folder or .safetensors file; default: the recipe's distill.teacher."
         ),
     ] = "",
-    option: Annotated[
-        list[str] | None,
-        typer.Option("--option", "-o", help="Change a setting: -o train.epochs=3. Repeatable."),
-    ] = None,
-    data: Annotated[
-        str,
-        typer.Option(
-            help="The data set's folder or file, or synthetic:2000; default: the recipe's."
-        ),
-    ] = "",
+    option: ChangesOption = None,
+    data: RecipeDataOption = "",
     device: DeviceOption = "auto",
 ) -> None:
     """Write what a teacher answers to every face as a recipe changes it, epoch by epoch.

@@ -11,6 +11,7 @@ import typer
 from mien.errors import InputError
 
 __all__ = [
+    "ChangesOption",
     "DetectorFileOption",
     "DetectorOption",
     "DeviceOption",
@@ -19,6 +20,7 @@ __all__ = [
     "ModelOption",
     "Prior",
     "PriorOption",
+    "RecipeDataOption",
     "check_device",
 ]
 
@@ -77,6 +79,19 @@ DetectorOption = Annotated[
 
 DetectorFileOption = Annotated[
     Path | None, typer.Option("--detector-file", help="YuNet's file, if it lies elsewhere.")
+]
+
+
+ChangesOption = Annotated[
+    list[str] | None,
+    typer.Option("--option", "-o", help="Change a setting: -o train.epochs=3. Repeatable."),
+]
+
+RecipeDataOption = Annotated[
+    str,
+    typer.Option(
+        "--data", help="The data set's folder or file, or synthetic:2000; default: the recipe's."
+    ),
 ]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli.options import ChangesOption, RecipeDataOption
 from mien.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -25,16 +26,8 @@ __all__ = ["train"]
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe (TOML); see recipes/.")],
-    option: Annotated[
-        list[str] | None,
-        typer.Option("--option", "-o", help="Change a setting: -o train.epochs=3. Repeatable."),
-    ] = None,
-    data: Annotated[
-        str,
-        typer.Option(
-            help="The data set's folder or file, or synthetic:2000; default: the recipe's."
-        ),
-    ] = "",
+    option: ChangesOption = None,
+    data: RecipeDataOption = "",
     out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/NAME.")] = None,
     resume: Annotated[
         bool,
