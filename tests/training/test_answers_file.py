@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -110,6 +112,14 @@ def test_a_run_goes_on_bit_exactly(data, answers, tmp_path):
     train(recipe(answers), data, cut, Silent(), resume=True)
     ours, theirs = (load_file(folder.weights) for folder in (whole, cut))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_file_whose_name_is_no_text_teaches(data, answers, tmp_path):
+    named = tmp_path / os.fsdecode(b"answers\xff.safetensors")
+    shutil.copy(answers, named)
+    folder = RunFolder(tmp_path / "student")
+    train(recipe(named), data, folder, Silent())
+    assert load_network(folder.path)[1].provenance["teacher_sha256"]
 
 
 def test_imagenet_is_remembered_through_the_file(teacher, faces, tmp_path):

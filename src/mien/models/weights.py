@@ -25,6 +25,7 @@ __all__ = [
     "build_recorded",
     "find_weights",
     "load_network",
+    "read_tensors",
     "save_network",
     "weights_file",
 ]
@@ -104,33 +105,38 @@ def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
             f"There are no weights at {file}. Expected a run folder or a .safetensors file that mien train wrote."
         )
     try:
-        record, tensors = _contents(file)
+        metadata, mapped = read_tensors(file)
+        # Copied out of the memory map, so that the file may be replaced while the network lives.
+        tensors = {name: _restored(tensor) for name, tensor in mapped.items()}
     except (OSError, SafetensorError) as error:
         advice = "It may have been cut short; copy it again."
         if file.suffix != ".safetensors":
             advice = "Expected a run folder or a .safetensors file that mien train wrote."
         raise ModelFileError(f"{file} is no whole safetensors file: {error}. {advice}") from None
-    if record is None:
+    if METADATA_KEY not in metadata:
         raise ModelFileError(
             f"{file} holds weights without mien's record ('{METADATA_KEY}' metadata), so nobody knows which network "
             "they belong to. Use a file that mien train wrote."
         )
-    info = ModelInfo.from_json(record, str(file))
+    info = ModelInfo.from_json(metadata[METADATA_KEY], str(file))
     return _network(info, tensors, file), info
 
 
-def _contents(file: Path) -> tuple[str | None, dict[str, Tensor]]:
-    """The record, None if there is none, and the tensors."""
+def read_tensors(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return the metadata and the tensors of a safetensors file; the tensors may show what is later written over it.
+
+    Raises:
+        OSError: If it cannot be read.
+        SafetensorError: If it is none, or not whole.
+    """
     if not is_text(str(file)):  # safetensors opens names in UTF-8 only
         content = file.read_bytes()
         tensors = load(content)  # first, since it checks the header
         header = parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        record = header.get("__metadata__", {}).get(METADATA_KEY)
-        return record, {name: _restored(tensor) for name, tensor in tensors.items()}
+        return header.get("__metadata__", {}), tensors
     with safe_open(file, framework="pt") as opened:
-        record = (opened.metadata() or {}).get(METADATA_KEY)
-        # Copied out of the memory map, so that the file may be replaced while the network lives.
-        return record, {name: _restored(opened.get_tensor(name)) for name in opened.keys()}  # noqa: SIM118
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        return opened.metadata() or {}, tensors
 
 
 def build_recorded(info: ModelInfo, file: Path) -> nn.Module:

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 
 from mien.data.dataset import Dataset
 from mien.errors import ConfigError, InputError
+from mien.models.weights import read_tensors
 from mien.recipe import Recipe
 from mien.replacing import whole_file
 from mien.runtime import choose_precision
@@ -151,16 +152,14 @@ def load_answers(path: Path, recipe: Recipe, faces: Dataset) -> Teacher:
 
 def _is_answers_file(path: Path) -> bool:
     try:
-        with safe_open(path, framework="pt") as file:
-            return _KEY in (file.metadata() or {})
+        return _KEY in read_tensors(path)[0]
     except (OSError, SafetensorError):
         return False
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Tensor]:
-    with safe_open(path, framework="pt") as file:
-        header = file.metadata()
-        answers = file.get_tensor("logits")
+    header, tensors = read_tensors(path)
+    answers = tensors["logits"]
     if header[_KEY] != _VERSION:
         raise ValueError(f"its layout is {header[_KEY]}, expected {_VERSION}")
     record = dict(json.loads(header["record"]))
