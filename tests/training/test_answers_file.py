@@ -122,6 +122,16 @@ def test_a_file_whose_name_is_no_text_teaches(data, answers, tmp_path):
     assert load_network(folder.path)[1].provenance["teacher_sha256"]
 
 
+def test_a_file_that_is_written_over_does_not_change_the_answers_of_a_run(answers, faces, tmp_path):
+    copied = tmp_path / "answers.safetensors"
+    shutil.copy(answers, copied)
+    teacher, rows = load_answers(copied, recipe(copied), faces), torch.arange(len(faces))
+    before = teacher(torch.empty(0), rows, 0).clone()
+    with copied.open("r+b") as file:
+        file.write(bytes(copied.stat().st_size))
+    assert torch.equal(teacher(torch.empty(0), rows, 0), before)
+
+
 def test_imagenet_is_remembered_through_the_file(teacher, faces, tmp_path):
     network, info = load_network(teacher)
     begun = tmp_path / "begun.safetensors"

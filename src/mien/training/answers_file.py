@@ -147,7 +147,9 @@ def load_answers(path: Path, recipe: Recipe, faces: Dataset) -> Teacher:
         raise InputError(
             f"{path} is no whole file of `mien ask`: {error}. Copy or write it again."
         ) from None
-    return Teacher(sha256, recorded=answers[: recipe.train.epochs], from_imagenet=is_from_imagenet)
+    # Copied out of the memory map, so that the file may be replaced while the run lasts.
+    kept = answers[: recipe.train.epochs].clone()
+    return Teacher(sha256, recorded=kept, from_imagenet=is_from_imagenet)
 
 
 def _is_answers_file(path: Path) -> bool:
