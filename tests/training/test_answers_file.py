@@ -191,16 +191,35 @@ def test_answers_to_changed_faces_are_none_to_the_originals(answers, faces):
         load_answers(answers, told, faces)
 
 
-@pytest.mark.parametrize("what", ["cut", "no record", "other shape", "other layout", "no teacher"])
-def test_a_damaged_file_is_one_line(answers, faces, tmp_path, what):
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("cut", "not fully covered"),
+        ("no record", "'record' is missing"),
+        ("deep record", "it is nested too deeply"),
+        ("epochs", r"its answers are \(2, 98, 15\), expected \(3, 98, 15\)"),
+        ("faces", r"its answers are \(3, 50, 15\), expected \(3, 98, 15\)"),
+        ("labels", r"its answers are \(3, 98, 7\), expected \(3, 98, 15\)"),
+        ("numbers", "some of its answers are no finite numbers"),
+        ("layout", "its layout is 2, expected 1"),
+        ("no teacher", "'teacher_sha256' is missing"),
+    ],
+)
+def test_a_damaged_file_is_one_line(answers, faces, tmp_path, what, words):
     path = tmp_path / "damaged.safetensors"
     with safe_open(answers, framework="pt") as file:
-        header, logits = file.metadata(), file.get_tensor("logits")
-    if what == "no record":
+        header, logits = file.metadata(), file.get_tensor("logits").clone()
+    shapes = {"epochs": (2, 98, 15), "faces": (3, 50, 15), "labels": (3, 98, 7)}
+    if what in shapes:
+        epochs, rows, total = shapes[what]
+        logits = logits[:epochs, :rows, :total]
+    elif what == "no record":
         del header["record"]
-    elif what == "other shape":
-        logits = logits[:2]
-    elif what == "other layout":
+    elif what == "deep record":
+        header["record"] = "[" * 100_000
+    elif what == "numbers":
+        logits[1, 5, 3] = torch.inf
+    elif what == "layout":
         header["mien_answers"] = "2"
     elif what == "no teacher":
         record = json.loads(header["record"])
@@ -209,7 +228,7 @@ def test_a_damaged_file_is_one_line(answers, faces, tmp_path, what):
     save_file({"logits": logits.contiguous()}, path, header)
     if what == "cut":
         path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match="is no whole file of `mien ask`") as caught:
+    with pytest.raises(InputError, match=f"is no whole file of `mien ask`: .*{words}") as caught:
         load_answers(path, recipe(path), faces)
     assert "\n" not in str(caught.value)
 

@@ -27,6 +27,7 @@ from mien.models.weights import read_tensors
 from mien.recipe import Recipe
 from mien.replacing import whole_file
 from mien.runtime import choose_precision
+from mien.tables import parse_json
 from mien.training.distillation import Teacher
 from mien.training.seen_faces import SeenFaces, size_in
 from mien.training.start import input_spec
@@ -141,11 +142,14 @@ def load_answers(path: Path, recipe: Recipe, faces: Dataset) -> Teacher:
         )
     try:
         record, answers = _read(path)
-        _check(path, record, _told(recipe, faces))
+        told = _told(recipe, faces)
+        _check(path, record, told)
+        _check_answers(answers, (len(record["sizes"]), len(faces), sum(map(len, told["labels"]))))
         sha256, is_from_imagenet = str(record["teacher_sha256"]), bool(record["imagenet"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise InputError(
-            f"{path} is no whole file of `mien ask`: {error}. Copy or write it again."
+            f"{path} is no whole file of `mien ask`: {reason}. Copy or write it again."
         ) from None
     # Copied out of the memory map, so that the file may be replaced while the run lasts.
     kept = answers[: recipe.train.epochs].clone()
@@ -164,10 +168,14 @@ def _read(path: Path) -> tuple[dict[str, Any], Tensor]:
     answers = tensors["logits"]
     if header[_KEY] != _VERSION:
         raise ValueError(f"its layout is {header[_KEY]}, expected {_VERSION}")
-    record = dict(json.loads(header["record"]))
-    if answers.ndim != 3 or len(answers) != len(record["sizes"]):
-        raise ValueError(f"its answers have the shape {tuple(answers.shape)}")
-    return record, answers
+    return dict(parse_json(header["record"])), answers
+
+
+def _check_answers(answers: Tensor, shape: tuple[int, int, int]) -> None:
+    if answers.shape != shape:
+        raise ValueError(f"its answers are {tuple(answers.shape)}, expected {shape}")
+    if not answers.isfinite().all():
+        raise ValueError("some of its answers are no finite numbers")
 
 
 def _told(recipe: Recipe, faces: Dataset) -> dict[str, Any]:
