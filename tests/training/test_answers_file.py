@@ -191,6 +191,16 @@ def test_answers_to_changed_faces_are_none_to_the_originals(answers, faces):
         load_answers(answers, told, faces)
 
 
+def test_answers_too_large_for_half_precision_are_not_written(teacher, faces, tmp_path):
+    network, info = load_network(teacher)
+    network.head.bias.data[3] = 1e5
+    loud, out = tmp_path / "loud.safetensors", tmp_path / "answers.safetensors"
+    save_network(loud, network, info)
+    with pytest.raises(InputError, match="numbers that half precision does not hold"):
+        ask(recipe(loud), faces, out, lambda _answered, _of: None, CPU)
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("what", "words"),
     [

@@ -68,7 +68,7 @@ def ask(
     Raises:
         ModelFileError: If there is no such teacher.
         ConfigError: If it does not fit the recipe, or the recipe mixes faces.
-        InputError: If the file cannot be written.
+        InputError: If the teacher's answers are too large for half precision, or the file cannot be written.
     """
     _refuse_mixing(recipe)
     labels, spec = [head_labels(head, faces) for head in recipe.heads], input_spec(recipe)
@@ -85,6 +85,11 @@ def ask(
             inputs = seen(there).contiguous(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 answers[epoch, rows] = teacher(inputs, there, epoch).half().cpu()
+            if not answers[epoch, rows].isfinite().all():
+                raise InputError(
+                    f"{recipe.distill.teacher} answers with numbers that half precision does not hold, or none at all. "
+                    "Ask another teacher."
+                )
             hear(epoch * len(faces) + int(rows[-1]) + 1, total)
     record = {
         **_told(recipe, faces),
