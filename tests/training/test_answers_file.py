@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from mien.data.synthetic import draw_faces
-from mien.errors import ConfigError, InputError
+from mien.errors import ConfigError, InputError, ModelFileError
 from mien.models.weights import load_network, save_network
 from mien.recipe import recipe_from_dict
 from mien.training.answers_file import ask, load_answers
@@ -183,6 +183,14 @@ def test_faces_that_are_mixed_have_no_kept_answer(teacher, answers, faces, tmp_p
     with pytest.raises(ConfigError, match="makes one face of two"):
         ask(recipe(teacher, **mixed), faces, out, lambda _answered, _of: None, CPU)
     assert not out.exists()
+
+
+def test_answers_are_no_network(answers, faces, tmp_path):
+    words = "holds what a teacher answered to `mien ask`, and no network.*Expected weights"
+    with pytest.raises(ModelFileError, match=words):
+        load_network(answers)
+    with pytest.raises(ModelFileError, match=words):
+        ask(recipe(answers), faces, tmp_path / "out", lambda _answered, _of: None, CPU)
 
 
 def test_answers_to_changed_faces_are_none_to_the_originals(answers, faces):

@@ -20,6 +20,7 @@ from mien.tables import parse_json
 from mien.utf8 import is_text
 
 __all__ = [
+    "ANSWERS_KEY",
     "HUB_WEIGHTS",
     "WEIGHTS_NAME",
     "build_recorded",
@@ -35,6 +36,9 @@ WEIGHTS_NAME = "weights.safetensors"
 
 HUB_WEIGHTS = "model.safetensors"
 """What it is called inside a folder for the Hub."""
+
+ANSWERS_KEY = "mien_answers"
+"""What stands in the header of a file of answers, which `mien.training.answers_file` writes, with its layout's version."""
 
 
 def find_weights(name_or_path: str) -> Path:
@@ -113,6 +117,11 @@ def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
         if file.suffix != ".safetensors":
             advice = "Expected a run folder or a .safetensors file that mien train wrote."
         raise ModelFileError(f"{file} is no whole safetensors file: {error}. {advice}") from None
+    if ANSWERS_KEY in metadata:
+        raise ModelFileError(
+            f"{file} holds what a teacher answered to `mien ask`, and no network. It goes where a recipe is trained: "
+            f"-o distill.teacher={file}. Expected weights that mien train wrote."
+        )
     if METADATA_KEY not in metadata:
         raise ModelFileError(
             f"{file} holds weights without mien's record ('{METADATA_KEY}' metadata), so nobody knows which network "

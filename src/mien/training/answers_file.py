@@ -23,7 +23,7 @@ from torch import Tensor
 
 from mien.data.dataset import Dataset
 from mien.errors import ConfigError, InputError
-from mien.models.weights import read_tensors
+from mien.models.weights import ANSWERS_KEY, read_tensors
 from mien.recipe import Recipe
 from mien.replacing import whole_file
 from mien.runtime import choose_precision
@@ -35,7 +35,7 @@ from mien.training.targets import head_labels
 
 __all__ = ["ask", "load_answers", "open_teacher"]
 
-_KEY, _VERSION = "mien_answers", "1"
+_VERSION = "1"
 _BATCH = 256
 
 _DIFFERENCES = {
@@ -96,7 +96,7 @@ def ask(
         "teacher_sha256": teacher.sha256,
         "imagenet": teacher.from_imagenet,
     }
-    header = {_KEY: _VERSION, "record": json.dumps(record)}
+    header = {ANSWERS_KEY: _VERSION, "record": json.dumps(record)}
     with whole_file(out) as partial:
         partial.write_bytes(save({"logits": answers}, header))
 
@@ -163,7 +163,7 @@ def load_answers(path: Path, recipe: Recipe, faces: Dataset) -> Teacher:
 
 def _is_answers_file(path: Path) -> bool:
     try:
-        return _KEY in read_tensors(path)[0]
+        return ANSWERS_KEY in read_tensors(path)[0]
     except (OSError, SafetensorError):
         return False
 
@@ -171,8 +171,8 @@ def _is_answers_file(path: Path) -> bool:
 def _read(path: Path) -> tuple[dict[str, Any], Tensor]:
     header, tensors = read_tensors(path)
     answers = tensors["logits"]
-    if header[_KEY] != _VERSION:
-        raise ValueError(f"its layout is {header[_KEY]}, expected {_VERSION}")
+    if header[ANSWERS_KEY] != _VERSION:
+        raise ValueError(f"its layout is {header[ANSWERS_KEY]}, expected {_VERSION}")
     return dict(parse_json(header["record"])), answers
 
 
