@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from mien.data.synthetic import draw_faces
 from mien.errors import ConfigError, ModelFileError, TrainingError
-from mien.models.weights import load_network, save_network
+from mien.models.weights import find_weights, load_network, save_network
 from mien.preprocess import InputSpec, to_inputs
 from mien.recipe import DistillOptions, recipe_from_dict
 from mien.training.distillation import Teacher, distance
@@ -236,6 +236,16 @@ def test_an_onnx_teacher_cannot_see_changed_faces(faces, model_file, tmp_path):
         train(
             recipe(distill={"teacher": str(model_file)}), faces, RunFolder(tmp_path / "o"), Silent()
         )
+
+
+def test_a_model_that_ships_with_its_weights_sees_changed_faces(faces):
+    file = find_weights("mien-s")
+    _, info = load_network(file)
+    labels = [head.labels for head in info.heads]
+    teacher = Teacher.load(DistillOptions(teacher="mien-s"), labels, info.input, faces)
+    assert teacher.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    with pytest.raises(ConfigError, match="mien-m is an ONNX file"):  # it ships without
+        Teacher.load(DistillOptions(teacher="mien-m"), labels, info.input, faces)
 
 
 def test_answers_to_originals_do_not_go_with_mixed_faces():

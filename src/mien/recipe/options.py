@@ -308,8 +308,8 @@ class DistillOptions:
     """Learning from what another network answers, too (Hinton et al. 2015)."""
 
     teacher: str = ""
-    """A run folder or .safetensors file, such as `mien ensemble` writes, with the same heads; or its answers, which `mien ask`
-    wrote for this recipe; empty is off."""
+    """A run folder, a .safetensors file, such as `mien ensemble` writes, or a model that ships, with the same heads; or its
+    answers, which `mien ask` wrote for this recipe; empty is off."""
     sees: Literal["same", "original"] = "same"
     """``same``: the teacher answers each face as changed as the student sees it (Beyer et al. 2022), a forward pass more a
     step. ``original``: it answers each face and its mirror once, before training; ONNX model files can do that too."""
