@@ -1,3 +1,4 @@
+import shutil
 import sys
 
 import pytest
@@ -5,6 +6,7 @@ from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.errors import ConfigError, InputError, MissingExtraError
+from mien.models.weights import find_weights
 
 runner = CliRunner()
 
@@ -54,11 +56,25 @@ def test_it_says_that_a_teacher_is_missing(recipe, tmp_path):
         runner.invoke(app, ["ask", str(recipe), "--out", str(out)], catch_exceptions=False)
 
 
-def test_the_teacher_is_not_written_over(recipe, tmp_path):
+def test_a_file_of_another_ending_is_not_written(recipe, tmp_path):
     out = tmp_path / "answers.onnx"
     words = ["ask", str(recipe), "--teacher", "mien-s"]
     with pytest.raises(InputError, match=r"expected a file name that ends in \.safetensors"):
         runner.invoke(app, [*words, "--out", str(out)], catch_exceptions=False)
+
+
+def test_neither_the_teacher_nor_the_weights_to_start_from_are_written_over(recipe, tmp_path):
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    weights = begun / "weights.safetensors"
+    shutil.copy(find_weights("mien-s"), weights)
+    before = weights.read_bytes()
+    for words in (["--teacher", str(begun)], ["--teacher", "mien-s", "-o", f"init={begun}"]):
+        with pytest.raises(InputError, match="is what it would be made from"):
+            runner.invoke(
+                app, ["ask", str(recipe), *words, "--out", str(weights)], catch_exceptions=False
+            )
+    assert weights.read_bytes() == before
 
 
 def test_without_torch_it_says_what_to_install(recipe, tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ def ask(
         raise MissingExtraError("train", "Asking a teacher")
     from mien.cli.given_data import open_training_data
     from mien.cli.progress import faces_progress
-    from mien.models.weights import find_weights
+    from mien.models.weights import find_weights, weights_file
     from mien.recipe import load_recipe
     from mien.runtime import choose_device
     from mien.training.answers_file import ask as write
@@ -50,7 +50,8 @@ def ask(
         raise ConfigError(
             "Which teacher? Name it with --teacher, or in the recipe as distill.teacher."
         )
-    check_written_file(out, ".safetensors", [find_weights(how.teacher)])
+    of_init = [weights_file(Path(wanted.init))] if wanted.init else []
+    check_written_file(out, ".safetensors", [find_weights(how.teacher), *of_init])
     place = choose_device(device)
     wanted = with_model_of_init(replace(wanted, distill=how))
     faces, _ = prepare(wanted.data, wanted.seed, open_training_data(data, wanted))
