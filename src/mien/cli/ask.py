@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import ChangesOption, DeviceOption, RecipeDataOption
+from mien.cli.options import ChangesOption, RecipeDataOption
 from mien.cli.outputs import check_written_file
 from mien.errors import ConfigError, MissingExtraError
 
@@ -22,12 +22,14 @@ def ask(
     teacher: Annotated[
         str,
         typer.Option(
-            help="A run folder or .safetensors file; default: the recipe's distill.teacher."
+            help="A run folder, a .safetensors file, or a model that ships with weights; default: the recipe's."
         ),
     ] = "",
     option: ChangesOption = None,
     data: RecipeDataOption = "",
-    device: DeviceOption = "auto",
+    device: Annotated[
+        str, typer.Option(help="Where the teacher answers: auto, cpu or cuda.")
+    ] = "auto",
 ) -> None:
     """Write what a teacher answers to every face as a recipe changes it, epoch by epoch.
 
