@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -38,6 +39,10 @@ def recipe(teacher="", **changes):
     return recipe_from_dict({**TABLES, **distill, **changes}, "student")
 
 
+def _silent(_answered, _of):
+    """Hear how far a teacher is."""
+
+
 @pytest.fixture(scope="module")
 def data():
     return draw_faces(160, seed=0, size=24)
@@ -59,7 +64,7 @@ def teacher(data, tmp_path_factory):
 @pytest.fixture(scope="module")
 def answers(teacher, faces, tmp_path_factory):
     out = tmp_path_factory.mktemp("answers") / "answers.safetensors"
-    ask(recipe(teacher), faces, out, lambda _answered, _of: None, CPU)
+    ask(recipe(teacher), faces, out, _silent, CPU)
     return out
 
 
@@ -137,14 +142,14 @@ def test_imagenet_is_remembered_through_the_file(teacher, faces, tmp_path):
     begun = tmp_path / "begun.safetensors"
     save_network(begun, network, replace(info, provenance={**info.provenance, "imagenet": True}))
     out = tmp_path / "answers.safetensors"
-    ask(recipe(begun), faces, out, lambda _answered, _of: None, CPU)
+    ask(recipe(begun), faces, out, _silent, CPU)
     assert load_answers(out, recipe(out), faces).from_imagenet
 
 
 def test_a_shorter_run_learns_from_the_first_epochs(teacher, faces, tmp_path):
     one_size = {**TABLES["train"], "sizes": []}
     out = tmp_path / "answers.safetensors"
-    ask(recipe(teacher, train=one_size), faces, out, lambda _answered, _of: None, CPU)
+    ask(recipe(teacher, train=one_size), faces, out, _silent, CPU)
     short = recipe(out, train={**one_size, "epochs": 2})
     rows = torch.arange(5)
     kept = load_file(out)["logits"]
@@ -181,7 +186,7 @@ def test_faces_that_are_mixed_have_no_kept_answer(teacher, answers, faces, tmp_p
         load_answers(answers, recipe(answers, **mixed), faces)
     out = tmp_path / "mixed.safetensors"
     with pytest.raises(ConfigError, match="makes one face of two"):
-        ask(recipe(teacher, **mixed), faces, out, lambda _answered, _of: None, CPU)
+        ask(recipe(teacher, **mixed), faces, out, _silent, CPU)
     assert not out.exists()
 
 
@@ -190,7 +195,7 @@ def test_answers_are_no_network(answers, faces, tmp_path):
     with pytest.raises(ModelFileError, match=words):
         load_network(answers)
     with pytest.raises(ModelFileError, match=words):
-        ask(recipe(answers), faces, tmp_path / "out", lambda _answered, _of: None, CPU)
+        ask(recipe(answers), faces, tmp_path / "out", _silent, CPU)
 
 
 def test_answers_to_changed_faces_are_none_to_the_originals(answers, faces):
@@ -205,8 +210,22 @@ def test_answers_too_large_for_half_precision_are_not_written(teacher, faces, tm
     loud, out = tmp_path / "loud.safetensors", tmp_path / "answers.safetensors"
     save_network(loud, network, info)
     with pytest.raises(InputError, match="numbers that half precision does not hold"):
-        ask(recipe(loud), faces, out, lambda _answered, _of: None, CPU)
+        ask(recipe(loud), faces, out, _silent, CPU)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("what", ["disk", "memory"])
+def test_answers_that_have_no_room_are_not_asked_for(teacher, faces, tmp_path, monkeypatch, what):
+    free = 5e6 if what == "disk" else 1e18
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=free))
+    told = recipe(teacher, train={**TABLES["train"], "epochs": 10**9})
+    end = "its disk has 5.0 MB left" if what == "disk" else "memory has not so much left"
+    with pytest.raises(
+        InputError,
+        match=f"would take 2,940,000.0 MB .* 98 faces in 1,000,000,000 epochs, and {end}",
+    ):
+        ask(told, faces, tmp_path / "new" / "answers.safetensors", _silent, CPU)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,9 @@ Source:
 from __future__ import annotations
 
 import json
+import math
+import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +29,7 @@ from mien.errors import ConfigError, InputError
 from mien.models.weights import ANSWERS_KEY, read_tensors
 from mien.recipe import Recipe
 from mien.replacing import whole_file
-from mien.runtime import choose_precision
+from mien.runtime import choose_precision, is_out_of_memory
 from mien.tables import parse_json
 from mien.training.distillation import Teacher
 from mien.training.seen_faces import SeenFaces, size_in
@@ -68,7 +71,8 @@ def ask(
     Raises:
         ModelFileError: If there is no such teacher.
         ConfigError: If it does not fit the recipe, or the recipe mixes faces.
-        InputError: If the teacher's answers are too large for half precision, or the file cannot be written.
+        InputError: If the teacher's answers are too large for half precision, there is no room for them, or the file cannot be
+            written.
     """
     _refuse_mixing(recipe)
     labels, spec = [head_labels(head, faces) for head in recipe.heads], input_spec(recipe)
@@ -76,7 +80,7 @@ def ask(
     bf16 = choose_precision(recipe.train.precision, device) == "bf16"
     seen = SeenFaces(recipe, spec, faces, device)
     num_epochs, total = recipe.train.epochs, recipe.train.epochs * len(faces)
-    answers = torch.empty(num_epochs, len(faces), sum(map(len, labels)), dtype=torch.float16)
+    answers = _room_for(out, (num_epochs, len(faces), sum(map(len, labels))))
     hear(0, total)
     for epoch in range(num_epochs):
         seen.begin(epoch)
@@ -99,6 +103,27 @@ def ask(
     header = {ANSWERS_KEY: _VERSION, "record": json.dumps(record)}
     with whole_file(out) as partial:
         partial.write_bytes(save({"logits": answers}, header))
+
+
+def _room_for(out: Path, shape: tuple[int, int, int]) -> Tensor:
+    """An empty table; a disk or a memory that is too small would else show when all has been answered."""
+    size = 2 * math.prod(shape)
+    folder = Path(os.path.realpath(out)).parent
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    place = f"its disk has {free / 1e6:,.1f} MB left"
+    try:
+        if size <= free:
+            return torch.empty(shape, dtype=torch.float16)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        place = "memory has not so much left"
+    raise InputError(
+        f"{out} would take {size / 1e6:,.1f} MB for the answers to {shape[1]:,} faces in {shape[0]:,} epochs, and {place}. "
+        "Ask for fewer epochs: -o train.epochs."
+    )
 
 
 def open_teacher(
