@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,19 @@ def test_a_network_that_cannot_be_built_is_found_before_the_first_run(write_stud
     text = write_study_file().read_text().replace('"tanh"]', '"tahn"]')
     with pytest.raises(ConfigError, match=r"'tahn' cannot be built: .* Did you mean tanh"):
         check_networks(load_design(write_study_file(text)))
+
+
+def test_answers_to_one_seed_are_refused_before_the_first_run_of_several(
+    write_study_file, tmp_path
+):
+    from safetensors.numpy import save_file
+
+    from mien.studies.runner import check_networks
+
+    answers = tmp_path / "answers.safetensors"
+    save_file({}, answers, {"mien_answers": "1"})
+    design = load_design(write_study_file(), [f"distill.teacher={answers}"])
+    assert len(design.seeds) > 1
+    with pytest.raises(ConfigError, match=r"answers to the faces of one seed, and the study has"):
+        check_networks(design)
+    check_networks(replace(design, seeds=(0,)))

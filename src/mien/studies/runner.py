@@ -32,6 +32,7 @@ from mien.studies.design import Design
 from mien.studies.ledger import Ledger, Run
 from mien.studies.packing import pack
 from mien.studies.taking_over import run_key
+from mien.training.answers_file import is_answers_file
 from mien.training.loop import Progress, Trainer
 from mien.training.run import prepare, train
 from mien.training.run_folder import RunFolder
@@ -238,15 +239,23 @@ def check_networks(design: Design) -> None:
     """Build the network of every point, or of the ends of what is drawn, without memory: a typo is found before the first run.
 
     Raises:
-        ConfigError: If an architecture, or an option of one, is not there or impossible.
+        ConfigError: If an architecture, or an option of one, is not there or impossible, or the teacher of several seeds is a
+            file of answers to one.
     """
     for point in (*design.points(), *design.extremes()):
         try:
-            _num_parameters(design.recipe(point.settings, 0, design.name))
+            recipe = design.recipe(point.settings, 0, design.name)
+            _num_parameters(recipe)
         except (MienError, TypeError) as error:
             raise ConfigError(
                 f"{design.source}: the value '{point.label}' cannot be built: {error}"
             ) from None
+        teacher = recipe.distill.teacher
+        if teacher and len(design.seeds) > 1 and is_answers_file(Path(teacher)):
+            raise ConfigError(
+                f"{design.source}: distill.teacher: {teacher} holds answers to the faces of one seed, and the study has "
+                f"{len(design.seeds)}. Give the network that answered, or leave one seed."
+            )
 
 
 def _num_parameters(recipe: Recipe) -> int:

@@ -36,7 +36,7 @@ from mien.training.seen_faces import SeenFaces, size_in
 from mien.training.start import input_spec
 from mien.training.targets import head_labels
 
-__all__ = ["ask", "load_answers", "open_teacher"]
+__all__ = ["ask", "is_answers_file", "load_answers", "open_teacher"]
 
 _VERSION = "1"
 _BATCH = 256
@@ -145,7 +145,7 @@ def open_teacher(
     how = recipe.distill
     if not how.teacher:
         return None
-    if _is_answers_file(Path(how.teacher)):
+    if is_answers_file(Path(how.teacher)):
         return load_answers(Path(how.teacher), recipe, faces)
     labels = [head_labels(head, faces) for head in recipe.heads]
     return Teacher.load(how, labels, input_spec(recipe), faces, hear, device)
@@ -186,7 +186,8 @@ def load_answers(path: Path, recipe: Recipe, faces: Dataset) -> Teacher:
     return Teacher(sha256, recorded=kept, from_imagenet=is_from_imagenet)
 
 
-def _is_answers_file(path: Path) -> bool:
+def is_answers_file(path: Path) -> bool:
+    """Tell whether a path is that of a file that `ask` wrote; False where there is none that can be read."""
     try:
         return ANSWERS_KEY in read_tensors(path)[0]
     except (OSError, SafetensorError):
