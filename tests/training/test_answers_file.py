@@ -164,7 +164,11 @@ def test_a_shorter_run_learns_from_the_first_epochs(teacher, faces, tmp_path):
         ({"seed": 4}, "drawn with another seed, of other training data"),  # another validation part
         ({"augment": {"flip": True}}, r"changed otherwise \(\[augment\]\)"),
         ({"heads": [{"labels": "fer2013"}]}, "under other labels"),
-        ({"train": {**TABLES["train"], "sizes": [24]}}, r"of other sizes \(train.sizes\)"),
+        ({"train": {**TABLES["train"], "sizes": [24]}}, r"of other sizes \(train.sizes, shared"),
+        (
+            {"train": {**TABLES["train"], "epochs": 2}},  # half of two is not half of three
+            r"of other sizes \(train.sizes, shared out over train.epochs\)",
+        ),
         (
             {"train": {**TABLES["train"], "epochs": 6}},
             r"in 3 epochs where the run has 6 \(train.epochs\)",

@@ -44,7 +44,7 @@ _BATCH = 256
 _DIFFERENCES = {
     "seed": "drawn with another seed",
     "augment": "changed otherwise ([augment])",
-    "sizes": "of other sizes (train.sizes)",
+    "sizes": "of other sizes (train.sizes, shared out over train.epochs)",
     "labels": "under other labels ([[heads]])",
     "input": "at another size or with other channels",
     "faces": "of other training data",
@@ -62,7 +62,7 @@ def ask(
     """Write what a recipe's teacher answers to each training face in each of its epochs.
 
     Args:
-        recipe: With its ``[model]`` filled in. Its teacher is a network; ``distill.sees`` is not looked at.
+        recipe: With its ``[model]`` filled in. Its teacher is a network that sees the ``same``.
         faces: The training faces.
         out: The file, whole or not at all: float16 (epochs, faces, total) logits, two bytes each.
         hear: Is told how many answers are there, and of how many; what it raises ends the asking.
@@ -95,11 +95,8 @@ def ask(
                     "Ask another teacher."
                 )
             hear(epoch * len(faces) + int(rows[-1]) + 1, total)
-    record = {
-        **_told(recipe, faces),
-        "teacher_sha256": teacher.sha256,
-        "imagenet": teacher.from_imagenet,
-    }
+    theirs = {"teacher_sha256": teacher.sha256, "imagenet": teacher.from_imagenet}
+    record = {**_told(recipe, faces), **theirs}
     header = {ANSWERS_KEY: _VERSION, "record": json.dumps(record)}
     with whole_file(out) as partial:
         partial.write_bytes(save({"logits": answers}, header))
