@@ -11,8 +11,8 @@ from mien.data.splits import with_validation
 from mien.data.synthetic import draw_faces
 from mien.errors import DataError, ModelFileError
 from mien.evaluation.evaluate import predict_logits
+from mien.exporting import export, quantize
 from mien.exporting import onnx as writing
-from mien.exporting import quantize
 from mien.exporting.export import export_model
 from mien.modelfile import METADATA_KEY
 from mien.models.predict import network_predictor
@@ -155,6 +155,21 @@ def test_the_first_block_stays_in_fp32_where_int8_does_not_agree_without(
     note = model.info.provenance["export"]
     assert note["same_answer_as_fp32"] == {"fer2013": 0.995}
     assert note.get("first_block") == ("fp32" if num_exact else None)
+
+
+def test_other_calibration_faces_are_tried_before_the_first_block_is_given_up(
+    weights, faces, tmp_path, monkeypatch
+):
+    parities = iter([quantize.Parity({"fer2013": verdict}, 1) for verdict in (0.989, 0.991)])
+    monkeypatch.setattr(quantize, "_compare", lambda *_: next(parities))
+    monkeypatch.setattr(export, "NUM_CALIBRATION_FACES", 20)
+    model = export_model(weights, tmp_path / "int8.onnx", data=faces, int8=True)
+    note = model.info.provenance["export"]
+    assert "first_block" not in note
+    assert note["calibration_draw"] == 1
+    draws = [export.training_faces(faces, model.info.input, draw) for draw in (0, 1, 1)]
+    assert not np.array_equal(draws[0], draws[1])
+    assert np.array_equal(draws[1], draws[2])
 
 
 def test_int8_that_answers_differently_is_refused_and_not_written(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def export_model(
         model = export_onnx(network, info, Path(folder) / "fp32.onnx")
         notes: dict[str, Any] = {"precision": "fp32"}
         if int8 and divided is not None:
-            calibration = training_faces(divided, info.input)
+            calibration = functools.partial(training_faces, divided, info.input)
             check = _fitted(divided, divided.rows("valid"), info.input)
             model, parity = quantise(model, Path(folder) / "int8.onnx", calibration, check)
             notes = {"precision": "int8", **_parity_note(parity)}
@@ -113,11 +114,11 @@ def export_weights(weights: Path, path: Path, *, name: str = "") -> ModelInfo:
     return info
 
 
-def training_faces(data: Dataset, spec: InputSpec) -> NDArray[np.uint8]:
-    """Return (N, S, S[, 3]) training faces, at most `NUM_CALIBRATION_FACES`, the same at every call."""
+def training_faces(data: Dataset, spec: InputSpec, draw: int = 0) -> NDArray[np.uint8]:
+    """Return (N, S, S[, 3]) training faces, at most `NUM_CALIBRATION_FACES`, the same at every call with the same draw."""
     rows = data.rows("train")
     if len(rows) > NUM_CALIBRATION_FACES:
-        chosen = np.random.default_rng(0).choice(rows, NUM_CALIBRATION_FACES, replace=False)
+        chosen = np.random.default_rng(draw).choice(rows, NUM_CALIBRATION_FACES, replace=False)
         rows = np.sort(chosen)
     return _fitted(data, rows, spec)
 
@@ -128,8 +129,10 @@ def _fitted(data: Dataset, rows: NDArray[np.intp], spec: InputSpec) -> NDArray[n
 
 def _parity_note(parity: Parity) -> dict[str, Any]:
     first = {"first_block": "fp32"} if parity.keeps_first else {}
+    draw = {"calibration_draw": parity.draw} if parity.draw else {}
     return {
         **first,
+        **draw,
         "same_answer_as_fp32": {name: round(part, 4) for name, part in parity.agreement.items()},
         "compared_on": f"{parity.num_faces} {SPLITS[1]} faces",
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,10 @@ BATCH_SIZE = 32
 _MOST_IN_FIRST = 4
 """A stem, the two convolutions of a block and the one of its shortcut."""
 
+NUM_DRAWS = 3
+"""Draws of calibration faces that are tried. Six of them gave a mien-s 98.8 to 99.2 % of fp32's answers on FER2013, with as
+much noise in its logits each time (0.031 to 0.032); its first block in fp32 costs a quarter of its time."""
+
 _RANGES = {"CalibMovingAverage": True, "CalibMovingAverageConstant": 0.1}
 """Ranges follow the batches' extremes instead of the one largest value of all: one extreme face would
 coarsen every activation of its layer."""
@@ -53,22 +57,28 @@ class Parity:
     num_faces: int
     keeps_first: bool = False
     """Whether the int8 file's first residual block is in fp32."""
+    draw: int = 0
+    """Which draw of calibration faces its ranges are of, counted from 0."""
 
 
 def quantise(
-    model: Model, path: Path, calibration: NDArray[np.uint8], check: NDArray[np.uint8]
+    model: Model,
+    path: Path,
+    calibration: Callable[[int], NDArray[np.uint8]],
+    check: NDArray[np.uint8],
 ) -> tuple[Model, Parity]:
     """Write the int8 twin of an fp32 model file.
 
     Static quantisation in QDQ form, a scale a channel for weights (ONNX Runtime's documentation, "Quantize
     ONNX models"). The last linear layer stays in fp32, so does BN that melted into no convolution, and, where int8 does not
     agree well enough without, the first residual block. Weights take as much of their 8 bits as no processor overflows
-    (`sums`), and lie as the quicker kernels want them (`layout`).
+    (`sums`), and lie as the quicker kernels want them (`layout`). Which faces the ranges are of decides a few answers: other
+    draws are tried before the block is given up.
 
     Args:
         model: The fp32 file.
         path: The file to write; it appears whole or not at all.
-        calibration: (N, S, S[, 3]) uint8 training faces from which the ranges are taken.
+        calibration: Gives (N, S, S[, 3]) uint8 training faces, from which the ranges are taken, for each number below `NUM_DRAWS`.
         check: (M, S, S[, 3]) uint8 other faces on which both are compared.
 
     Returns:
@@ -77,10 +87,13 @@ def quantise(
     Raises:
         ModelFileError: If it agrees on less than `MIN_AGREEMENT`, or the disk does not take it.
     """
-    for keeps_first in (False, True):
-        _write(model, path, calibration, keeps_first=keeps_first)
+    for keeps_first, draw in itertools.product((False, True), range(NUM_DRAWS)):
+        faces = calibration(draw)
+        if draw and np.array_equal(faces, calibration(0)):
+            continue  # there are no more faces than one draw takes
+        _write(model, path, faces, keeps_first=keeps_first)
         result = load_model(path)
-        parity = replace(_compare(model, result, check), keeps_first=keeps_first)
+        parity = replace(_compare(model, result, check), keeps_first=keeps_first, draw=draw)
         if min(parity.agreement.values()) >= MIN_AGREEMENT:
             return result, parity
         path.unlink()
