@@ -202,6 +202,13 @@ def test_answers_are_no_network(answers, faces, tmp_path):
         ask(recipe(answers), faces, tmp_path / "out", _silent, CPU)
 
 
+def test_a_file_that_is_not_there_may_have_been_either(data, tmp_path):
+    missing = tmp_path / "answers.safetensors"
+    with pytest.raises(ModelFileError, match=r"no file .*answers\.safetensors.*mien ask wrote"):
+        train(recipe(missing), data, RunFolder(tmp_path / "run"), Silent())
+    assert not (tmp_path / "run").exists()
+
+
 def test_answers_to_changed_faces_are_none_to_the_originals(answers, faces):
     told = recipe(distill={"teacher": str(answers), "sees": "original"})
     with pytest.raises(ConfigError, match=r'distill.sees is "original". Leave distill.sees out'):

@@ -25,7 +25,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from mien.data.dataset import Dataset
-from mien.errors import ConfigError, InputError
+from mien.errors import ConfigError, InputError, ModelFileError
 from mien.models.weights import ANSWERS_KEY, read_tensors
 from mien.recipe import Recipe
 from mien.replacing import whole_file
@@ -142,8 +142,14 @@ def open_teacher(
     how = recipe.distill
     if not how.teacher:
         return None
-    if is_answers_file(Path(how.teacher)):
-        return load_answers(Path(how.teacher), recipe, faces)
+    file = Path(how.teacher)
+    if file.suffix == ".safetensors" and not file.exists():
+        raise ModelFileError(
+            f"distill.teacher: there is no file {file}. Expected weights of mien train or mien ensemble, or the answers that "
+            "mien ask wrote for this recipe."
+        )
+    if is_answers_file(file):
+        return load_answers(file, recipe, faces)
     labels = [head_labels(head, faces) for head in recipe.heads]
     return Teacher.load(how, labels, input_spec(recipe), faces, hear, device)
 
