@@ -182,12 +182,12 @@ def test_answers_to_one_seed_are_refused_before_the_first_run_of_several(
 ):
     from safetensors.numpy import save_file
 
-    from mien.studies.runner import check_networks
+    from mien.studies.runner import check_teachers
 
     answers = tmp_path / "answers.safetensors"
     save_file({}, answers, {"mien_answers": "1"})
     design = load_design(write_study_file(), [f"distill.teacher={answers}"])
     assert len(design.seeds) > 1
     with pytest.raises(ConfigError, match=r"answers to the faces of one seed, and the study has"):
-        check_networks(design)
-    check_networks(replace(design, seeds=(0,)))
+        check_teachers(design)
+    check_teachers(replace(design, seeds=(0,)))

@@ -38,7 +38,7 @@ from mien.training.run import prepare, train
 from mien.training.run_folder import RunFolder
 from mien.training.start import network_options
 
-__all__ = ["Watcher", "check_networks", "execute", "where_trained", "work"]
+__all__ = ["Watcher", "check_networks", "check_teachers", "execute", "where_trained", "work"]
 
 logger = logging.getLogger(__name__)
 
@@ -239,19 +239,29 @@ def check_networks(design: Design) -> None:
     """Build the network of every point, or of the ends of what is drawn, without memory: a typo is found before the first run.
 
     Raises:
-        ConfigError: If an architecture, or an option of one, is not there or impossible, or the teacher of several seeds is a
-            file of answers to one.
+        ConfigError: If an architecture, or an option of one, is not there or impossible.
     """
     for point in (*design.points(), *design.extremes()):
         try:
-            recipe = design.recipe(point.settings, 0, design.name)
-            _num_parameters(recipe)
+            _num_parameters(design.recipe(point.settings, 0, design.name))
         except (MienError, TypeError) as error:
             raise ConfigError(
                 f"{design.source}: the value '{point.label}' cannot be built: {error}"
             ) from None
-        teacher = recipe.distill.teacher
-        if teacher and len(design.seeds) > 1 and is_answers_file(Path(teacher)):
+
+
+def check_teachers(design: Design) -> None:
+    """Look at the teacher of every point before the first run.
+
+    Raises:
+        ConfigError: If the teacher of several seeds is a file of answers, which are to the faces of one.
+    """
+    if len(design.seeds) == 1:
+        return
+    points = (*design.points(), *design.extremes())
+    recipes = [design.recipe(point.settings, 0, design.name) for point in points]
+    for teacher in sorted({recipe.distill.teacher for recipe in recipes} - {""}):
+        if is_answers_file(Path(teacher)):
             raise ConfigError(
                 f"{design.source}: distill.teacher: {teacher} holds answers to the faces of one seed, and the study has "
                 f"{len(design.seeds)}. Give the network that answered, or leave one seed."
