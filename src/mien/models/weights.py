@@ -28,6 +28,7 @@ __all__ = [
     "load_network",
     "read_tensors",
     "save_network",
+    "shipped_weights",
     "weights_file",
 ]
 
@@ -41,13 +42,18 @@ ANSWERS_KEY = "mien_answers"
 """What stands in the header of a file of answers, which `mien.training.answers_file` writes, with its layout's version."""
 
 
+def shipped_weights(name: str) -> Path:
+    """Return where the trainable weights of a model that ships lie, if it ships with them."""
+    return weights_dir() / f"{name}.safetensors"
+
+
 def find_weights(name_or_path: str) -> Path:
     """Return the file with the trainable weights of a shipped model, a run folder, or a file itself.
 
     Raises:
         ModelFileError: If there is none.
     """
-    shipped = weights_dir() / f"{name_or_path}.safetensors"
+    shipped = shipped_weights(name_or_path)
     path = shipped if shipped.is_file() else Path(name_or_path)
     file = weights_file(path)
     if not file.is_file() or file.suffix != ".safetensors":

@@ -14,8 +14,7 @@ from mien.data.dataset import Dataset
 from mien.errors import ConfigError
 from mien.evaluation.scored_model import open_scored_model
 from mien.modelfile import ModelInfo, list_models
-from mien.models.weights import find_weights, load_network
-from mien.paths import weights_dir
+from mien.models.weights import find_weights, load_network, shipped_weights
 from mien.preprocess import InputSpec
 from mien.recipe import DistillOptions
 from mien.training.teacher_answers import answers_on
@@ -82,8 +81,7 @@ class Teacher:
                 recorded=answers_on(model, sha256, faces, hear)[None],
                 from_imagenet=model.info.from_imagenet,
             )
-        weights_that_ship = weights_dir() / f"{how.teacher}.safetensors"
-        if _is_for_recognising(how.teacher) and not weights_that_ship.is_file():
+        if _is_for_recognising(how.teacher) and not shipped_weights(how.teacher).is_file():
             raise ConfigError(
                 f"distill.teacher: {how.teacher} is an ONNX file, which cannot answer on the changed faces that a student "
                 'sees. Set distill.sees = "original", or give a run folder or a .safetensors file.'
