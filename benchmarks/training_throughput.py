@@ -103,7 +103,7 @@ def network_of(recipe: Recipe) -> nn.Module:
 
 @cache
 def task(num_images: int) -> tuple[Recipe, InputSpec, Dataset]:
-    """Return what both loops do: one head, one size, the recipe's augmentation without what plain loops have not."""
+    """Return what ours does, an epoch at each size, and plain at full size: one head, no augmentation that plain loops have not."""
     recipe = load_recipe(RECIPE)
     recipe = replace(
         recipe,
