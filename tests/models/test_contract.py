@@ -18,7 +18,7 @@ from mien.preprocess import InputSpec, to_inputs
 
 # Widths that make the big networks small enough for a test; the depth, which is what can go wrong, stays.
 NARROW = {
-    "mien_net": {"widths": (8, 16), "depths": (1, 1)},
+    "mien_net": {"widths": (8, 8, 16, 16), "depths": (1, 1, 1, 1)},
     "mlp": {"width": 32},
     "vgg16": {"width": 8},
     "vgg16_bn": {"width": 8},
@@ -130,6 +130,21 @@ def test_every_parameter_gets_a_gradient(spec):
         assert torch.isfinite(parameter.grad).all(), name
         if parameter.ndim > 1:
             assert parameter.grad.abs().max() > 0, name
+
+
+def test_learns_in_bf16_as_in_fp32(spec):
+    losses = []
+    for is_bf16 in (True, False):
+        network = build(spec, **({"dropout": 0.0} if "dropout" in spec.options else {}))
+        network = network.train().to(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
+            logits = network(inputs(spec, 8).contiguous(memory_format=torch.channels_last))
+        losses.append(nn.functional.cross_entropy(logits.float(), torch.arange(8) % 7))
+        losses[-1].backward()
+        for name, parameter in network.named_parameters():
+            assert parameter.grad is not None, name
+            assert torch.isfinite(parameter.grad).all(), name
+    torch.testing.assert_close(*losses, rtol=0.05, atol=0.05)
 
 
 def test_same_seed_draws_the_same_weights(spec):

@@ -86,7 +86,14 @@ class _TinyMap(torch.autograd.Function):
         kernel = weight.permute(0, 2, 3, 1).flatten(1)
         ctx.save_for_backward(windows, weight)
         ctx.shape, ctx.stride = x.shape, stride
-        return (windows @ kernel.t()).permute(0, 3, 1, 2)
+        # Written into memory of its own: autograd refuses to add a residual in place to the view of a product.
+        result = torch.empty(
+            (len(x), len(kernel), *windows.shape[1:3]),
+            dtype=x.dtype,
+            memory_format=torch.channels_last,
+        )
+        torch.matmul(windows, kernel.t(), out=result.permute(0, 2, 3, 1))
+        return result
 
     @staticmethod
     @torch.amp.custom_bwd(device_type="cpu")  # type: ignore[untyped-decorator]
