@@ -5,6 +5,12 @@ from torch import nn
 from mien.models.conv import Conv3x3, input_gradient, unfold, weight_gradient
 
 
+@pytest.fixture(autouse=True)
+def avx2(monkeypatch):
+    """A processor on which products pay in fp32 too."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("side", [3, 5, 6])
 def test_the_products_are_torchs_convolution(stride, side):
@@ -66,6 +72,8 @@ def test_large_maps_and_evaluation_take_torchs_own_way(monkeypatch):
     in_fp32 = layer(torch.randn(1, 4, 3, 3)).sum()  # only its gradient is a product
     with pytest.raises(AssertionError, match="the product was taken"):
         in_fp32.backward()
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    layer(torch.randn(1, 4, 3, 3)).sum().backward()
     with torch.autocast("cpu", torch.bfloat16):
         layer(torch.randn(1, 4, 8, 8)).sum().backward()  # 64 pixels
         layer.eval()(torch.randn(1, 4, 3, 3)).sum().backward()

@@ -13,7 +13,8 @@ __all__ = ["Conv3x3", "input_gradient", "unfold", "weight_gradient"]
 SMALL_MAP = 36
 """Pixels of the result up to which the weight gradient is faster as one matrix product: at 6 x 6 px (192 channels,
 batch 128, one thread, bf16) 13 ms against 15, at 12 x 12 px 25 against 8; in fp32 with AVX2 at 3 x 3 px (256
-channels, two threads) 11 against 19, at 6 x 6 px (512 channels, batch 32, one thread) 96 against 171."""
+channels, two threads) 11 against 19, at 6 x 6 px (512 channels, batch 32, one thread) 96 against 171. Not in fp32 with
+AVX512: at 3 x 3 px (256 channels, batch 128, one thread, all three passes) 30 against 23, at 6 x 6 px (128 channels) 27 against 17."""
 
 TINY_MAP = 9
 """Pixels of the result up to which all three passes are, in bf16: at 3 x 3 px (384 channels) 31 ms together against 178."""
@@ -36,9 +37,9 @@ class Conv3x3(nn.Conv2d):
         """Map (N, C, H, W) to (N, width_out, H', W')."""
         stride = self.stride[0]
         rows, columns = (-(-side // stride) for side in input.shape[2:])
-        is_slow = self.training and input.device.type == "cpu" and rows * columns <= SMALL_MAP
-        if is_slow:
-            is_bf16 = torch.is_autocast_enabled("cpu")
+        is_small = self.training and input.device.type == "cpu" and rows * columns <= SMALL_MAP
+        is_bf16 = torch.is_autocast_enabled("cpu")
+        if is_small and (is_bf16 or torch.backends.cpu.get_cpu_capability() != "AVX512"):
             kind = _TinyMap if is_bf16 and rows * columns <= TINY_MAP else _SmallMap
             y: Tensor = kind.apply(input, self.weight, stride)  # type: ignore[no-untyped-call]
             return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
