@@ -1,7 +1,7 @@
 """Images a second: our training loop against a plain one, on the same network, in the same run.
 
 The plain loop is what most projects on FER2013 have: picture files, PIL, one picture after the other through its
-transforms, a DataLoader, fp32. It gets the better of no workers and one worker a core. Both take turns, because machines
+transforms, a DataLoader, fp32, torch's own convolutions. It gets the better of no workers and one worker a core. Both take turns, because machines
 are faster in one minute than in the next, and the median of the rounds' ratios counts. Each has a process of its own from
 beginning to end: ours keeps freed memory as `mien train` does, and the plain loop is not to gain or lose by that. A round before
 them is not counted: memory that nobody has touched yet is slow, in virtual machines above all.
@@ -38,6 +38,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from mien.data import open_dataset
 from mien.data.dataset import Dataset
+from mien.models.conv import Conv3x3
 from mien.models.zoo import MODELS, build_network
 from mien.preprocess import InputSpec
 from mien.processors import usable_cores
@@ -101,6 +102,25 @@ def network_of(recipe: Recipe) -> nn.Module:
     return build_network(recipe.model.name, num_classes=7, seed=0, **recipe.model.options)
 
 
+def with_torchs_convolutions(network: nn.Module) -> nn.Module:
+    """Put torch's convolutions in the places of ours, which are part of our loop; the weights stay."""
+    for name, child in network.named_children():
+        if isinstance(child, Conv3x3):
+            one = nn.Conv2d(
+                child.in_channels,
+                child.out_channels,
+                3,
+                child.stride,
+                1,
+                bias=child.bias is not None,
+            )
+            one.load_state_dict(child.state_dict())
+            setattr(network, name, one)
+        else:
+            with_torchs_convolutions(child)
+    return network
+
+
 @cache
 def task(num_images: int) -> tuple[Recipe, InputSpec, Dataset]:
     """Return what ours does, an epoch at each size, and plain at full size: one head, no augmentation that plain loops have not."""
@@ -150,7 +170,7 @@ def plain(num_images: int, folder: Path, num_workers: int, device: torch.device)
     recipe, spec, data = task(num_images)
     faces = PlainFaces(folder, data, spec, recipe)
     network, loss_of = (
-        network_of(recipe).train().to(device),
+        with_torchs_convolutions(network_of(recipe)).train().to(device),
         nn.CrossEntropyLoss(label_smoothing=0.1),
     )
     optimizer = torch.optim.SGD(
