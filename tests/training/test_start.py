@@ -10,7 +10,7 @@ from mien.models.ensemble import Ensemble, ensemble_info
 from mien.models.weights import load_network, save_network
 from mien.models.zoo import build_network
 from mien.recipe import ModelOptions, recipe_from_dict
-from mien.training.start import is_from_imagenet, start_network, with_model_of_init
+from mien.training.start import check_sizes, is_from_imagenet, start_network, with_model_of_init
 
 OPTIONS = {"widths": [4, 8], "depths": [1, 1]}
 
@@ -51,6 +51,55 @@ def test_weights_of_another_network_are_refused(weights):
     told = recipe(file, model={"name": "mien_net", "options": {"widths": [4, 4], "depths": [1, 1]}})
     with pytest.raises(ConfigError, match=r"init: .*weights\.safetensors is of another network"):
         start_network(told, [FER2013.labels])
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize(
+    ("name", "options", "tables", "said"),
+    [
+        (
+            "vgg19",
+            {"width": 2},
+            {"data": {"size": 24}},
+            r"vgg19 cannot read faces of 24 px, which data\.size .*too small",
+        ),
+        (
+            "vgg19",
+            {"width": 2},
+            {"train": {"sizes": [24, 48]}},
+            r"faces of 24 px, which train\.sizes wants",
+        ),
+        (
+            "mlp",
+            {},
+            {"train": {"sizes": [24, 48]}},
+            r"mlp .* 24 px, .*: it has weights for 48 px alone\. Change train",
+        ),
+        (
+            "mlp",
+            {"input_size": 32},
+            {},
+            r"mlp .* 48 px, which data\.size .* for 32 px alone\. Change data\.size",
+        ),
+    ],
+)
+def test_faces_that_a_network_cannot_read_are_refused_before_the_first_epoch(
+    name, options, tables, said, device
+):
+    told = recipe("", model={"name": name, "options": options}, **tables)
+    sized = {"input_size": 48, **options} if name == "mlp" else options
+    network = build_network(name, num_classes=7, **sized).to(device)
+    with pytest.raises(ConfigError, match=said):
+        check_sizes(network, told)
+
+
+def test_looking_at_the_sizes_leaves_a_network_as_it_was():
+    told = recipe("", model={"name": "mien_net", "options": OPTIONS}, train={"sizes": [24, 48]})
+    network = build_network("mien_net", num_classes=7, **OPTIONS)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    check_sizes(network, told)
+    assert network.training
+    torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
 
 
 def test_a_wider_network_begins_with_the_answers_of_the_narrow_one(weights):

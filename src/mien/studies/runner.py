@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from mien.data.dataset import SPLITS, Dataset
 from mien.errors import CheckpointError, ConfigError, MienError, TrainingError
@@ -36,7 +37,7 @@ from mien.training.answers_file import is_answers_file
 from mien.training.loop import Progress, Trainer
 from mien.training.run import prepare, train
 from mien.training.run_folder import RunFolder
-from mien.training.start import network_options
+from mien.training.start import check_sizes, network_options
 
 __all__ = ["Watcher", "check_networks", "check_teachers", "execute", "where_trained", "work"]
 
@@ -194,7 +195,8 @@ def execute(
     rows = kept.rows() if kept.metrics.exists() else []
     result["curve"] = [{key: row[key] for key in _CURVE if key in row} for row in rows]
     result |= {"epochs": len(rows), "seconds": round(sum(row["seconds"] for row in rows), 1)}
-    result.setdefault("parameters", _num_parameters(kept.recipe() if kept.is_begun else recipe))
+    outline = _outline(kept.recipe() if kept.is_begun else recipe)
+    result.setdefault("parameters", count_parameters(outline))
     for checkpoint in kept.path.glob("checkpoint*.pt"):
         checkpoint.unlink()  # the run is over, and three times the weights are a lot for many runs
     return result
@@ -239,11 +241,12 @@ def check_networks(design: Design) -> None:
     """Build the network of every point, or of the ends of what is drawn, without memory: a typo is found before the first run.
 
     Raises:
-        ConfigError: If an architecture, or an option of one, is not there or impossible.
+        ConfigError: If an architecture, or an option of one, is not there or impossible, or faces are too small for it.
     """
     for point in (*design.points(), *design.extremes()):
         try:
-            _num_parameters(design.recipe(point.settings, 0, design.name))
+            recipe = design.recipe(point.settings, 0, design.name)
+            check_sizes(_outline(recipe), recipe)
         except (MienError, TypeError) as error:
             raise ConfigError(
                 f"{design.source}: the value '{point.label}' cannot be built: {error}"
@@ -268,17 +271,16 @@ def check_teachers(design: Design) -> None:
             )
 
 
-def _num_parameters(recipe: Recipe) -> int:
-    """Count without memory; a head of the data's own labels is taken for one of seven."""
+def _outline(recipe: Recipe) -> nn.Module:
+    """Build without memory; a head of the data's own labels is taken for one of seven."""
     named = {known.name: len(known) for known in (FER2013, FERPLUS, FERPLUS_VOTES)}
     with shapes_only():
-        network = build_network(
+        return build_network(
             recipe.model.name,
             num_classes=sum(named.get(head.labels, len(FER2013)) for head in recipe.heads),
             in_channels=recipe.model.channels,
             **network_options(recipe),
         )
-    return count_parameters(network)
 
 
 def _score(kept: RunFolder, recipe: Recipe, data: Dataset, device: torch.device) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from mien.errors import ConfigError
@@ -18,8 +19,10 @@ from mien.models.widening import can_widen, widen
 from mien.models.zoo import MODELS, build_network
 from mien.preprocess import InputSpec
 from mien.recipe import ModelOptions, Recipe
+from mien.runtime import is_out_of_memory
 
 __all__ = [
+    "check_sizes",
     "input_spec",
     "is_from_imagenet",
     "network_options",
@@ -117,6 +120,36 @@ def start_network(recipe: Recipe, labels: Sequence[Sequence[str]]) -> nn.Module:
         else:
             _take_over(network, source, info, same_labels, file)
     return network
+
+
+def check_sizes(network: nn.Module, recipe: Recipe) -> None:
+    """Let a run's network read a blank face of each size that it will be shown: before the first epoch, not in a later one.
+
+    Args:
+        network: The recipe's, on any device, ``meta`` too; it stays as it is.
+        recipe: Says the sizes.
+
+    Raises:
+        ConfigError: If one of them is not for this network.
+    """
+    name, was_training = recipe.model.name, network.training
+    device = next(network.parameters()).device
+    network.eval()  # a batch of one would be too small for BN in training
+    for size in dict.fromkeys((recipe.data.size, *recipe.train.sizes)):
+        setting = "data.size" if size == recipe.data.size else "train.sizes"
+        try:
+            with torch.no_grad():
+                network(torch.zeros(1, recipe.model.channels, size, size, device=device))
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
+            only = network_options(recipe).get("input_size")
+            known = f"it has weights for {only} px alone" if only else str(error).splitlines()[0]
+            raise ConfigError(
+                f"{name} cannot read faces of {size} px, which {setting} wants it to: {known.rstrip('.')}. "
+                f"Change {setting}, or take another network."
+            ) from None
+    network.train(was_training)
 
 
 def _take_over(
