@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mien.models.conv import Conv3x3, input_gradient, unfold, weight_gradient
+from mien.models.conv import Conv1x1, Conv3x3, input_gradient, unfold, weight_gradient
 
 
 @pytest.fixture(autouse=True)
@@ -91,3 +91,25 @@ def test_the_first_layer_needs_no_gradient_of_its_input():
     with torch.autocast("cpu", torch.bfloat16):
         layer(torch.randn(2, 1, 4, 4)).sum().backward()
     assert layer.weight.grad is not None
+
+
+@pytest.mark.parametrize("width_in", [4, 8, 16])
+@pytest.mark.parametrize("side", [32, 63, 64])
+def test_a_1x1_convolution_with_a_stride_is_torchs_and_outlives_its_gradient(width_in, side):
+    torch.manual_seed(0)
+    ours = Conv1x1(width_in, 8, 2).to(memory_format=torch.channels_last)
+    theirs = nn.Conv2d(width_in, 8, 1, 2, bias=False)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(32, width_in, side, side).to(memory_format=torch.channels_last).requires_grad_()
+    exact = x.detach().double().requires_grad_()  # not oneDNN's
+    for _ in range(4):
+        ours.zero_grad()
+        x.grad = None
+        y = ours(x)
+        y.square().mean().backward()
+    z = theirs.double()(exact)
+    z.square().mean().backward()
+    torch.testing.assert_close(y.double(), z, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ours.weight.grad.double(), theirs.weight.grad, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(x.grad.double(), exact.grad, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ours.eval()(x), y)

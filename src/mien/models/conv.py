@@ -1,4 +1,4 @@
-"""A 3x3 convolution that trains faster on a CPU where the map is small."""
+"""Convolutions as torch has them, where torch's own are slow, or not safe, in training on a CPU."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Conv3x3", "input_gradient", "unfold", "weight_gradient"]
+__all__ = ["Conv1x1", "Conv3x3", "input_gradient", "unfold", "weight_gradient"]
 
 SMALL_MAP = 36
 """Pixels of the result up to which the weight gradient is faster as one matrix product: at 6 x 6 px (192 channels,
@@ -18,6 +18,27 @@ AVX512: at 3 x 3 px (256 channels, batch 128, one thread, all three passes) 30 a
 
 TINY_MAP = 9
 """Pixels of the result up to which all three passes are, in bf16: at 3 x 3 px (384 channels) 31 ms together against 178."""
+
+
+FEW_CHANNELS = 16
+"""Channels of the input below which a 1x1 convolution with a stride is not left to oneDNN: its weight gradient in fp32, channels
+last, writes past its memory then. With AVX512 a map of 64 px ends the process, with AVX2 one of 32 px hangs or gives wrong
+gradients (https://github.com/uxlfoundation/oneDNN/issues/6035)."""
+
+
+class Conv1x1(nn.Conv2d):
+    """`torch.nn.Conv2d` of 1x1 without bias: same parameters, same results, same names."""
+
+    def __init__(self, width_in: int, width_out: int, stride: int = 1) -> None:
+        """Draw the weights as `torch.nn.Conv2d` does."""
+        super().__init__(width_in, width_out, 1, stride, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, width_out, H', W')."""
+        stride = self.stride[0]
+        if self.training and input.device.type == "cpu" and self.in_channels < FEW_CHANNELS:
+            return F.conv2d(input[:, :, ::stride, ::stride], self.weight)
+        return super().forward(input)
 
 
 class Conv3x3(nn.Conv2d):

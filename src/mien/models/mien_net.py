@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mien.errors import InputError
-from mien.models.conv import Conv3x3
+from mien.models.conv import Conv1x1, Conv3x3
 from mien.models.spec import ModelSpec
 
 __all__ = ["SPEC", "MienNet", "PostBlock", "PreBlock"]
@@ -65,10 +65,10 @@ class PostBlock(nn.Module):
         return F.relu(x, inplace=True)
 
 
-def _shortcut(width_in: int, width_out: int, stride: int) -> nn.Conv2d | None:
+def _shortcut(width_in: int, width_out: int, stride: int) -> Conv1x1 | None:
     if stride == 1 and width_in == width_out:
         return None
-    return nn.Conv2d(width_in, width_out, 1, stride, bias=False)
+    return Conv1x1(width_in, width_out, stride)
 
 
 class MienNet(nn.Module):

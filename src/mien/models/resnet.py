@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from mien.models.conv import Conv3x3
+from mien.models.conv import Conv1x1, Conv3x3
 from mien.models.options import check_dropout, check_positive
 from mien.models.spec import ModelSpec
 
@@ -66,7 +66,7 @@ def _shortcut(channels: int, width: int, stride: int) -> nn.Module | None:
     """Return what brings a block's input to the shape of its output; None if it has it."""
     if stride == 1 and channels == width:
         return None
-    return nn.Sequential(nn.Conv2d(channels, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+    return nn.Sequential(Conv1x1(channels, width, stride), nn.BatchNorm2d(width))
 
 
 _BLOCKS: dict[str, tuple[type[_BasicBlock] | type[_Bottleneck], tuple[int, int, int, int]]] = {
