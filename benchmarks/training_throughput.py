@@ -1,10 +1,10 @@
 """Images a second: our training loop against a plain one, on the same network, in the same run.
 
 The plain loop is what most projects on FER2013 have: picture files, PIL, one picture after the other through its
-transforms, a DataLoader, fp32, torch's own convolutions. It gets the better of no workers and one worker a core. Both take turns, because machines
-are faster in one minute than in the next, and the median of the rounds' ratios counts. Each has a process of its own from
-beginning to end: ours keeps freed memory as `mien train` does, and the plain loop is not to gain or lose by that. A round before
-them is not counted: memory that nobody has touched yet is slow, in virtual machines above all.
+transforms, a DataLoader, fp32, torch's own convolutions. It gets the better of no workers and one worker a core. Both take
+turns, because machines are faster in one minute than in the next, and the median of the rounds' ratios counts. Each has a
+process of its own from beginning to end: ours keeps freed memory as `mien train` does, and the plain loop is not to gain or lose
+by that. A round before them is not counted: memory that nobody has touched yet is slow, in virtual machines above all.
 
 Our recipes show small faces first (`train.sizes`); what a run gains by that, which plain loops have not, is a line of its own.
 
@@ -103,7 +103,7 @@ def network_of(recipe: Recipe) -> nn.Module:
 
 
 def with_torchs_convolutions(network: nn.Module) -> nn.Module:
-    """Put torch's convolutions in the places of ours, which are part of our loop; the weights stay."""
+    """Put torch's 3x3 convolutions in the places of ours, which are part of our loop; the weights stay."""
     for name, child in network.named_children():
         if isinstance(child, Conv3x3):
             one = nn.Conv2d(

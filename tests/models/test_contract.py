@@ -11,6 +11,7 @@ from mien import labels
 from mien.exporting.onnx import export_onnx
 from mien.modelfile import Head, ModelInfo
 from mien.models import ARCHITECTURES
+from mien.models.conv import Conv1x1
 from mien.models.macs import count_macs, count_parameters, on_paper
 from mien.models.weights import load_network, save_network
 from mien.models.zoo import MODELS, build_network
@@ -130,6 +131,16 @@ def test_every_parameter_gets_a_gradient(spec):
         assert torch.isfinite(parameter.grad).all(), name
         if parameter.ndim > 1:
             assert parameter.grad.abs().max() > 0, name
+
+
+def test_leaves_no_1x1_convolution_with_a_stride_to_onednn(spec):
+    for name, module in build(spec).named_modules():
+        if (
+            isinstance(module, nn.Conv2d)
+            and module.kernel_size == (1, 1)
+            and module.stride > (1, 1)
+        ):
+            assert isinstance(module, Conv1x1), name
 
 
 def test_learns_in_bf16_as_in_fp32(spec):

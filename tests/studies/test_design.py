@@ -142,7 +142,7 @@ def test_what_cannot_be_drawn_is_found_before_the_first_run(write_study_file, ol
 def test_a_network_that_may_be_drawn_and_cannot_be_built_is_found(write_study_file):
     from mien.studies.runner import check_networks
 
-    with pytest.raises(ConfigError, match=r"'activation=tahn' cannot be built: .* mean tanh"):
+    with pytest.raises(ConfigError, match=r"'activation=tahn' cannot be trained: .* mean tanh"):
         check_networks(load_design(write_study_file(SAMPLED.replace("tanh", "tahn"))))
 
 
@@ -173,8 +173,16 @@ def test_a_network_that_cannot_be_built_is_found_before_the_first_run(write_stud
     from mien.studies.runner import check_networks
 
     text = write_study_file().read_text().replace('"tanh"]', '"tahn"]')
-    with pytest.raises(ConfigError, match=r"'tahn' cannot be built: .* Did you mean tanh"):
+    with pytest.raises(ConfigError, match=r"'tahn' cannot be trained: .* Did you mean tanh"):
         check_networks(load_design(write_study_file(text)))
+
+
+def test_faces_too_small_for_a_network_are_found_before_the_first_run(write_study_file):
+    from mien.studies.runner import check_networks
+
+    design = load_design(write_study_file(), ["train.sizes=[16, 24]"])
+    with pytest.raises(ConfigError, match=r"'relu' cannot be trained: mlp .* faces of 16 px"):
+        check_networks(design)
 
 
 def test_answers_to_one_seed_are_refused_before_the_first_run_of_several(

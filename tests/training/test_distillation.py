@@ -10,8 +10,10 @@ from safetensors.torch import load_file
 from mien.data.synthetic import draw_faces
 from mien.errors import ConfigError, ModelFileError, TrainingError
 from mien.models.weights import find_weights, load_network, save_network
+from mien.models.zoo import build_network
 from mien.preprocess import InputSpec, to_inputs
 from mien.recipe import DistillOptions, recipe_from_dict
+from mien.training.answers_file import ask
 from mien.training.distillation import Teacher, distance
 from mien.training.run import train
 from mien.training.run_folder import RunFolder
@@ -236,6 +238,25 @@ def test_an_onnx_teacher_cannot_see_changed_faces(faces, model_file, tmp_path):
         train(
             recipe(distill={"teacher": str(model_file)}), faces, RunFolder(tmp_path / "o"), Silent()
         )
+
+
+def test_a_teacher_that_cannot_read_what_its_student_is_shown_is_refused(faces, teacher, tmp_path):
+    _, info = load_network(teacher)
+    options = {"input_size": 24, "width": 8}
+    file, folder = tmp_path / "mlp.safetensors", tmp_path / "student"
+    save_network(
+        file,
+        build_network("mlp", num_classes=15, **options),
+        replace(info, architecture="mlp", options=options),
+    )
+    told = recipe(distill={"teacher": str(file)}, train={"epochs": 2, "sizes": [16, 24]})
+    with pytest.raises(ConfigError, match=r"distill\.teacher: .*mlp.* cannot read faces of 16 px"):
+        train(told, faces, RunFolder(folder), Silent())
+    with pytest.raises(ConfigError, match=r"distill\.teacher: .*mlp.* cannot read faces of 16 px"):
+        ask(told, faces, tmp_path / "answers.safetensors", lambda *_: None, torch.device("cpu"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mlp.safetensors"]
+    shown_one = recipe(distill={"teacher": str(file)}, train={"epochs": 1, "sizes": [16, 24]})
+    train(shown_one, faces, RunFolder(folder), Silent())
 
 
 def test_a_model_that_ships_with_its_weights_sees_changed_faces(faces):

@@ -14,7 +14,7 @@ from run_calls import Silent
 from safetensors.torch import load_file
 
 from mien.data.synthetic import draw_faces
-from mien.errors import CheckpointError, DataError, TrainingError
+from mien.errors import CheckpointError, ConfigError, DataError, TrainingError
 from mien.models.weights import load_network
 from mien.recipe import recipe_from_dict
 from mien.training.checkpoint import NAME, PREVIOUS, load_checkpoint, save_checkpoint
@@ -252,6 +252,18 @@ def test_a_checkpoint_of_another_network_is_refused(finished, faces):
     other = tiny(model={"options": {"widths": [4, 8], "depths": [1, 1]}})
     with pytest.raises(TrainingError, match=r"The checkpoint is of another network or recipe"):
         train(other, faces, finished[0], Silent(), resume=True)
+
+
+def test_faces_too_small_for_the_network_are_refused_before_anything_is_written(faces, tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(ConfigError, match=r"^vgg19 cannot read faces of 24 px: "):
+        train(
+            tiny(model={"name": "vgg19", "options": {"width": 2}}),
+            faces,
+            RunFolder(folder),
+            Silent(),
+        )
+    assert not folder.exists()
 
 
 def test_a_diverging_run_says_where_and_what_to_lower(faces, tmp_path):

@@ -55,50 +55,23 @@ def test_weights_of_another_network_are_refused(weights):
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 @pytest.mark.parametrize(
-    ("name", "options", "tables", "said"),
-    [
-        (
-            "vgg19",
-            {"width": 2},
-            {"data": {"size": 24}},
-            r"vgg19 cannot read faces of 24 px, which data\.size .*too small",
-        ),
-        (
-            "vgg19",
-            {"width": 2},
-            {"train": {"sizes": [24, 48]}},
-            r"faces of 24 px, which train\.sizes wants",
-        ),
-        (
-            "mlp",
-            {},
-            {"train": {"sizes": [24, 48]}},
-            r"mlp .* 24 px, .*: it has weights for 48 px alone\. Change train",
-        ),
-        (
-            "mlp",
-            {"input_size": 32},
-            {},
-            r"mlp .* 48 px, which data\.size .* for 32 px alone\. Change data\.size",
-        ),
-    ],
+    ("name", "sizes"), [("vgg19", [16]), ("vgg19", [48, 24]), ("mlp", [24, 48])]
 )
-def test_faces_that_a_network_cannot_read_are_refused_before_the_first_epoch(
-    name, options, tables, said, device
-):
-    told = recipe("", model={"name": name, "options": options}, **tables)
-    sized = {"input_size": 48, **options} if name == "mlp" else options
-    network = build_network(name, num_classes=7, **sized).to(device)
-    with pytest.raises(ConfigError, match=said):
-        check_sizes(network, told)
+def test_sizes_that_a_network_cannot_read_are_refused(name, sizes, device):
+    options = {"width": 2} if name == "vgg19" else {}
+    network = build_network(name, num_classes=7, **options).to(device)
+    with pytest.raises(ConfigError, match=f"^the pupil cannot read faces of {min(sizes)} px: "):
+        check_sizes(network, sizes, 1, "the pupil")
+    assert all(module.training for module in network.modules())
 
 
 def test_looking_at_the_sizes_leaves_a_network_as_it_was():
-    told = recipe("", model={"name": "mien_net", "options": OPTIONS}, train={"sizes": [24, 48]})
     network = build_network("mien_net", num_classes=7, **OPTIONS)
+    network.blocks[0].eval()  # frozen by whoever trains it
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    check_sizes(network, told)
+    check_sizes(network, [24, 48], 1, "the pupil")
     assert network.training
+    assert not network.blocks[0].bn1.training
     torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
 
 

@@ -14,29 +14,34 @@ SMALL_MAP = 36
 """Pixels of the result up to which the weight gradient is faster as one matrix product: at 6 x 6 px (192 channels,
 batch 128, one thread, bf16) 13 ms against 15, at 12 x 12 px 25 against 8; in fp32 with AVX2 at 3 x 3 px (256
 channels, two threads) 11 against 19, at 6 x 6 px (512 channels, batch 32, one thread) 96 against 171. Not in fp32 with
-AVX512: at 3 x 3 px (256 channels, batch 128, one thread, all three passes) 30 against 23, at 6 x 6 px (128 channels) 27 against 17."""
+AVX512: on a Zen 5 at 3 x 3 px (256 channels, batch 128, one thread, forward and backward) 30 against 23, at 6 x 6 px (128 channels)
+27 against 17."""
 
 TINY_MAP = 9
-"""Pixels of the result up to which all three passes are, in bf16: at 3 x 3 px (384 channels) 31 ms together against 178."""
-
+"""Pixels of the result up to which forward pass and input gradient are faster so, too, in bf16: at 3 x 3 px (384 channels) 31 ms together against 178."""
 
 FEW_CHANNELS = 16
-"""Channels of the input below which a 1x1 convolution with a stride is not left to oneDNN: its weight gradient in fp32, channels
-last, writes past its memory then. With AVX512 a map of 64 px ends the process, with AVX2 one of 32 px hangs or gives wrong
-gradients (https://github.com/uxlfoundation/oneDNN/issues/6035)."""
+"""Channels of the input below which the weight gradient of a 1x1 convolution with a stride is not left to oneDNN: in fp32, channels
+last, it writes past its memory. With AVX512 maps of 64 px and more end the process (3 to 15 channels on a Zen 5; 32 px do not),
+with AVX2 those of 32 px end it, hang, or give wrong gradients (https://github.com/uxlfoundation/oneDNN/issues/6035)."""
 
 
 class Conv1x1(nn.Conv2d):
-    """`torch.nn.Conv2d` of 1x1 without bias: same parameters, same results, same names."""
+    """`torch.nn.Conv2d` of 1x1 with a stride, without bias: same parameters, same results, same names.
 
-    def __init__(self, width_in: int, width_out: int, stride: int = 1) -> None:
+    In training on a CPU it reads only the places that it uses where `FEW_CHANNELS` says that torch's own is not safe.
+    """
+
+    def __init__(self, width_in: int, width_out: int, stride: int) -> None:
         """Draw the weights as `torch.nn.Conv2d` does."""
         super().__init__(width_in, width_out, 1, stride, bias=False)
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, width_out, H', W')."""
-        stride = self.stride[0]
-        if self.training and input.device.type == "cpu" and self.in_channels < FEW_CHANNELS:
+        learns = torch.is_grad_enabled() and self.weight.requires_grad
+        is_fp32 = not torch.is_autocast_enabled("cpu")
+        if learns and is_fp32 and input.device.type == "cpu" and self.in_channels < FEW_CHANNELS:
+            stride = self.stride[0]
             return F.conv2d(input[:, :, ::stride, ::stride], self.weight)
         return super().forward(input)
 

@@ -37,6 +37,7 @@ from mien.training.answers_file import is_answers_file
 from mien.training.loop import Progress, Trainer
 from mien.training.run import prepare, train
 from mien.training.run_folder import RunFolder
+from mien.training.seen_faces import sizes_shown
 from mien.training.start import check_sizes, network_options
 
 __all__ = ["Watcher", "check_networks", "check_teachers", "execute", "where_trained", "work"]
@@ -246,10 +247,11 @@ def check_networks(design: Design) -> None:
     for point in (*design.points(), *design.extremes()):
         try:
             recipe = design.recipe(point.settings, 0, design.name)
-            check_sizes(_outline(recipe), recipe)
+            outline, channels = _outline(recipe), recipe.model.channels
+            check_sizes(outline, sizes_shown(recipe), channels, recipe.model.name)
         except (MienError, TypeError) as error:
             raise ConfigError(
-                f"{design.source}: the value '{point.label}' cannot be built: {error}"
+                f"{design.source}: the value '{point.label}' cannot be trained: {error}"
             ) from None
 
 

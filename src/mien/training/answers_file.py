@@ -32,7 +32,7 @@ from mien.replacing import whole_file
 from mien.runtime import choose_precision, is_out_of_memory
 from mien.tables import parse_json
 from mien.training.distillation import Teacher
-from mien.training.seen_faces import SeenFaces, size_in
+from mien.training.seen_faces import SeenFaces, size_in, sizes_shown
 from mien.training.start import input_spec
 from mien.training.targets import head_labels
 
@@ -76,7 +76,9 @@ def ask(
     """
     _refuse_mixing(recipe)
     labels, spec = [head_labels(head, faces) for head in recipe.heads], input_spec(recipe)
-    teacher = Teacher.load(recipe.distill, labels, spec, faces).to(device)
+    teacher = Teacher.load(recipe.distill, labels, spec, faces, sizes=sizes_shown(recipe)).to(
+        device
+    )
     bf16 = choose_precision(recipe.train.precision, device) == "bf16"
     seen = SeenFaces(recipe, spec, faces, device)
     num_epochs, total = recipe.train.epochs, recipe.train.epochs * len(faces)
@@ -151,7 +153,8 @@ def open_teacher(
     if is_answers_file(file):
         return load_answers(file, recipe, faces)
     labels = [head_labels(head, faces) for head in recipe.heads]
-    return Teacher.load(how, labels, input_spec(recipe), faces, hear, device)
+    spec, sizes = input_spec(recipe), sizes_shown(recipe)
+    return Teacher.load(how, labels, spec, faces, hear, device, sizes=sizes)
 
 
 def load_answers(path: Path, recipe: Recipe, faces: Dataset) -> Teacher:

@@ -17,6 +17,7 @@ from mien.modelfile import ModelInfo, list_models
 from mien.models.weights import find_weights, load_network, shipped_weights
 from mien.preprocess import InputSpec
 from mien.recipe import DistillOptions
+from mien.training.start import check_sizes
 from mien.training.teacher_answers import answers_on
 
 __all__ = ["Teacher", "distance"]
@@ -57,6 +58,8 @@ class Teacher:
         faces: Dataset,
         hear: Callable[[int, int], None] = lambda _answered, _of: None,
         device: str | torch.device = "cpu",
+        *,
+        sizes: Sequence[int] = (),
     ) -> Teacher:
         """Read a teacher and make sure that its answers mean what the student's are to mean.
 
@@ -67,10 +70,11 @@ class Teacher:
             faces: The training faces, which a teacher that sees the originals answers here, once.
             hear: Is told how many of them are answered, and of how many; what it raises ends the asking.
             device: Where a network answers them.
+            sizes: Sides, px, of what a teacher that sees the ``same`` will be shown.
 
         Raises:
             ModelFileError: If there is no such teacher.
-            ConfigError: If heads or size differ, or the file cannot see what it is to see.
+            ConfigError: If heads or size differ, or the teacher cannot see what it is to see.
         """
         if how.sees == "original":
             model = open_scored_model(_named(how.teacher), device)
@@ -89,6 +93,7 @@ class Teacher:
         file = find_weights(how.teacher)
         network, info = load_network(file)
         _check_fit(str(file), info, labels, spec)
+        check_sizes(network, sizes, spec.channels, f"distill.teacher: {file}")
         theirs = info.input
         return cls(
             sha256_of(file),

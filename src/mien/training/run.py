@@ -32,6 +32,7 @@ from mien.training.checkpoint import load_checkpoint, save_checkpoint
 from mien.training.distillation import Teacher
 from mien.training.loop import Progress, Trainer
 from mien.training.run_folder import RECORDED_FACTS, RunFolder
+from mien.training.seen_faces import sizes_shown
 from mien.training.start import (
     check_sizes,
     input_spec,
@@ -118,7 +119,7 @@ def train(
     labels = [head_labels(head, training) for head in recipe.heads]
     # A run that goes on has its weights in the checkpoint; those that it began with may be gone by now.
     network = start_network(recipe if state is None else replace(recipe, init=""), labels)
-    check_sizes(network, recipe)
+    check_sizes(network, sizes_shown(recipe), spec.channels, recipe.model.name)
     teacher = open_teacher(recipe, training, reporter.teacher, chosen)
     validator = Validator(validation, recipe.heads, spec, chosen, precision == "bf16")
     trainer = Trainer(recipe, network, spec, training, chosen, precision, teacher)

@@ -13,7 +13,7 @@ from mien.data.dataset import Dataset
 from mien.preprocess import InputSpec, normalise
 from mien.recipe import Recipe
 
-__all__ = ["SeenFaces", "size_in"]
+__all__ = ["SeenFaces", "size_in", "sizes_shown"]
 
 
 class SeenFaces:
@@ -56,3 +56,9 @@ def size_in(recipe: Recipe, epoch: int) -> int:
     epochs = recipe.train.epochs
     sizes = recipe.train.sizes[-epochs:] or (recipe.data.size,)  # the last, however short
     return sizes[epoch * len(sizes) // epochs]
+
+
+def sizes_shown(recipe: Recipe) -> list[int]:
+    """Return the sides, px, that a run's network is shown, in training and when it is scored; each once."""
+    in_training = [size_in(recipe, epoch) for epoch in range(recipe.train.epochs)]
+    return list(dict.fromkeys([*in_training, recipe.data.size]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -122,34 +122,35 @@ def start_network(recipe: Recipe, labels: Sequence[Sequence[str]]) -> nn.Module:
     return network
 
 
-def check_sizes(network: nn.Module, recipe: Recipe) -> None:
-    """Let a run's network read a blank face of each size that it will be shown: before the first epoch, not in a later one.
+def check_sizes(network: nn.Module, sizes: Iterable[int], channels: int, who: str) -> None:
+    """Let a network read a blank face of each size: whether it can is found out before the first epoch, not in a later one.
 
     Args:
-        network: The recipe's, on any device, ``meta`` too; it stays as it is.
-        recipe: Says the sizes.
+        network: On any device, ``meta`` too; it stays as it is.
+        sizes: Sides of what it will be shown, px.
+        channels: Of the same.
+        who: What it is called when it is refused.
 
     Raises:
-        ConfigError: If one of them is not for this network.
+        ConfigError: If it cannot read one of them.
     """
-    name, was_training = recipe.model.name, network.training
+    modes = [(module, module.training) for module in network.modules()]
     device = next(network.parameters()).device
-    network.eval()  # a batch of one would be too small for BN in training
-    for size in dict.fromkeys((recipe.data.size, *recipe.train.sizes)):
-        setting = "data.size" if size == recipe.data.size else "train.sizes"
-        try:
+    network.eval()  # BN takes no batch of one in training
+    try:
+        for size in sizes:
             with torch.no_grad():
-                network(torch.zeros(1, recipe.model.channels, size, size, device=device))
-        except RuntimeError as error:
-            if is_out_of_memory(error):
-                raise
-            only = network_options(recipe).get("input_size")
-            known = f"it has weights for {only} px alone" if only else str(error).splitlines()[0]
-            raise ConfigError(
-                f"{name} cannot read faces of {size} px, which {setting} wants it to: {known.rstrip('.')}. "
-                f"Change {setting}, or take another network."
-            ) from None
-    network.train(was_training)
+                network(torch.zeros(1, channels, size, size, device=device))
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        raise ConfigError(
+            f"{who} cannot read faces of {size} px: they are too small for its layers, or it has weights for another size "
+            "alone. Change data.size or train.sizes, or take another network."
+        ) from None
+    finally:
+        for module, is_training in modes:
+            module.training = is_training
 
 
 def _take_over(
