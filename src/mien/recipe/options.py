@@ -265,7 +265,8 @@ class TrainOptions:
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """``auto`` takes bf16 where the processor computes in it and a self-test agrees with fp32."""
     sizes: tuple[int, ...] = ()
-    """Input sides for equal parts of the run, the last being the model's: small first is faster."""
+    """Input sides for equal parts of the run, the last being the model's: small first is faster, and worth it if more epochs
+    are trained in the time (docs/studies.md, mien-sizes)."""
     clip_norm: float = 0.0
     """Largest norm of all gradients together; 0 is off."""
     clip_value: float = 0.0
