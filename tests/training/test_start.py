@@ -10,7 +10,7 @@ from mien.models.ensemble import Ensemble, ensemble_info
 from mien.models.weights import load_network, save_network
 from mien.models.zoo import build_network
 from mien.recipe import ModelOptions, recipe_from_dict
-from mien.training.start import check_sizes, is_from_imagenet, start_network, with_model_of_init
+from mien.training.start import is_from_imagenet, start_network, with_model_of_init
 
 OPTIONS = {"widths": [4, 8], "depths": [1, 1]}
 
@@ -51,28 +51,6 @@ def test_weights_of_another_network_are_refused(weights):
     told = recipe(file, model={"name": "mien_net", "options": {"widths": [4, 4], "depths": [1, 1]}})
     with pytest.raises(ConfigError, match=r"init: .*weights\.safetensors is of another network"):
         start_network(told, [FER2013.labels])
-
-
-@pytest.mark.parametrize("device", ["cpu", "meta"])
-@pytest.mark.parametrize(
-    ("name", "sizes"), [("vgg19", [16]), ("vgg19", [48, 24]), ("mlp", [24, 48])]
-)
-def test_sizes_that_a_network_cannot_read_are_refused(name, sizes, device):
-    options = {"width": 2} if name == "vgg19" else {}
-    network = build_network(name, num_classes=7, **options).to(device)
-    with pytest.raises(ConfigError, match=f"^the pupil cannot read faces of {min(sizes)} px: "):
-        check_sizes(network, sizes, 1, "the pupil")
-    assert all(module.training for module in network.modules())
-
-
-def test_looking_at_the_sizes_leaves_a_network_as_it_was():
-    network = build_network("mien_net", num_classes=7, **OPTIONS)
-    network.blocks[0].eval()  # frozen by whoever trains it
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    check_sizes(network, [24, 48], 1, "the pupil")
-    assert network.training
-    assert not network.blocks[0].bn1.training
-    torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
 
 
 def test_a_wider_network_begins_with_the_answers_of_the_narrow_one(weights):

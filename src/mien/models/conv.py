@@ -18,7 +18,8 @@ AVX512: on a Zen 5 at 3 x 3 px (256 channels, batch 128, one thread, forward and
 27 against 17."""
 
 TINY_MAP = 9
-"""Pixels of the result up to which forward pass and input gradient are faster so, too, in bf16: at 3 x 3 px (384 channels) 31 ms together against 178."""
+"""Pixels of the result up to which forward pass and input gradient are faster so, too, in bf16: at 3 x 3 px (384 channels) all
+three passes take 31 ms against 178."""
 
 FEW_CHANNELS = 16
 """Channels of the input below which the weight gradient of a 1x1 convolution with a stride is not left to oneDNN: in fp32, channels
@@ -29,7 +30,7 @@ with AVX2 those of 32 px end it, hang, or give wrong gradients (https://github.c
 class Conv1x1(nn.Conv2d):
     """`torch.nn.Conv2d` of 1x1 with a stride, without bias: same parameters, same results, same names.
 
-    In training on a CPU it reads only the places that it uses where `FEW_CHANNELS` says that torch's own is not safe.
+    Where a gradient may follow on a CPU that torch's own would not survive (`FEW_CHANNELS`), it reads only the places that it uses.
     """
 
     def __init__(self, width_in: int, width_out: int, stride: int) -> None:

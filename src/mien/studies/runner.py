@@ -37,8 +37,8 @@ from mien.training.answers_file import is_answers_file
 from mien.training.loop import Progress, Trainer
 from mien.training.run import prepare, train
 from mien.training.run_folder import RunFolder
-from mien.training.seen_faces import sizes_shown
-from mien.training.start import check_sizes, network_options
+from mien.training.seen_faces import check_sizes, sizes_shown
+from mien.training.start import network_options
 
 __all__ = ["Watcher", "check_networks", "check_teachers", "execute", "where_trained", "work"]
 

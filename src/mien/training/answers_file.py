@@ -76,9 +76,8 @@ def ask(
     """
     _refuse_mixing(recipe)
     labels, spec = [head_labels(head, faces) for head in recipe.heads], input_spec(recipe)
-    teacher = Teacher.load(recipe.distill, labels, spec, faces, sizes=sizes_shown(recipe)).to(
-        device
-    )
+    sizes = sizes_shown(recipe)
+    teacher = Teacher.load(recipe.distill, labels, spec, faces, sizes=sizes).to(device)
     bf16 = choose_precision(recipe.train.precision, device) == "bf16"
     seen = SeenFaces(recipe, spec, faces, device)
     num_epochs, total = recipe.train.epochs, recipe.train.epochs * len(faces)

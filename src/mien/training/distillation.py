@@ -17,7 +17,7 @@ from mien.modelfile import ModelInfo, list_models
 from mien.models.weights import find_weights, load_network, shipped_weights
 from mien.preprocess import InputSpec
 from mien.recipe import DistillOptions
-from mien.training.start import check_sizes
+from mien.training.seen_faces import check_sizes
 from mien.training.teacher_answers import answers_on
 
 __all__ = ["Teacher", "distance"]

@@ -32,9 +32,8 @@ from mien.training.checkpoint import load_checkpoint, save_checkpoint
 from mien.training.distillation import Teacher
 from mien.training.loop import Progress, Trainer
 from mien.training.run_folder import RECORDED_FACTS, RunFolder
-from mien.training.seen_faces import sizes_shown
+from mien.training.seen_faces import check_sizes, sizes_shown
 from mien.training.start import (
-    check_sizes,
     input_spec,
     is_from_imagenet,
     network_options,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mien.data.augment import Augmentation, augment, draw
 from mien.data.dataset import Dataset
+from mien.errors import ConfigError
 from mien.preprocess import InputSpec, normalise
 from mien.recipe import Recipe
+from mien.runtime import is_out_of_memory
 
-__all__ = ["SeenFaces", "size_in", "sizes_shown"]
+__all__ = ["SeenFaces", "check_sizes", "size_in", "sizes_shown"]
 
 
 class SeenFaces:
@@ -62,3 +65,34 @@ def sizes_shown(recipe: Recipe) -> list[int]:
     """Return the sides, px, that a run's network is shown, in training and when it is scored; each once."""
     in_training = [size_in(recipe, epoch) for epoch in range(recipe.train.epochs)]
     return list(dict.fromkeys([*in_training, recipe.data.size]))
+
+
+def check_sizes(network: nn.Module, sizes: Iterable[int], channels: int, who: str) -> None:
+    """Let a network read a blank face of each size: whether it can is found out before the first epoch, not in a later one.
+
+    Args:
+        network: On any device, ``meta`` too; it stays as it is.
+        sizes: Sides of what it will be shown, px.
+        channels: Of the same.
+        who: What it is called when it is refused.
+
+    Raises:
+        ConfigError: If it cannot read one of them.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    device = next(network.parameters()).device
+    network.eval()  # BN takes no batch of one in training
+    try:
+        for size in sizes:
+            with torch.no_grad():
+                network(torch.zeros(1, channels, size, size, device=device))
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        raise ConfigError(
+            f"{who} cannot read faces of {size} px: they are too small for its layers, or it has weights for another size "
+            "alone. Change data.size or train.sizes, or take another network."
+        ) from None
+    finally:
+        for module, is_training in modes:
+            module.training = is_training

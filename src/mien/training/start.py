@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from mien.errors import ConfigError
@@ -19,10 +18,8 @@ from mien.models.widening import can_widen, widen
 from mien.models.zoo import MODELS, build_network
 from mien.preprocess import InputSpec
 from mien.recipe import ModelOptions, Recipe
-from mien.runtime import is_out_of_memory
 
 __all__ = [
-    "check_sizes",
     "input_spec",
     "is_from_imagenet",
     "network_options",
@@ -120,37 +117,6 @@ def start_network(recipe: Recipe, labels: Sequence[Sequence[str]]) -> nn.Module:
         else:
             _take_over(network, source, info, same_labels, file)
     return network
-
-
-def check_sizes(network: nn.Module, sizes: Iterable[int], channels: int, who: str) -> None:
-    """Let a network read a blank face of each size: whether it can is found out before the first epoch, not in a later one.
-
-    Args:
-        network: On any device, ``meta`` too; it stays as it is.
-        sizes: Sides of what it will be shown, px.
-        channels: Of the same.
-        who: What it is called when it is refused.
-
-    Raises:
-        ConfigError: If it cannot read one of them.
-    """
-    modes = [(module, module.training) for module in network.modules()]
-    device = next(network.parameters()).device
-    network.eval()  # BN takes no batch of one in training
-    try:
-        for size in sizes:
-            with torch.no_grad():
-                network(torch.zeros(1, channels, size, size, device=device))
-    except RuntimeError as error:
-        if is_out_of_memory(error):
-            raise
-        raise ConfigError(
-            f"{who} cannot read faces of {size} px: they are too small for its layers, or it has weights for another size "
-            "alone. Change data.size or train.sizes, or take another network."
-        ) from None
-    finally:
-        for module, is_training in modes:
-            module.training = is_training
 
 
 def _take_over(
