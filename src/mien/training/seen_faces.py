@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -56,15 +56,18 @@ class SeenFaces:
 
 def size_in(recipe: Recipe, epoch: int) -> int:
     """Return the side, px, of what a run's network sees in an epoch, counted from 0."""
-    epochs = recipe.train.epochs
-    sizes = recipe.train.sizes[-epochs:] or (recipe.data.size,)  # the last, however short
-    return sizes[epoch * len(sizes) // epochs]
+    sizes = _sizes_in_turn(recipe)
+    return sizes[epoch * len(sizes) // recipe.train.epochs]
 
 
 def sizes_shown(recipe: Recipe) -> list[int]:
     """Return the sides, px, that a run's network is shown, in training and when it is scored; each once."""
-    in_training = [size_in(recipe, epoch) for epoch in range(recipe.train.epochs)]
-    return list(dict.fromkeys([*in_training, recipe.data.size]))
+    return list(dict.fromkeys([*_sizes_in_turn(recipe), recipe.data.size]))
+
+
+def _sizes_in_turn(recipe: Recipe) -> Sequence[int]:
+    """As many as there are epochs, or fewer: a short run is shown the last ones."""
+    return recipe.train.sizes[-recipe.train.epochs :] or (recipe.data.size,)
 
 
 def check_sizes(network: nn.Module, sizes: Iterable[int], channels: int, who: str) -> None:
