@@ -13,7 +13,7 @@ from mien.models.weights import find_weights, load_network, save_network
 from mien.models.zoo import build_network
 from mien.preprocess import InputSpec, to_inputs
 from mien.recipe import DistillOptions, recipe_from_dict
-from mien.training.answers_file import ask
+from mien.training.asking import ask
 from mien.training.distillation import Teacher, distance
 from mien.training.run import train
 from mien.training.run_folder import RunFolder

@@ -34,6 +34,7 @@ def ask(
     """Write what a teacher answers to every face as a recipe changes it, epoch by epoch.
 
     A recipe whose distill.teacher is such a file is trained without the teacher: ask where there is a GPU, train anywhere.
+    Where it was stopped, the same command goes on with the epoch that it was in.
     """
     if find_spec("torch") is None:
         raise MissingExtraError("train", "Asking a teacher")
@@ -42,7 +43,7 @@ def ask(
     from mien.models.weights import find_weights, weights_file
     from mien.recipe import load_recipe
     from mien.runtime import choose_device
-    from mien.training.answers_file import ask as write
+    from mien.training.asking import ask as write
     from mien.training.run import prepare
     from mien.training.start import with_model_of_init
 
@@ -65,6 +66,12 @@ def ask(
             advance(answered - before)
             before = answered
 
-        write(wanted, faces, out, hear, place)
+        try:
+            write(wanted, faces, out, hear, place)
+        except KeyboardInterrupt:
+            typer.echo(
+                "\nStopped. The same command goes on with the epoch that it was in.", err=True
+            )
+            raise typer.Exit(130) from None
     size = out.stat().st_size / 1e6
     typer.echo(f"{out}: {wanted.train.epochs} x {len(faces):,} answers, {size:.1f} MB")

@@ -11,9 +11,6 @@ Source:
 from __future__ import annotations
 
 import json
-import math
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -29,17 +26,22 @@ from mien.errors import ConfigError, InputError, ModelFileError
 from mien.models.weights import ANSWERS_KEY, read_tensors
 from mien.recipe import Recipe
 from mien.replacing import whole_file
-from mien.runtime import choose_precision, is_out_of_memory
 from mien.tables import parse_json
 from mien.training.distillation import Teacher
-from mien.training.seen_faces import SeenFaces, size_in, sizes_shown
+from mien.training.seen_faces import size_in, sizes_shown
 from mien.training.start import input_spec
 from mien.training.targets import head_labels
 
-__all__ = ["ask", "is_answers_file", "load_answers", "open_teacher"]
+__all__ = [
+    "faces_shown",
+    "is_answers_file",
+    "load_answers",
+    "open_teacher",
+    "refuse_mixing",
+    "save_answers",
+]
 
 _VERSION = "1"
-_BATCH = 256
 
 _DIFFERENCES = {
     "seed": "drawn with another seed",
@@ -52,76 +54,20 @@ _DIFFERENCES = {
 """What decides how faces look and what an answer means -> how answers differ where it does."""
 
 
-def ask(
-    recipe: Recipe,
-    faces: Dataset,
-    out: Path,
-    hear: Callable[[int, int], None],
-    device: torch.device,
-) -> None:
-    """Write what a recipe's teacher answers to each training face in each of its epochs.
+def save_answers(path: Path, answers: Tensor, asked: Mapping[str, Any]) -> None:
+    """Write a file of answers, whole or not at all.
 
     Args:
-        recipe: With its ``[model]`` filled in. Its teacher is a network that sees the ``same``.
-        faces: The training faces.
-        out: The file, whole or not at all: float16 (epochs, faces, total) logits, two bytes each.
-        hear: Is told how many answers are there, and of how many; what it raises ends the asking.
-        device: Where the teacher answers.
+        path: The file.
+        answers: float16 (epochs, faces, total) logits, two bytes each.
+        asked: What `faces_shown` told of the recipe, and whose answers they are: ``teacher_sha256`` and ``imagenet``.
 
     Raises:
-        ModelFileError: If there is no such teacher.
-        ConfigError: If it does not fit the recipe, or the recipe mixes faces.
-        InputError: If the teacher's answers are too large for half precision, there is no room for them, or the file cannot be
-            written.
+        InputError: If it cannot be written.
     """
-    _refuse_mixing(recipe)
-    labels, spec = [head_labels(head, faces) for head in recipe.heads], input_spec(recipe)
-    sizes = sizes_shown(recipe)
-    teacher = Teacher.load(recipe.distill, labels, spec, faces, sizes=sizes).to(device)
-    bf16 = choose_precision(recipe.train.precision, device) == "bf16"
-    seen = SeenFaces(recipe, spec, faces, device)
-    num_epochs, total = recipe.train.epochs, recipe.train.epochs * len(faces)
-    answers = _room_for(out, (num_epochs, len(faces), sum(map(len, labels))))
-    hear(0, total)
-    for epoch in range(num_epochs):
-        seen.begin(epoch)
-        for rows in torch.split(torch.arange(len(faces)), _BATCH):
-            there = rows.to(device)
-            inputs = seen(there).contiguous(memory_format=torch.channels_last)
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                answers[epoch, rows] = teacher(inputs, there, epoch).half().cpu()
-            if not answers[epoch, rows].isfinite().all():
-                raise InputError(
-                    f"{recipe.distill.teacher} answers with numbers that half precision does not hold, or none at all. "
-                    "Ask another teacher."
-                )
-            hear(epoch * len(faces) + int(rows[-1]) + 1, total)
-    theirs = {"teacher_sha256": teacher.sha256, "imagenet": teacher.from_imagenet}
-    record = {**_told(recipe, faces), **theirs}
-    header = {ANSWERS_KEY: _VERSION, "record": json.dumps(record)}
-    with whole_file(out) as partial:
+    with whole_file(path) as partial:
+        header = {ANSWERS_KEY: _VERSION, "record": json.dumps(dict(asked))}
         partial.write_bytes(save({"logits": answers}, header))
-
-
-def _room_for(out: Path, shape: tuple[int, int, int]) -> Tensor:
-    """An empty table; a disk or a memory that is too small would else show when all has been answered."""
-    size = 2 * math.prod(shape)
-    folder = Path(os.path.realpath(out)).parent
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    place = f"its disk has {free / 1e6:,.1f} MB left"
-    try:
-        if size <= free:
-            return torch.empty(shape, dtype=torch.float16)
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        place = "memory has not so much left"
-    raise InputError(
-        f"{out} would take {size / 1e6:,.1f} MB for the answers to {shape[1]:,} faces in {shape[0]:,} epochs, and {place}. "
-        "Ask for fewer epochs: -o train.epochs."
-    )
 
 
 def open_teacher(
@@ -160,7 +106,7 @@ def load_answers(path: Path, recipe: Recipe, faces: Dataset) -> Teacher:
     """Read answers that were given to these very faces.
 
     Args:
-        path: A file that `ask` wrote.
+        path: A file that `asking.ask` wrote.
         recipe: The student's, with its ``[model]`` filled in; it may have fewer epochs than were asked for.
         faces: Its training faces.
 
@@ -169,7 +115,7 @@ def load_answers(path: Path, recipe: Recipe, faces: Dataset) -> Teacher:
             faces.
         InputError: If the file cannot be read or is damaged.
     """
-    _refuse_mixing(recipe)
+    refuse_mixing(recipe)
     if recipe.distill.sees != "same":
         raise ConfigError(
             f"distill.teacher: {path} holds answers to faces as they are changed, and distill.sees is "
@@ -177,7 +123,7 @@ def load_answers(path: Path, recipe: Recipe, faces: Dataset) -> Teacher:
         )
     try:
         record, answers = _read(path)
-        told = _told(recipe, faces)
+        told = faces_shown(recipe, faces)
         _check(path, record, told)
         _check_answers(answers, (len(record["sizes"]), len(faces), sum(map(len, told["labels"]))))
         sha256, is_from_imagenet = str(record["teacher_sha256"]), bool(record["imagenet"])
@@ -192,7 +138,7 @@ def load_answers(path: Path, recipe: Recipe, faces: Dataset) -> Teacher:
 
 
 def is_answers_file(path: Path) -> bool:
-    """Tell whether a path is that of a file that `ask` wrote; False where there is none that can be read."""
+    """Tell whether a path is that of a file that `asking.ask` wrote; False where there is none that can be read."""
     try:
         return ANSWERS_KEY in read_tensors(path)[0]
     except (OSError, SafetensorError):
@@ -214,8 +160,8 @@ def _check_answers(answers: Tensor, shape: tuple[int, int, int]) -> None:
         raise ValueError("some of its answers are no finite numbers")
 
 
-def _told(recipe: Recipe, faces: Dataset) -> dict[str, Any]:
-    """What decides how faces look and what an answer means, in JSON's own kinds."""
+def faces_shown(recipe: Recipe, faces: Dataset) -> dict[str, Any]:
+    """Return what decides how a recipe's faces look and what an answer to them means, in JSON's own kinds."""
     spec = input_spec(recipe)
     told = {
         "seed": recipe.seed,
@@ -246,7 +192,12 @@ def _check(path: Path, record: Mapping[str, Any], wanted: Mapping[str, Any]) -> 
         )
 
 
-def _refuse_mixing(recipe: Recipe) -> None:
+def refuse_mixing(recipe: Recipe) -> None:
+    """Refuse a recipe that makes one face of two.
+
+    Raises:
+        ConfigError: If it does.
+    """
     if recipe.augment.mixup:
         raise ConfigError(
             "augment.mixup makes one face of two, so no kept answer belongs to it. Set mixup to 0, or let the teacher answer "
