@@ -147,6 +147,21 @@ def test_exif_orientation_is_obeyed(orientation, turned):
     np.testing.assert_array_equal(read, turned(pixels))
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_photo_is_turned_although_another_exif_field_is_of_the_wrong_type(kind):
+    upright = struct.pack("<HHI4s", 0x0112, 3, 1, bytes([6]))
+    unit_in_letters = struct.pack("<HHI4s", 0x0128, 2, 4, b"cm")  # a number by the standard
+    fields = struct.pack("<H", 2) + upright + unit_in_letters + bytes(4)
+    data = encoded(plain(size=(6, 4)), kind, exif=b"Exif\0\0II*\0\x08\0\0\0" + fields)
+    assert images.decode(data).shape == (6, 4, 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("exif", [b"no EXIF at all", bytes(20), b"Exif\0\0II*\0"])
+def test_what_is_no_exif_keeps_no_picture_from_being_read(kind, exif):
+    assert images.decode(encoded(plain(size=(6, 4)), kind, exif=exif)).shape == (4, 6, 3)
+
+
 def test_an_animation_gives_its_first_frame():
     frames = [plain((250, 0, 0)), plain((0, 0, 250))]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])

@@ -143,7 +143,7 @@ def _decode(file: BinaryIO, name: str, max_pixels: int) -> Image:
             _refuse_large(opened.size, name, max_pixels)
             _refuse_scans(num_scans, opened.size, name)
             # Most pictures stand upright, and most are RGB: nothing is copied that stays as it is.
-            PIL.ImageOps.exif_transpose(opened, in_place=True)
+            _stand_upright(opened)
             return _to_rgb(opened)
     except PIL.UnidentifiedImageError:
         raise ImageError(f"{name} {_what_it_is(start)}") from None
@@ -155,6 +155,19 @@ def _decode(file: BinaryIO, name: str, max_pixels: int) -> Image:
         raise
     except Exception as error:  # noqa: BLE001 - decoders raise anything on damaged bytes
         raise ImageError(f"{name} is damaged and cannot be decoded: {_reason(error)}.") from None
+
+
+def _stand_upright(picture: PIL.Image.Image) -> None:
+    """Turn a picture as its EXIF says. What is odd or broken there is no fault of the pixels, and says nothing."""
+    picture.load()  # before its EXIF: what fails here are the pixels
+    try:
+        picture.getexif()
+    except Exception:  # noqa: BLE001 - as of the decoders
+        return
+    # Read by now. Pillow would write what it turned anew, and cannot do so with fields of another type than they should have.
+    for fields in ("exif", "Raw profile type exif"):
+        picture.info.pop(fields, None)
+    PIL.ImageOps.exif_transpose(picture, in_place=True)
 
 
 def _open(file: BinaryIO) -> PIL.Image.Image:
