@@ -201,6 +201,22 @@ def test_places_that_cannot_be_written_are_refused_at_once(tmp_path, name, messa
         check_table_path(tmp_path / name)
 
 
+def test_ctrl_c_while_parquet_is_written_doubles_no_rows(tmp_path, monkeypatch):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr(table, "_ROW_GROUP", 3)
+
+    class Interrupted(parquet.ParquetWriter):
+        def write_table(self, rows):
+            super().write_table(rows)
+            monkeypatch.undo()
+            raise KeyboardInterrupt  # as Python does when it is back from pyarrow's code
+
+    monkeypatch.setattr(parquet, "ParquetWriter", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "t.parquet")
+    assert list(read_table(tmp_path / "t.parquet")) == ROWS[:3]
+
+
 def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r"A parquet table needs .* 'mien\[tables\]'"):

@@ -239,8 +239,10 @@ def _write_parquet(path: Path, labels: Sequence[str]) -> Generator[Write]:
                 flush()
 
         def flush() -> None:
-            file.write_table(arrow.Table.from_pylist(waiting, schema))
+            rows = arrow.Table.from_pylist(waiting, schema)
+            # Before they are written, which takes long: a Ctrl-C meanwhile is heard after it, and they would be written again.
             waiting.clear()
+            file.write_table(rows)
 
         try:
             yield write
