@@ -1,8 +1,10 @@
+import errno
 import json
 import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +80,21 @@ def test_nobody_gets_in_by_a_damaged_file(path, ring_of, caplog, damage):
     assert ring.name_of(secret) is None
     assert "No key is valid now" in caplog.text
     assert secret not in caplog.text
+
+
+def test_a_file_that_can_be_read_again_lets_its_keys_in(path, ring_of, monkeypatch, caplog):
+    secret = add_key(path, "school")
+    ring = ring_of(path)
+    add_key(path, "lab")
+
+    def refuse(*_arguments, **_options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patched:  # root may read everything
+        patched.setattr(Path, "read_text", refuse)
+        assert [ring.name_of(secret) for _ in range(3)] == [None] * 3
+    assert caplog.text.count("No key is valid now") == 1
+    assert ring.name_of(secret) == "school"
 
 
 def test_a_deleted_file_lets_nobody_in(path, ring_of):

@@ -133,6 +133,7 @@ class KeyRing:
         self._path = path
         self._seen = self._version()
         self._names = _active(read_keys(path))
+        self._is_read = True
         self._look_at = time.monotonic() + _LOOK_AGAIN_S
 
     def name_of(self, secret: str) -> str | None:
@@ -146,14 +147,18 @@ class KeyRing:
 
     def _refresh(self) -> None:
         version = self._version()
-        if version == self._seen:
+        # Who lets us read it, by permissions or owner, changes nothing in its version: what was not read is tried again.
+        if version == self._seen and self._is_read:
             return
         try:
             self._names = _active(read_keys(self._path))
+            self._is_read = True
         except ConfigError as error:
             # Nobody gets in by a file that cannot be read: a revoked key might be among those of before.
             self._names = {}
-            logger.error("No key is valid now: %s", error)
+            self._is_read = False
+            if version != self._seen:
+                logger.error("No key is valid now: %s", error)
         self._seen = version
 
     def _version(self) -> tuple[int, int, int] | None:
