@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mien.errors import ConfigError, InputError
-from mien.replacing import check_target, replacing, whole_file, whole_folder
+from mien.replacing import check_target, replacing, temporary_folder, whole_file, whole_folder
 
 
 def names(folder: Path) -> list[str]:
@@ -229,3 +229,23 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path, way):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match=r"file/deep/x cannot be written: "):
         way(tmp_path / "file" / "deep" / "x").__enter__()
+
+
+def test_a_temporary_folder_is_its_owners_alone_and_goes(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with temporary_folder("mien-test-") as folder:
+        assert folder.parent == tmp_path
+        assert folder.stat().st_mode & 0o077 == 0
+        (folder / "a").touch()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_no_temporary_folder_can_be_made_it_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with (
+        pytest.raises(
+            ConfigError, match=r"No folder for temporary files can be made: No such .* TMPDIR\."
+        ),
+        temporary_folder("mien-test-"),
+    ):
+        pass

@@ -17,6 +17,7 @@ __all__ = [
     "check_new_folder",
     "check_target",
     "replacing",
+    "temporary_folder",
     "whole_file",
     "whole_folder",
     "write_whole",
@@ -133,6 +134,28 @@ def check_target(path: Path, what: str, suffixes: Sequence[str] = ()) -> None:
         problem = error.strerror
     if problem is not None:
         raise ConfigError(f"{what} {path} cannot be written: {problem}.")
+
+
+@contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """Give a folder among the system's temporary files that other users cannot read, and remove it with all it holds at the end.
+
+    Args:
+        prefix: How its name begins.
+
+    Raises:
+        ConfigError: If there is no place for one, as on a disk that is full or read-only.
+    """
+    try:
+        folder = tempfile.mkdtemp(prefix=prefix)
+    except OSError as error:
+        raise ConfigError(
+            f"No folder for temporary files can be made: {error.strerror or error}. Name a place with TMPDIR."
+        ) from None
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -102,6 +102,16 @@ def test_codecs_are_tried_and_nothing_is_left(run, monkeypatch, tmp_path):
     assert set(tmp_path.iterdir()) == before
 
 
+@pytest.mark.usefixtures("shipped")
+def test_without_a_place_for_temporary_files_all_else_is_said(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    code, words = run()
+    assert code == 0
+    assert "video codecs" in words
+    assert "No folder for temporary files can be made: " in words
+    assert json.loads(run("--json")[1])["video"]["codecs"] == {}
+
+
 def test_a_codec_that_is_not_there_is_no_error(tmp_path):
     assert doctor_module._comes_back(tmp_path / "a.nosuchending", "mp4v") is False
 

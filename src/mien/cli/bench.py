@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mien.cli.options import ModelOption
 from mien.errors import MienError
+from mien.replacing import temporary_folder
 
 if TYPE_CHECKING:
     from mien.types import Image
@@ -108,8 +107,8 @@ def _time_folders(
     from mien.recognition import Recognizer
     from mien.recognition.speed import time_folder
 
-    with tempfile.TemporaryDirectory(prefix="mien-bench-") as folder:
-        paths = [Path(folder, f"{number}.jpg") for number in range(num_pictures)]
+    with temporary_folder("mien-bench-") as folder:
+        paths = [folder / f"{number}.jpg" for number in range(num_pictures)]
         for number, path in enumerate(paths):
             images.write(path, scenes[number % len(scenes)])
         return [
@@ -128,8 +127,8 @@ def _time_videos(model: Any, scene: Image, detectors: list[dict[str, Any]]) -> l
     from mien.recognition.film import open_film
     from mien.recognition.speed import time_video
 
-    with tempfile.TemporaryDirectory(prefix="mien-bench-") as folder:
-        path = Path(folder, "drawn.mp4")
+    with temporary_folder("mien-bench-") as folder:
+        path = folder / "drawn.mp4"
         with open_film(path) as write:
             for number in range(_NUM_FRAMES):
                 shift_px = round(_SWAY_PX * math.sin(number / 20))

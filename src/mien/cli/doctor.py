@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mien.errors import MienError
+from mien.errors import ConfigError, MienError
+from mien.replacing import temporary_folder
 
 __all__ = ["doctor"]
 
@@ -134,14 +134,23 @@ def _video() -> dict[str, Any]:
             cv2.videoio_registry.getBackendName(backend)
             for backend in cv2.videoio_registry.getBackends()
         ]
-        with tempfile.TemporaryDirectory(prefix="mien-doctor-") as folder:
-            codecs = {
-                codec: _comes_back(Path(folder, codec + ending), codec)
-                for codec, ending in _CODECS.items()
-            }
+        codecs, problem = _codecs()
     finally:
         cv2.utils.logging.setLogLevel(level)
-    return {"backends": list(dict.fromkeys(names)), "codecs": codecs}
+    return {"backends": list(dict.fromkeys(names)), "codecs": codecs, "problem": problem}
+
+
+def _codecs() -> tuple[dict[str, bool], str | None]:
+    """Return which codecs come back, and why none was tried."""
+    try:
+        with temporary_folder("mien-doctor-") as folder:
+            tried = {
+                codec: _comes_back(folder / (codec + ending), codec)
+                for codec, ending in _CODECS.items()
+            }
+    except ConfigError as error:
+        return {}, str(error)
+    return tried, None
 
 
 def _comes_back(path: Path, codec: str) -> bool:
@@ -236,9 +245,10 @@ def _video_lines(video: dict[str, Any]) -> list[tuple[str, str]]:
     works = [codec for codec, comes_back in video["codecs"].items() if comes_back]
     fails = [codec for codec, comes_back in video["codecs"].items() if not comes_back]
     written = ", ".join(works) or "nothing"
+    tried = f"writes {written}" + (f"; not {', '.join(fails)}" if fails else "")
     return [
         ("video backends", ", ".join(video["backends"])),
-        ("video codecs", f"writes {written}" + (f"; not {', '.join(fails)}" if fails else "")),
+        ("video codecs", video["problem"] or tried),
     ]
 
 

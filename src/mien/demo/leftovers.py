@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mien.replacing import temporary_folder
+
 __all__ = ["own_temporary_folder"]
 
 _PREFIX = "mien-demo-"
@@ -23,28 +25,30 @@ def own_temporary_folder() -> Iterator[None]:
 
     Whatever is written to a temporary folder meanwhile, by Gradio or by us, is written there. Gradio reads its variables
     when it is imported, so this comes before.
+
+    Raises:
+        ConfigError: If there is no place for temporary files.
     """
-    _remove_abandoned()
-    folder = tempfile.mkdtemp(prefix=_PREFIX)
-    lock = _lock(Path(folder))
-    # One of Gradio's own: it does not copy what lies there already, and ours go when they have been shown.
-    ours = {"GRADIO_TEMP_DIR": str(Path(folder, "gradio")), "GRADIO_ANALYTICS_ENABLED": "False"}
-    before = {name: os.environ.get(name) for name in ours}
-    usual = tempfile.tempdir
-    os.environ.update(ours)
-    tempfile.tempdir = folder
-    try:
-        yield
-    finally:
-        tempfile.tempdir = usual
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        if lock is not None:
-            os.close(lock)
-        shutil.rmtree(folder, ignore_errors=True)
+    with temporary_folder(_PREFIX) as folder:
+        _remove_abandoned(folder.parent)
+        lock = _lock(folder)
+        # One of Gradio's own: it does not copy what lies there already, and ours go when they have been shown.
+        ours = {"GRADIO_TEMP_DIR": str(folder / "gradio"), "GRADIO_ANALYTICS_ENABLED": "False"}
+        before = {name: os.environ.get(name) for name in ours}
+        usual = tempfile.tempdir
+        os.environ.update(ours)
+        tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = usual
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+            if lock is not None:
+                os.close(lock)
 
 
 def _lock(folder: Path) -> int | None:
@@ -61,11 +65,11 @@ def _lock(folder: Path) -> int | None:
     return file
 
 
-def _remove_abandoned() -> None:
+def _remove_abandoned(place: Path) -> None:
     """Remove the folders of this user's pages that were killed: their pictures would stay for ever."""
     if os.name != "posix":
         return
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for folder in place.glob(f"{_PREFIX}*"):
         with suppress(OSError):  # another page was quicker
             found = folder.lstat()
             is_ours = found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode)

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +21,7 @@ from types import FrameType
 
 from mien.errors import ConfigError
 from mien.interrupts import heeded
+from mien.replacing import temporary_folder
 from mien.service.door import Board, shut
 from mien.service.settings import Settings
 
@@ -192,9 +191,16 @@ def supervise(settings: Settings, listener: socket.socket) -> int:
 
     Returns:
         The exit code.
+
+    Raises:
+        ConfigError: If there is no place for temporary files.
     """
     # Counters, rates and the numbers of connections are shared through small files that are mapped into memory.
-    shared = Path(tempfile.mkdtemp(prefix="mien-service-"))
+    with temporary_folder("mien-service-") as shared:
+        return _supervise(settings, listener, shared)
+
+
+def _supervise(settings: Settings, listener: socket.socket, shared: Path) -> int:
     environment = {
         **os.environ,
         "PROMETHEUS_MULTIPROC_DIR": str(shared),
@@ -217,10 +223,7 @@ def supervise(settings: Settings, listener: socket.socket) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.stop)
     end_with_terminal()
-    try:
-        return supervisor.run()
-    finally:
-        shutil.rmtree(shared, ignore_errors=True)
+    return supervisor.run()
 
 
 def end_with_terminal() -> None:
