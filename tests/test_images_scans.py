@@ -33,10 +33,10 @@ def test_a_jpeg_that_goes_through_its_picture_again_and_again_is_refused(tmp_pat
 
 
 def test_of_a_large_jpeg_fewer_scans_are_read():
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ImageError, match=r"is a JPEG of 63 scans; .* at most 62 are decoded. Save"):
         images.decode(many_scans(63, (4000, 4000)))
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1  # of this process alone, whatever else runs
 
 
 @pytest.mark.parametrize(("mode", "num_scans"), [("L", 6), ("RGB", 10), ("CMYK", 18)])
