@@ -33,7 +33,10 @@ _PREFERRED_HEAD = "ferplus"
 
 
 class Recognizer:
-    """A detector and a network that work together; several threads may use one at the same time."""
+    """A detector and a network that work together.
+
+    Several threads may use one at the same time. It cannot be pickled: each process opens its own.
+    """
 
     def __init__(
         self,
