@@ -1,11 +1,14 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
+from mien.labels import FERPLUS
 from mien.studies.conclusion import can_be_concluded, cannot_be_concluded
 from mien.studies.design import NOT_COMPARED, Point
 from mien.studies.document import studies_document
+from mien.studies.packing import pack
 from mien.studies.page import write_study
 from mien.studies.reading import load_design
 from mien.studies.summary import summarise, summary_from_dict
@@ -176,6 +179,27 @@ def test_a_missing_run_keeps_its_value_from_a_rank(rates, runs):
     assert points["0.01"].state == "incomplete"
     assert points["0.01"].rank is None
     assert points["0.003"].rank == 1
+
+
+def scored_on_votes(run):
+    """The same answers, as a head of other labels is scored."""
+    targets = pack((np.arange(400) + 3) % 8)
+    other = {"protocol": "ferplus-majority-publictest", "n": 400, "targets": targets}
+    return dataclasses.replace(run, result={**run.result, **other, "labels": list(FERPLUS.labels)})
+
+
+def test_what_was_scored_on_other_pictures_or_labels_has_no_rank(design, make_run):
+    relu, tanh = design.points()
+    runs = [make_run(relu, seed, 0.5, number=seed) for seed in design.seeds]
+    runs += [scored_on_votes(make_run(tanh, seed, 0.8, number=2 + seed)) for seed in design.seeds]
+    summary = summarise(design, runs, "d", "f")
+    assert [(p.label, p.rank, p.verdict) for p in summary.points] == [
+        ("relu", 1, "base"),
+        ("tanh", None, "scored otherwise"),
+    ]
+    assert "has relu: " in can_be_concluded(summary)[0]
+    said = "Scored on other pictures or labels than fer2013-publictest, n = 400, so that no score"
+    assert any(one.startswith(said) for one in cannot_be_concluded(summary))
 
 
 def test_the_sentences_say_what_holds_and_what_does_not(summary):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from mien.studies.design import SCORES
 from mien.studies.differences import Difference
-from mien.studies.summary import PointSummary, Spread, Summary
+from mien.studies.summary import SCORED_OTHERWISE, PointSummary, Spread, Summary
 
 __all__ = [
     "accuracies_beside",
@@ -66,6 +66,12 @@ def cannot_be_concluded(summary: Summary) -> list[str]:
             sentences.append(
                 f"{point.label} is what others are to be compared with, and it failed: nothing is better or worse than it."
             )
+    otherwise = [point.label for point in summary.points if point.state == SCORED_OTHERWISE]
+    if otherwise:
+        sentences.append(
+            f"Scored on other pictures or labels than {summary.protocol}, n = {summary.n:,}, so that no score of theirs compares with "
+            f"those of the other values, and without a rank: {'; '.join(otherwise)}."
+        )
     if summary.note:
         sentences.append(summary.note)
     if summary.changes:

@@ -17,6 +17,7 @@ from mien.studies.packing import unpack
 
 __all__ = [
     "LEVEL_OF_PROOF",
+    "SCORED_OTHERWISE",
     "PointSummary",
     "RunSummary",
     "Spread",
@@ -27,6 +28,9 @@ __all__ = [
 
 LEVEL_OF_PROOF = 0.05
 """A difference counts as found when its p-value, adjusted for all comparisons of the study, is below this."""
+
+SCORED_OTHERWISE = "scored otherwise"
+"""The state of a value whose scores are of other pictures or labels than the first value's, as with another first head."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +87,7 @@ class PointSummary:
     rank: int | None
     """By the study's score; None if a run failed or is missing."""
     state: str
-    """``"finished"``, ``"incomplete"``, or how its runs failed: ``"collapsed"``, ``"diverged"``, …"""
+    """``"finished"``, ``"incomplete"``, `SCORED_OTHERWISE`, or how its runs failed: ``"collapsed"``, ``"diverged"``, …"""
 
     @property
     def parameters(self) -> int:
@@ -191,7 +195,8 @@ def summarise(design: Design, runs: Sequence[Run], data_hash: str, frozen: str) 
         for label in labels
     }
     drawn = {r.number: _draws(r, design.score) for ends in ended.values() for r in ends}
-    states = {label: _state(design, ended[label]) for label in labels}
+    truths = _truths(ended)
+    states = {label: _state(design, ended[label], truths) for label in labels}
     ranks = _ranks(design, ended, states)
     best = next((label for label, rank in ranks.items() if rank == 1), "")
     references = {label: by_label[label][0].point.reference for label in labels}
@@ -268,10 +273,28 @@ def _result(run: Run) -> Mapping[str, Any] | None:
     return run.result if run.state == "ended" else None
 
 
-def _state(design: Design, ended: Sequence[Run]) -> str:
+def _truths(ended: Mapping[str, Sequence[Run]]) -> dict[int, tuple[str, str]]:
+    """Return, for each seed, against what its first run in the order of the values was scored."""
+    truths: dict[int, tuple[str, str]] = {}
+    for runs in ended.values():
+        for run in runs:
+            if (truth := _truth(run)) is not None:
+                truths.setdefault(run.seed, truth)
+    return truths
+
+
+def _truth(run: Run) -> tuple[str, str] | None:
+    """On which pictures, against which labels; None where nothing was scored."""
+    result = run.result
+    return (result["protocol"], result["targets"]) if result and result["scores"] else None
+
+
+def _state(design: Design, ended: Sequence[Run], truths: Mapping[int, tuple[str, str]]) -> str:
     failures = {run.result["state"] for run in ended if run.result} - {"finished"}
     if failures:
         return ", ".join(sorted(failures))
+    if any(_truth(run) != truths[run.seed] for run in ended):
+        return SCORED_OTHERWISE
     return "finished" if len(ended) == len(design.seeds) else "incomplete"
 
 
