@@ -9,6 +9,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "DataError",
+    "DivergedError",
     "DownloadError",
     "ImageError",
     "InputError",
@@ -65,6 +66,10 @@ class TrainingError(MienError):
 
 class CheckpointError(TrainingError):
     """A run's folder holds no state to go on from, or none that is whole: only a new start can mend that."""
+
+
+class DivergedError(TrainingError):
+    """A run's numbers are no longer finite: what it was told does not train."""
 
 
 class UnknownNameError(MienError, LookupError):

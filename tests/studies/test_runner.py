@@ -145,6 +145,7 @@ name = "how"
 "base" = { "model.options.width" = 16 }
 "collapsing" = { "model.options.width" = 16, "optimizer.lr" = 10.0 }
 "diverging" = { "optimizer.name" = "sgd", "optimizer.lr" = 1e30 }
+"at its end" = { "optimizer.name" = "sgd", "optimizer.lr" = 3e38, "train.epochs" = 1, "train.batch_size" = 240 }
 "too big" = { "model.options.width" = 100000000000 }
 """
 
@@ -157,6 +158,7 @@ def test_failures_are_results_and_the_study_goes_on(write_study_file, faces, tmp
         "base": "finished",
         "collapsing": "collapsed",
         "diverging": "diverged",
+        "at its end": "diverged",
         "too big": "out of memory",
     }
     assert [point.label for point in summary.ranked] == ["base"]
@@ -187,7 +189,7 @@ def test_trouble_of_the_machine_is_no_result(write_study_file, faces, tmp_path, 
     import mien.training.run as run_module
 
     def full(*_):
-        raise TrainingError("The checkpoint in x cannot be written: No space left on device.")
+        raise TrainingError("The checkpoint in diverged/x cannot be written: No space left.")
 
     path = write_study_file()
     with monkeypatch.context() as patch:

@@ -14,7 +14,13 @@ from run_calls import Silent
 from safetensors.torch import load_file
 
 from mien.data.synthetic import draw_faces
-from mien.errors import CheckpointError, ConfigError, DataError, TrainingError
+from mien.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DivergedError,
+    TrainingError,
+)
 from mien.models.weights import load_network
 from mien.recipe import recipe_from_dict
 from mien.training.checkpoint import NAME, PREVIOUS, load_checkpoint, save_checkpoint
@@ -270,6 +276,20 @@ def test_a_diverging_run_says_where_and_what_to_lower(faces, tmp_path):
     recipe = tiny(optimizer={"lr": 1e30, "nesterov": False, "momentum": 0.0})
     with pytest.raises(TrainingError, match=r"has diverged. Lower optimizer.lr \(it is 1e\+30\)"):
         train(recipe, faces, RunFolder(tmp_path / "run"), Silent())
+
+
+@pytest.mark.parametrize("keep", ["last", "best_loss"])
+def test_a_run_that_its_last_step_throws_off_has_diverged_too(faces, tmp_path, keep):
+    recipe = tiny(
+        optimizer={"lr": 3e38, "nesterov": False, "momentum": 0.0},
+        train={"epochs": 1, "batch_size": len(faces), "keep": keep},
+    )
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(DivergedError, match=r"no finite numbers after epoch 1: the run has div"):
+        train(recipe, faces, folder, Silent())
+    assert not folder.weights.exists()
+    with pytest.raises(DivergedError, match="after epoch 1"):
+        train(recipe, faces, folder, Silent(), resume=True)
 
 
 def test_a_collapsed_run_names_the_class(faces, tmp_path):

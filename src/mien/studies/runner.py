@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mien.data.dataset import SPLITS, Dataset
-from mien.errors import CheckpointError, ConfigError, MienError, TrainingError
+from mien.errors import (
+    CheckpointError,
+    ConfigError,
+    DivergedError,
+    MienError,
+    TrainingError,
+)
 from mien.evaluation.evaluate import predict_logits
 from mien.evaluation.metrics import RATES, collapsed_class, confusion_matrix
 from mien.evaluation.protocols import protocols
@@ -298,7 +304,7 @@ def _score(kept: RunFolder, recipe: Recipe, data: Dataset, device: torch.device)
         for protocol in found
     ]
     if not all(np.isfinite(logits[protocol.head]).all() for protocol in found):
-        raise TrainingError("The network gives NaN or infinity: its training has diverged.")
+        raise DivergedError("The network gives NaN or infinity: its training has diverged.")
     (protocol, predictions), *others = zip(found, answers, strict=True)
     labels = info.head(protocol.head).labels
     collapsed = collapsed_class(protocol.targets, predictions)
@@ -332,7 +338,7 @@ def _failure(error: Exception) -> str | None:
     """Name what an exception says about the value under study; None if it says nothing about that."""
     if is_out_of_memory(error):
         return "out of memory"
-    if isinstance(error, TrainingError) and "diverged" in str(error):
+    if isinstance(error, DivergedError):
         return "diverged"
     return None
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mien.data.augment import mixing
 from mien.data.batches import epoch_batches, num_batches
 from mien.data.dataset import Dataset
-from mien.errors import DataError, TrainingError
+from mien.errors import DataError, DivergedError, TrainingError
 from mien.preprocess import InputSpec
 from mien.recipe import Recipe
 from mien.training.distillation import Teacher, distance
@@ -120,7 +120,7 @@ class Trainer:
             ``seconds``.
 
         Raises:
-            TrainingError: If the loss is no longer a finite number.
+            DivergedError: If the loss is no longer a finite number.
         """
         progress, recipe = self.progress, self.recipe
         self._seen.begin(progress.epoch)
@@ -254,7 +254,7 @@ class Trainer:
 
     def _count(self, loss: float, logits: Tensor, probs: Tensor, counts: Tensor) -> None:
         if not math.isfinite(loss):
-            raise TrainingError(
+            raise DivergedError(
                 f"The loss is {loss} in epoch {self.progress.epoch + 1}, batch {self.progress.batch + 1}: the run "
                 f"has diverged. Lower optimizer.lr (it is {self.recipe.optimizer.lr}) or set train.clip_norm."
             )

@@ -20,7 +20,7 @@ from mien.data.dataset import SPLITS, Dataset
 from mien.data.ferplus import not_a_face
 from mien.data.offline import merge
 from mien.data.splits import with_validation
-from mien.errors import ConfigError, DataError
+from mien.errors import ConfigError, DataError, DivergedError
 from mien.evaluation.plots import curves
 from mien.modelfile import Head, ModelInfo
 from mien.models.macs import count_macs, count_parameters
@@ -100,7 +100,8 @@ def train(
 
     Raises:
         DataError: If the data has no training or validation rows, or lacks what a head learns from.
-        TrainingError: If the folder is taken or holds nothing to resume, or the run diverges.
+        TrainingError: If the folder is taken or holds nothing to resume.
+        DivergedError: If the run diverges.
         StopRequested: If the reporter raised it; the state is saved.
     """
     chosen = choose_device(device)
@@ -292,7 +293,14 @@ class _Run:
         network = trainer.trained
         if "weights" in notes:
             network.load_state_dict(notes["weights"])
-        kept = notes["kept"]
+        # Each batch's loss is looked at before its step: what the last step did shows here alone.
+        kept = notes.get("kept", {"valid_loss": math.nan})
+        weights = network.state_dict().values()
+        if not (math.isfinite(kept["valid_loss"]) and all(one.isfinite().all() for one in weights)):
+            raise DivergedError(
+                f"The network gives no finite numbers after epoch {trainer.progress.epoch}: the run has diverged. Lower "
+                f"optimizer.lr (it is {self._recipe.optimizer.lr}) or set train.clip_norm."
+            )
         save_network(self._folder.weights, network.cpu(), self._info(kept))
         stopped = bool(notes.get("stopped"))
         return Outcome(self._folder.path, kept, kept.get("collapsed"), stopped)
