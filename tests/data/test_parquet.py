@@ -51,6 +51,25 @@ def test_classes_without_names_are_called_by_number(tmp_path, write_hub_parquet)
     )
 
 
+def test_a_file_without_the_highest_number_has_the_classes_of_the_others(
+    tmp_path, write_hub_parquet, drawn
+):
+    write_hub_parquet(tmp_path / "train.parquet", 0)
+    table = pa.parquet.read_table(write_hub_parquet(tmp_path / "test.parquet", 2))
+    few = [label < 3 for label in table["label"].to_pylist()]
+    pa.parquet.write_table(table.filter(few), tmp_path / "test.parquet")
+    dataset = parquet.read(tmp_path, 48)
+    assert dataset.label_names == ("0", "1", "2", "3", "4", "5", "6")
+    of_test = drawn.labels[drawn.split == 2]
+    np.testing.assert_array_equal(dataset.labels[dataset.split == 2], of_test[of_test < 3])
+
+
+def test_hidden_files_are_none_of_the_data(tmp_path, write_parquet):
+    file = write_parquet(tmp_path / "train.parquet", 0)
+    (tmp_path / "._train.parquet").write_bytes(b"\0\5\x16\7")
+    assert parquet.find_files(tmp_path) == (file,)
+
+
 def test_own_class_names_are_kept(tmp_path, write_hub_parquet):
     names = [*FER2013.labels, "bored"]
     dataset = parquet.read(write_hub_parquet(tmp_path / "train.parquet", 0, names), 48)

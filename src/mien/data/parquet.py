@@ -39,7 +39,9 @@ def find_files(path: Path) -> tuple[Path, ...]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    return [file for file in folder.glob("*") if file.suffix.lower() == ".parquet"]
+    # Hidden files are none of the data: macOS puts a ._train.parquet beside train.parquet on disks that are not its own.
+    visible = (file for file in folder.glob("*") if not file.name.startswith("."))
+    return [file for file in visible if file.suffix.lower() == ".parquet"]
 
 
 def read(path: Path, size: int) -> Dataset:
@@ -57,13 +59,7 @@ def read(path: Path, size: int) -> Dataset:
     parts = [part for part in read_files if part is not None]
     if not parts:
         raise DataError(f"{path} holds no rows.")
-    names = parts[0].label_names
-    for part in parts:
-        if part.label_names != names:
-            raise DataError(
-                f"The parquet files in {path} name their classes differently: {', '.join(names)} and "
-                f"{', '.join(part.label_names)}. Give one file, or files of one data set."
-            )
+    names = _common_names(parts, path)
     votes, without = _together(parts)
     rows = [part.names for part in parts if part.names is not None]
     return Dataset(
@@ -76,6 +72,19 @@ def read(path: Path, size: int) -> Dataset:
         layout="parquet",
         notes=tuple(dict.fromkeys([note for part in parts for note in part.notes] + without)),
     )
+
+
+def _common_names(parts: Sequence[Dataset], path: Path) -> tuple[str, ...]:
+    """Return the class names of all parts; where these are only numbers, a part may lack the highest ones."""
+    names = max((part.label_names for part in parts), key=len)
+    are_numbers = names == tuple(map(str, range(len(names))))
+    for part in parts:
+        if part.label_names != (names[: len(part.label_names)] if are_numbers else names):
+            raise DataError(
+                f"The parquet files in {path} name their classes differently: {', '.join(names)} and "
+                f"{', '.join(part.label_names)}. Give one file, or files of one data set."
+            )
+    return names
 
 
 def _together(parts: Sequence[Dataset]) -> tuple[NDArray[np.uint8] | None, list[str]]:
