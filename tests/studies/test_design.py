@@ -62,6 +62,7 @@ values = [3, 5]
         ("seeds = [0, 1]", "seeds = []", "seeds are empty; give at least one, better three"),
         ("seeds = [0, 1]", "seeds = 3", "'seeds' is 3; expected a list"),
         ("seeds = [0, 1]", 'seeds = [0, "a"]', r"seeds are \[0, 'a'\]; expected whole numbers"),
+        ("seeds = [0, 1]", "seeds = [0, 20261128090000]", r"seeds are \[0, 2026.*from 0 to 2\^32"),
         ('["relu", "tanh"]', '"relu"', "'factors.values' is 'relu'; expected a list"),
         ('values = ["relu", "tanh"]', "levels = { a = 1 }", "level 'a' of 'activation' is 1; exp"),
         ("seeds = [0, 1]", "seeds = [1, 1]", "a seed stands there twice"),

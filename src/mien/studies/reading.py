@@ -171,8 +171,8 @@ def _check(design: Design) -> None:
         "pruning is " + repr(design.pruning) + "; expected none or median": design.pruning
         not in ("none", "median"),
         "seeds are empty; give at least one, better three": not design.seeds,
-        f"seeds are {list(design.seeds)}; expected whole numbers of 0 or more": not all(
-            type(seed) is int and seed >= 0 for seed in design.seeds
+        f"seeds are {list(design.seeds)}; expected whole numbers from 0 to 2^32 - 1": not all(
+            type(seed) is int and 0 <= seed < 2**32 for seed in design.seeds
         ),
         "a seed stands there twice": len(set(design.seeds)) != len(design.seeds),
         "there is no factor to study": not design.factors,
