@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 from study_calls import Silent, run_study
 
@@ -57,10 +59,41 @@ def test_another_seed_recipe_or_data_set_is_another_run(write_study_file, faces,
     known, design = known_results(other_folder), load_design(write_study_file())
     relu, tanh = design.points()
     same = design.recipe(relu.settings, 1, "whatever it is called")
-    assert run_key(same, faces.content_hash) in known
-    assert run_key(same, "other faces") not in known
-    assert run_key(design.recipe(relu.settings, 2, ""), faces.content_hash) not in known
-    assert run_key(design.recipe(tanh.settings, 1, ""), faces.content_hash) not in known
+    assert run_key(same, faces.content_hash, {}) in known
+    assert run_key(same, "other faces", {}) not in known
+    assert run_key(design.recipe(relu.settings, 2, ""), faces.content_hash, {}) not in known
+    assert run_key(design.recipe(tanh.settings, 1, ""), faces.content_hash, {}) not in known
+
+
+FROM_WEIGHTS = """
+question = "Which rate is best?"
+base = "base.toml"
+design = "one_at_a_time"
+seeds = [0]
+[[factors]]
+name = "rate"
+setting = "optimizer.lr"
+values = [0.003]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["init", "distill.teacher"])
+def test_a_run_on_weights_that_were_replaced_is_another_run(write_study_file, faces, tmp_path, key):
+    runs = tmp_path / "weights" / "runs"
+    run_study(write_study_file(), faces, runs.parent)
+    path, start = write_study_file(FROM_WEIGHTS), tmp_path / "start.safetensors"
+    options = [f"{key}={start}"]
+    shutil.copyfile(runs / "0000-seed0/weights.safetensors", start)
+    run_study(path, faces, tmp_path / "other", options=options)
+    known = known_results(tmp_path / "other")
+
+    again = run_study(path, faces, tmp_path / "again", options=options, known=known)
+    assert again.points[0].runs[0].taken_from == "small"
+    shutil.copyfile(runs / "0001-seed0/weights.safetensors", start)
+    watcher = Silent()
+    run_study(path, faces, tmp_path / "replaced", watcher, options=options, known=known)
+    assert watcher.begun == [("0.003", 0)]
 
 
 @pytest.mark.parametrize(

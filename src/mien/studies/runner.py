@@ -22,6 +22,7 @@ from mien.errors import (
     ConfigError,
     DivergedError,
     MienError,
+    ModelFileError,
     TrainingError,
 )
 from mien.evaluation.evaluate import predict_logits
@@ -44,7 +45,7 @@ from mien.training.loop import Progress, Trainer
 from mien.training.run import prepare, train
 from mien.training.run_folder import RunFolder
 from mien.training.seen_faces import check_sizes, sizes_shown
-from mien.training.start import network_options
+from mien.training.start import network_options, weights_behind
 
 __all__ = ["Watcher", "check_networks", "check_teachers", "execute", "where_trained", "work"]
 
@@ -137,7 +138,7 @@ def work(  # noqa: PLR0913 - the study, its faces, and what of it is to be done
             time.sleep(POLL_S)
             continue
         try:
-            result = (known or {}).get(run_key(_recipe(run, design), data.content_hash))
+            result = _known(_recipe(run, design), data.content_hash, known or {})
             if result is None:
                 watcher.begin(
                     run
@@ -202,6 +203,7 @@ def execute(
     rows = kept.rows() if kept.metrics.exists() else []
     result["curve"] = [{key: row[key] for key in _CURVE if key in row} for row in rows]
     result |= {"epochs": len(rows), "seconds": round(sum(row["seconds"] for row in rows), 1)}
+    result["behind"] = kept.facts().get("behind", {}) if kept.is_begun else {}
     outline = _outline(kept.recipe() if kept.is_begun else recipe)
     result.setdefault("parameters", count_parameters(outline))
     for checkpoint in kept.path.glob("checkpoint*.pt"):
@@ -223,6 +225,16 @@ def _goes_on(run: Run, design: Design, folder: Path, data_hash: str) -> bool:
 
 def _recipe(run: Run, design: Design) -> Recipe:
     return design.recipe(run.point.settings, run.seed, f"{design.name}-{run.name}")
+
+
+def _known(
+    recipe: Recipe, data_hash: str, known: Mapping[str, Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    """A result to take over; None where there is none, or the weights behind the run are gone, which training will say."""
+    try:
+        return known.get(run_key(recipe, data_hash, weights_behind(recipe))) if known else None
+    except ModelFileError:
+        return None
 
 
 def _refuse_what_kills(run: Run) -> None:

@@ -22,16 +22,21 @@ _SAME_ANYWHERE = ("finished", "collapsed", "diverged")
 """How a run ends by itself; a pruner looks at other runs, and memory is a matter of the machine."""
 
 
-def run_key(recipe: Recipe, data_hash: str) -> str:
+def run_key(recipe: Recipe, data_hash: str, behind: Mapping[str, str]) -> str:
     """Return what two runs have in common when they are the same training, whatever their studies are called.
 
     Args:
         recipe: Of the run, with its seed.
         data_hash: Of the data set; see `Dataset.content_hash`.
+        behind: Checksums of the weights that it began with and learnt from; see `mien.training.start.weights_behind`.
     """
     tables = recipe.as_dict() | {"name": "", "data set": data_hash}
     # The hash says which faces, wherever they lie.
     tables["data"] = {**tables["data"], "source": ""}
+    # As do checksums which weights. Runs from before they were written down have their paths here, and are like no other.
+    tables["init"] = behind.get("init", recipe.init)
+    teacher = behind.get("teacher", recipe.distill.teacher)
+    tables["distill"] = {**tables["distill"], "teacher": teacher}
     return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
 
 
@@ -65,4 +70,4 @@ def _results(study: optuna.Study) -> Iterator[tuple[str, Mapping[str, Any]]]:
             continue
         settings, seed = trial.user_attrs["point"]["settings"], trial.user_attrs["seed"]
         recipe = with_settings(base, settings, seed, "", "the study's storage")
-        yield run_key(recipe, frozen["data set"]), result
+        yield run_key(recipe, frozen["data set"], result.get("behind", {})), result

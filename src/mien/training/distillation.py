@@ -13,14 +13,14 @@ from mien.checksums import sha256_of
 from mien.data.dataset import Dataset
 from mien.errors import ConfigError
 from mien.evaluation.scored_model import open_scored_model
-from mien.modelfile import ModelInfo, list_models
+from mien.modelfile import ModelInfo, list_models, load_model
 from mien.models.weights import find_weights, load_network, shipped_weights
 from mien.preprocess import InputSpec
 from mien.recipe import DistillOptions
 from mien.training.seen_faces import check_sizes
 from mien.training.teacher_answers import answers_on
 
-__all__ = ["Teacher", "distance"]
+__all__ = ["Teacher", "distance", "teacher_file"]
 
 
 class Teacher:
@@ -146,6 +146,17 @@ def distance(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     ours = F.log_softmax(student.float() / temperature, dim=1)
     theirs = F.log_softmax(teacher.float() / temperature, dim=1)
     return F.kl_div(ours, theirs, reduction="batchmean", log_target=True) * temperature**2
+
+
+def teacher_file(how: DistillOptions) -> Path:
+    """Return the file that a teacher is read from, or a file of its answers.
+
+    Raises:
+        ModelFileError: If there is no such file.
+    """
+    if how.sees == "original" and _is_for_recognising(how.teacher):
+        return load_model(how.teacher).path
+    return find_weights(how.teacher)
 
 
 def _named(where: str) -> str:

@@ -38,6 +38,7 @@ from mien.training.start import (
     is_from_imagenet,
     network_options,
     start_network,
+    weights_behind,
     with_model_of_init,
 )
 from mien.training.stop import StopRequested
@@ -132,6 +133,7 @@ def train(
     else:
         taught = teacher is not None and teacher.from_imagenet
         facts["imagenet"] = taught or is_from_imagenet(recipe)
+        facts["behind"] = weights_behind(recipe)
         folder.create(recipe, facts)
     return _Run(recipe, folder, trainer, validator, reporter).to_the_end()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from mien.checksums import sha256_of
 from mien.errors import ConfigError
 from mien.modelfile import ENSEMBLE, ModelInfo
 from mien.models.imagenet import IMAGENET, find_imagenet, initialise_from_imagenet
@@ -18,12 +19,14 @@ from mien.models.widening import can_widen, widen
 from mien.models.zoo import MODELS, build_network
 from mien.preprocess import InputSpec
 from mien.recipe import ModelOptions, Recipe
+from mien.training.distillation import teacher_file
 
 __all__ = [
     "input_spec",
     "is_from_imagenet",
     "network_options",
     "start_network",
+    "weights_behind",
     "with_model_of_init",
 ]
 
@@ -59,6 +62,20 @@ def is_from_imagenet(recipe: Recipe) -> bool:
         return bool(recipe.init)
     _, info = load_network(find_weights(recipe.init))
     return info.from_imagenet
+
+
+def weights_behind(recipe: Recipe) -> dict[str, str]:
+    """Return the SHA-256 of the files that a recipe names, ``init`` and ``teacher``: what lies there may be replaced.
+
+    Raises:
+        ModelFileError: If there is no such file.
+    """
+    behind = {}
+    if recipe.init and recipe.init != IMAGENET:
+        behind["init"] = sha256_of(find_weights(recipe.init))
+    if recipe.distill.teacher:
+        behind["teacher"] = sha256_of(teacher_file(recipe.distill))
+    return behind
 
 
 def input_spec(recipe: Recipe) -> InputSpec:
