@@ -78,7 +78,10 @@ def test_the_card_says_what_a_run_began_with_and_who_taught_it():
         recipe = {**record["recipe"], "init": "", "distill": {"teacher": ""}, **told}
         provenance = {**record, "recipe": recipe, "imagenet": imagenet}
         info = replace(facts.info, provenance=provenance)
-        assert f"{said}fer2013" in model_card([replace(facts, info=info)], "mien card")
+        card = model_card([replace(facts, info=info)], "mien card")
+        assert f"{said}fer2013" in card
+        assert ("- Nothing else: no other faces, and no weights" in card) != imagenet
+        assert ("- **ImageNet's pictures**, in the weights behind mien-s" in card) == imagenet
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ _DATA = """\
   28,709 are for training; the other two splits are not trained on.
 - **FER+** (Barsoum et al. 2016, <https://arxiv.org/abs/1608.01041>): ten votes for each of these pictures, eight expressions, and
   *unknown* and *not a face*.
-- Nothing else: no other faces, and no weights from other data.
+{beyond}
 
 **Licence of the data.** FER+'s votes are under the MIT licence. FER2013 was given out for a competition and for research; its
 pictures belong to photographers who were not asked, and show people who were not asked either. mien ships none of
@@ -62,6 +62,8 @@ with them should ask a lawyer, or train on data of their own (`mien train`).
 **What is known to be wrong with it.** Labels are what strangers called a face: FER+ and FER2013 agree on about two pictures in
 three, and people asked again reach about 65 % on FER2013's labels. Many expressions are posed. Some 1,500 groups of pictures are
 identical to the pixel, and 556 of them cross splits, hence the scores *without copies*. Disgust and contempt are rare."""
+
+_NOTHING_ELSE = "- Nothing else: no other faces, and no weights from other data."
 
 _OTHER_DATA = """\
 Data of its maker's own, which this record tells by its hash only. **To be added by whoever passes the model on**: what the
@@ -106,7 +108,8 @@ def card_sections(models: Sequence[CardFacts]) -> Iterator[str]:
     yield from _models(models)
     yield from ("", "## Uses, intended and refused", "", _USES)
     is_fer2013 = all(map(_knows_fer2013, models))
-    yield from ("", "## Data", "", _DATA if is_fer2013 else _OTHER_DATA)
+    data = _DATA.format(beyond=_beyond(models)) if is_fer2013 else _OTHER_DATA
+    yield from ("", "## Data", "", data)
     yield from _training(models)
     yield from ("", "## Figures", "", _HOW_MEASURED)
     for facts in models:
@@ -133,6 +136,14 @@ def _knows_fer2013(facts: CardFacts) -> bool:
     return any(
         protocol.startswith("fer2013-") for protocol in (*facts.info.scores, *facts.protocols)
     )
+
+
+def _beyond(models: Sequence[CardFacts]) -> str:
+    """Say what was learned from beside FER2013 and FER+."""
+    names = ", ".join(facts.info.name for facts in models if facts.info.from_imagenet)
+    if not names:
+        return _NOTHING_ELSE
+    return f"- **ImageNet's pictures**, in the weights behind {names} (Training, below); no other faces."
 
 
 def _models(models: Sequence[CardFacts]) -> Iterator[str]:
