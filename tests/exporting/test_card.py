@@ -84,6 +84,19 @@ def test_the_card_says_what_a_run_began_with_and_who_taught_it():
         assert ("- **ImageNet's pictures**, in the weights behind mien-s" in card) == imagenet
 
 
+def test_the_card_says_how_a_run_was_to_end_and_what_was_not_changed():
+    facts = card_facts(load_model("mien-s"), None)
+    recipe = facts.info.provenance["recipe"]
+    train = {**recipe["train"], "stop_patience": 3}
+    augment = {key: value and type(value)() for key, value in recipe["augment"].items()}
+    recipe = {**recipe, "train": train, "augment": augment}
+    info = replace(facts.info, provenance={**facts.info.provenance, "recipe": recipe})
+    card = model_card([replace(facts, info=info)], "mien card")
+    until = "At most 40 epochs, until 3 brought no gain on validation faces; weights kept: last."
+    assert f"Augmentation: none. {until}" in card
+    assert "fixed beforehand" not in card
+
+
 @pytest.fixture(scope="module")
 def results(tiny_model_path, tmp_path_factory):
     """A results folder of the brightness model on 42 grey faces: rows, balanced rows, robustness."""

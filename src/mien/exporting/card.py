@@ -188,9 +188,7 @@ def _training(models: Sequence[CardFacts]) -> Iterator[str]:
 
 def _told(record: Any) -> str:
     return ", ".join(
-        f"{title} {record[key]}"
-        for key, title in (("seed", "seed"), ("epochs", "epochs"), ("precision", "precision"))
-        if key in record
+        f"{key} {record[key]}" for key in ("seed", "epochs", "precision") if key in record
     )
 
 
@@ -213,16 +211,17 @@ def _recipe(recipe: Any) -> str:
         for head in recipe["heads"]
     )
     changes = ", ".join(
-        f"{name} {value:g}"
+        name if value is True else f"{name} {value:g}"
         for name, value in augment.items()
-        if _is_on(value) and value is not True
+        if _is_on(value)
     )
-    flip = "flip, " if augment.get("flip") else ""
+    end = "The number of epochs was fixed beforehand"
+    if train.get("stop_patience"):
+        end = f"At most {train['epochs']} epochs, until {train['stop_patience']} brought no gain on validation faces"
     return (
         f"Heads: {heads}. {optimizer['name'].upper()}, learning rate {optimizer['lr']:g}, weight decay "
         f"{optimizer['weight_decay']:g}, {recipe['schedule']['name']} schedule, batch {train['batch_size']}, average "
-        f"of weights {train['ema']:g}. Augmentation: {flip}{changes}. The number of epochs was fixed beforehand; "
-        f"weights kept: {train['keep']}."
+        f"of weights {train['ema']:g}. Augmentation: {changes or 'none'}. {end}; weights kept: {train['keep']}."
     )
 
 
