@@ -211,13 +211,16 @@ def test_without_rows_the_card_says_so(tiny_model_path):
 
 
 def test_cost_is_time_and_power(tiny_model_path):
-    import dataclasses
-
     info = load_model(tiny_model_path).info
     run = {"train_seconds": 7200, "machine": {"cores": 4}}
-    spent = cost(dataclasses.replace(info, provenance=run))
+    spent = cost(replace(info, provenance=run))
     assert spent.hours == 2
     assert spent.kwh == pytest.approx(2 * 4 * 0.010 * 1.2)  # hours, cores, kW, overhead
     assert spent.kg_co2 == pytest.approx(spent.kwh * 0.48)
     run["machine"]["gpu"] = "H200"
-    assert cost(dataclasses.replace(info, provenance=run)).kwh == pytest.approx(2 * 0.740 * 1.2)
+    assert cost(replace(info, provenance=run)).kwh == pytest.approx(2 * 0.740 * 1.2)
+    facts = replace(card_facts(load_model(tiny_model_path), None), info=info)
+    for seconds, shown in ((80, "1.3 min"), (360_000, "6,000 min")):
+        facts = replace(facts, info=replace(info, provenance={**run, "train_seconds": seconds}))
+        (line,) = lines_of(model_card([facts], "mien card"), f"| {info.name} | {shown} | 4 cores")
+    assert line.endswith("| 89 kWh | 43,000 g |")

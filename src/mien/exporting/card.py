@@ -365,8 +365,8 @@ def _costs(models: Sequence[CardFacts]) -> Iterator[str]:
             yield f"| {facts.info.name} | not recorded | – | – | – |"
             continue
         machine = f"{spent.cores} cores" + (f", {spent.gpu}" if spent.gpu else "")
-        energy = f"{spent.kwh:.2g} kWh | {1000 * spent.kg_co2:.2g} g"
-        yield f"| {facts.info.name} | {spent.hours:.1f} h | {machine} | {energy} |"
+        energy = f"{_two_digits(spent.kwh)} kWh | {_two_digits(1000 * spent.kg_co2)} g"
+        yield f"| {facts.info.name} | {_two_digits(60 * spent.hours)} min | {machine} | {energy} |"
     yield ""
     yield "Time is from the run's record, of the run that ships alone: runs that it began with, trials, teachers and scoring come on top. Energy and CO2 are"
     yield f"estimates, not measurements: {WATTS_A_CORE:g} W a core and {WATTS_A_GPU:g} W a GPU at full load throughout, {OVERHEAD:g} times that for"
@@ -375,3 +375,7 @@ def _costs(models: Sequence[CardFacts]) -> Iterator[str]:
 
 def _millions(number: int | None) -> str:
     return "unknown" if number is None else f"{number / 1e6:.1f} M"
+
+
+def _two_digits(number: float) -> str:
+    return f"{float(f'{number:.2g}'):,g}"
