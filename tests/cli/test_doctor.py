@@ -119,7 +119,7 @@ def test_a_codec_that_is_not_there_is_no_error(tmp_path):
 class FakeCamera:
     """Counts how often cameras are opened."""
 
-    opened: ClassVar[list[str]] = []
+    opened: ClassVar[list[str | int]] = []
 
     def __init__(self, device):
         self.opened.append(device)
@@ -132,6 +132,7 @@ class FakeCamera:
 
 
 def test_cameras_are_opened_only_when_asked(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(FakeCamera, "opened", [])
     monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
     devices = [Path("/dev/video10"), Path("/dev/video2")]
@@ -145,3 +146,13 @@ def test_cameras_are_opened_only_when_asked(monkeypatch):
     assert FakeCamera.opened == ["/dev/video2", "/dev/video10"]
     assert doctor_module._camera_lines(found)[0] == ("camera", "/dev/video2, gives 64 × 48 px")
     assert doctor_module._camera_lines([]) == [("cameras", "none seen")]
+
+
+def test_the_first_camera_is_tried_where_no_file_names_one(monkeypatch):
+    monkeypatch.setattr(FakeCamera, "opened", [])
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
+    monkeypatch.setattr(Path, "glob", lambda *_: iter(()))
+    monkeypatch.setattr(sys, "platform", "darwin")  # which has a /dev without cameras
+    assert doctor_module._cameras(False) == []
+    assert doctor_module._cameras(True) == [{"device": "0", "frame_px": [64, 48]}]
+    assert FakeCamera.opened == [0]

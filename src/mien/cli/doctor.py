@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -106,7 +107,7 @@ def _cameras(open_them: bool) -> list[dict[str, Any]]:
     if open_them:
         for camera in found:
             camera["frame_px"] = _frame_px(camera["device"])
-        if not Path("/dev").is_dir():
+        if sys.platform != "linux":
             found.append({"device": "0", "frame_px": _frame_px(0)})
     return found
 
