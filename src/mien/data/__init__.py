@@ -1,4 +1,4 @@
-"""Labelled faces: readers for the layouts in which people have FER2013 and FER+, targets, and drawn faces.
+"""Labelled faces: readers for the layouts in which people have FER2013 and FER+, FER+'s votes, augmentation, drawn faces.
 
 Everything that reads gives one `Dataset`; `open_dataset` finds out which reader a path needs.
 """

@@ -77,7 +77,7 @@ def serve(
 
 
 def example_pictures() -> list[Path]:
-    """Return pictures to try: a drawing that comes with mien, and the portrait that scikit-image carries, where it is installed."""
+    """Return pictures to try: the drawings that come with mien, and the portrait that scikit-image carries, where it is installed."""
     pictures = sorted((Path(__file__).parent / "examples").glob("*.jpg"))
     # find_spec tells where it lies without importing it or its data downloader.
     found = find_spec("skimage")

@@ -1,8 +1,7 @@
-"""Pictures of a run and of a result, drawn with matplotlib and nothing else in mien is.
+"""Pictures of a run and of a result.
 
-Figures are made and saved directly, without pyplot: no window, no state that outlives the call. Words are
-English, because the font that comes with matplotlib has no Hangul. Every meaning that has a colour has a
-second sign too, and the colours are Okabe and Ito's, which colour-blind readers can tell apart.
+Words are English, because the font that comes with matplotlib has no Hangul. Every meaning that has a colour has a second
+sign too.
 """
 
 from __future__ import annotations

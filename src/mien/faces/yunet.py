@@ -72,7 +72,7 @@ _WORTH_IT = 0.7
 class YuNetDetector:
     """Finds faces, leaning and half-turned ones too, and where eyes, nose and mouth are.
 
-    A picture is searched small, where large faces are, and once or twice more at larger sizes, where small ones are. Of 40
+    A picture is searched small, where large faces are, and then at larger sizes, where small ones are. Of 40
     clear faces of 80 px in 4,000 × 3,000 px a look at 640 px sees none, one at 1,280 px 39, one at 1,920 px all.
     """
 

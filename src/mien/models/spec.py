@@ -32,7 +32,7 @@ class ModelSpec:
     """Side of the input that the parameter count and MACs are stated for, px."""
     input_mean: float = 0.5
     input_std: float = 0.5
-    """How its pixels are normalised unless a recipe says otherwise."""
+    """How its pixels are normalised, as shares of white: less the mean, divided by the deviation."""
     options: tuple[str, ...] = field(default=())
     """Names of the keyword options of ``build``, for messages and `mien models`."""
     imagenet: str | None = None

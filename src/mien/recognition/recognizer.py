@@ -63,9 +63,10 @@ class Recognizer:
 
         Raises:
             UnknownNameError: If there is no such model, detector or prior.
-            InputError: If the model has no such labels, or does not say how frequent they were in training.
+            InputError: If the model has no such labels, or does not say how frequent they were in training; or if
+                ``min_confidence`` is out of its range.
             ModelFileError: If the model file cannot be used.
-            InputError: If ``min_confidence`` is out of its range.
+            MissingExtraError, DownloadError: If the model is on the Hugging Face Hub and cannot be had from there.
         """
         self.model = model if isinstance(model, Model) else load_model(model, threads)
         self.head = _choose_head(self.model, labels)

@@ -1,4 +1,4 @@
-"""The loss of a batch: each head's cross-entropy with its targets, weighted and added."""
+"""The loss of one head for a batch: cross-entropy with its targets."""
 
 from __future__ import annotations
 

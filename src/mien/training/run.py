@@ -101,6 +101,8 @@ def train(
 
     Raises:
         DataError: If the data has no training or validation rows, or lacks what a head learns from.
+        ConfigError: If network, sizes or teacher do not fit together, or a run goes on with other data or another teacher.
+        ModelFileError: If the weights to start from, or the teacher's, cannot be used.
         TrainingError: If the folder is taken or holds nothing to resume.
         DivergedError: If the run diverges.
         StopRequested: If the reporter raised it; the state is saved.
