@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
+from mien.addresses import is_loopback
 from mien.checksums import sha256_of
 from mien.errors import DownloadError, MissingExtraError
 from mien.replacing import replacing
@@ -24,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 1 << 16
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?", re.ASCII)
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
-"""What comes from this very machine needs no encryption on the way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +162,9 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
 
 def _check_address(url: str) -> None:
     parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+    # What comes from this very machine needs no encryption on the way.
+    is_here = parts.scheme == "http" and is_loopback(parts.hostname or "")
+    if parts.scheme != "https" and not is_here:
         raise DownloadError(f"{url} is not an https address; nothing else is fetched.")
 
 

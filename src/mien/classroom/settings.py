@@ -34,7 +34,6 @@ def _split(text: Any) -> Any:
     return [part.strip() for part in text.split(",") if part.strip()] if type(text) is str else text
 
 
-Words = Annotated[tuple[str, ...], NoDecode, Field(default=())]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(as_origin)], ...], NoDecode]
 
 

@@ -51,12 +51,12 @@ class UtcTime(sa.TypeDecorator[datetime]):
 METADATA = sa.MetaData()
 
 
-def _lesson(nullable: bool = False) -> sa.Column[str]:
+def _lesson() -> sa.Column[str]:
     return sa.Column(
         "lesson",
         sa.String(32),
         sa.ForeignKey("lessons.id", ondelete="CASCADE"),
-        nullable=nullable,
+        nullable=False,
         index=True,
     )
 

@@ -115,7 +115,7 @@ def result_table(summary: Summary) -> Table:
     # On a narrow terminal words go on in the next line; figures stay whole.
     for column in (table.columns[0], table.columns[-3], table.columns[-1]):
         column.no_wrap, column.overflow = False, "fold"
-    for point in [*summary.ranked, *(p for p in summary.points if p.rank is None)]:
+    for point in summary.in_order:
         table.add_row(
             escape(point.label),
             *(spread_text(point, score) for score in scores),

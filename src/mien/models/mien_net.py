@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from mien.errors import InputError
 from mien.models.conv import Conv1x1, Conv3x3
+from mien.models.options import check_dropout
 from mien.models.spec import ModelSpec
 
 __all__ = ["SPEC", "MienNet", "PostBlock", "PreBlock"]
@@ -109,8 +110,7 @@ class MienNet(nn.Module):
             raise InputError(
                 f"mien_net takes as many widths as depths, all positive; got {widths} and {depths}."
             )
-        if not 0 <= dropout < 1:
-            raise InputError(f"mien_net: dropout is {dropout}; expected 0 up to 1.")
+        check_dropout("mien_net", dropout)
         if halve not in ("stage", "stem", "never") or order not in ("pre", "post"):
             raise InputError(
                 f"mien_net: halve is {halve!r} (stage, stem or never), order {order!r} (pre or post)."

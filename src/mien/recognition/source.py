@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from mien.errors import InputError, VideoError
+from mien.images import MAX_PIXELS
 from mien.recognition.clock import Clock
 from mien.recognition.container import HEAD_BYTES, counts_frames, missing_bytes, shown_s
 from mien.recognition.ffmpeg_names import ffmpeg_name
@@ -33,7 +34,6 @@ _MISSING_FRAMES = 3
 """So many fewer than announced are no damage: many containers only estimate how many they hold."""
 _CLOCK_S = 0.0005
 """Containers round times to their clock, often to milliseconds."""
-_MAX_PIXELS = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,9 +269,9 @@ def _open_recording(path: Path) -> VideoSource:
             "of another kind. Expected MP4, MOV, AVI, MKV, WebM or the like."
         )
     width, height = _stretched(width, height, _pixel_aspect(capture))
-    if width * height > _MAX_PIXELS:
+    if width * height > MAX_PIXELS:
         raise VideoError(
-            f"{path} has frames of {width} × {height} px; at most {_MAX_PIXELS // 10**6} megapixels are "
+            f"{path} has frames of {width} × {height} px; at most {MAX_PIXELS // 10**6} megapixels are "
             "decoded. Make it smaller."
         )
     with path.open("rb") as file:

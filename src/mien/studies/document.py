@@ -75,14 +75,13 @@ def studies_document(folder: Path) -> str:
 
 
 def _section(summary: Summary, row: Mapping[str, Any]) -> str:
-    best = [*summary.ranked, *(point for point in summary.points if point.rank is None)]
     lines = [f"## {summary.name}", "", summary.question, "", f"`{row['command']}`", ""]
     names = [f"{name} %" for name in SCORES.values()]
     names += [f"accuracy %, {protocol}" for protocol in summary.beside]
     lines += [
         f"| rank | value | {' | '.join(names)} | Δ {SCORES[summary.score]}, points (95 %) | p | | epochs | s a run | parameters |",
         "|--:|---|" + "--:|" * len(names) + "--:|--:|---|--:|--:|--:|",
-        *(_line(point, summary) for point in best),
+        *(_line(point, summary) for point in summary.in_order),
         "",
         "What can be concluded:",
         "",

@@ -195,7 +195,7 @@ def _table(summary: Summary) -> str:
     heads += [f"accuracy %, {html.escape(protocol)}" for protocol in summary.beside]
     heads += ["Δ points (95 %)", "p", "", "epochs", "time,&nbsp;s", "parameters", "runs"]
     lines = ["<div class='wide'><table><tr>", *(f"<th>{head}</th>" for head in heads), "</tr>"]
-    for point in _in_order(summary):
+    for point in summary.in_order:
         state = "" if point.rank else " class='failed'"
         lines.append(f"<tr{state}>{''.join(_cells(point, summary))}</tr>")
     return "".join([*lines, "</table></div>"])
@@ -216,10 +216,6 @@ def _cells(point: PointSummary, summary: Summary) -> list[str]:
     ]
     verdict = f"<td class='verdict'>{html.escape(point.verdict)}</td>"
     return [*(f"<td>{c}</td>" for c in before), verdict, *(f"<td>{c}</td>" for c in after)]
-
-
-def _in_order(summary: Summary) -> list[PointSummary]:
-    return [*summary.ranked, *(point for point in summary.points if point.rank is None)]
 
 
 def _theirs(summary: Summary) -> str:

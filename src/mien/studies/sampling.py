@@ -22,7 +22,7 @@ def distributions(design: Design) -> dict[str, BaseDistribution]:
 
 
 def draw_point(
-    design: Design, trials: list[FrozenTrial], num_drawn: int
+    design: Design, trials: list[FrozenTrial], draw: int
 ) -> tuple[Point, dict[str, Any]]:
     """Draw a point.
 
@@ -31,7 +31,7 @@ def draw_point(
     Args:
         design: Whose factors and sampler.
         trials: The runs so far, from which ``tpe`` learns.
-        num_drawn: Points drawn so far; with the seed it decides the luck, so that ``random`` is the same again.
+        draw: Number of this draw; with the study's first seed it decides the luck, so that ``random`` is the same again.
 
     Returns:
         The point, and its values as Optuna's parameters.
@@ -39,7 +39,7 @@ def draw_point(
     import optuna
 
     # 32 bits of both, as NumPy's old generator, which Optuna seeds, takes no more.
-    seed = int(np.random.SeedSequence([design.seeds[0], num_drawn]).generate_state(1)[0])
+    seed = int(np.random.SeedSequence([design.seeds[0], draw]).generate_state(1)[0])
     sampler: optuna.samplers.BaseSampler = (
         optuna.samplers.RandomSampler(seed)
         if design.design == "random"

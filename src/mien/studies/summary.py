@@ -155,6 +155,11 @@ class Summary:
         return tuple(sorted(with_rank, key=lambda point: point.rank or 0))
 
     @property
+    def in_order(self) -> tuple[PointSummary, ...]:
+        """All values as they are shown: the best first, those without a rank last."""
+        return (*self.ranked, *(point for point in self.points if point.rank is None))
+
+    @property
     def seeds_text(self) -> str:
         """The seeds that runs were done with, and how many others the study asks for: ``"0 (2 more not run)"``."""
         done = sorted({run.seed for point in self.points for run in point.runs})

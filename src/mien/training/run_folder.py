@@ -12,6 +12,7 @@ from typing import Any
 import tomli_w
 
 from mien.errors import TrainingError
+from mien.models.weights import WEIGHTS_NAME
 from mien.recipe import ModelOptions, Recipe, recipe_from_dict
 from mien.replacing import replacing
 from mien.tables import parse_json, read_json, read_toml
@@ -29,7 +30,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         """Name the folder; nothing is made yet."""
         self.path = path
-        self.weights = path / "weights.safetensors"
+        self.weights = path / WEIGHTS_NAME
         self.metrics = path / "metrics.jsonl"
         self.curves = path / "curves.png"
         self.tensorboard = path / "tensorboard"
@@ -65,9 +66,9 @@ class RunFolder:
         self.check_free()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            replace_text(self._facts, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+            _replace_text(self._facts, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
             # Written last: a folder with a recipe is a run that was really begun.
-            replace_text(self._recipe, tomli_w.dumps(recipe.as_dict()))
+            _replace_text(self._recipe, tomli_w.dumps(recipe.as_dict()))
         except OSError as error:
             raise TrainingError(f"The run folder {self.path} cannot be written: {error}.") from None
 
@@ -134,7 +135,7 @@ class RunFolder:
     def forget_after(self, epoch: int) -> None:
         """Drop the figures of epochs that are to be trained again: those beyond ``epoch`` complete ones."""
         kept = [row for row in self.rows() if row["epoch"] <= epoch]
-        replace_text(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+        _replace_text(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
         if not kept:
             shutil.rmtree(self.tensorboard, ignore_errors=True)
 
@@ -155,7 +156,7 @@ def _damaged(path: Path, error: Exception) -> TrainingError:
     )
 
 
-def replace_text(path: Path, text: str) -> None:
+def _replace_text(path: Path, text: str) -> None:
     """Write a small file whole or not at all."""
     with replacing(path, flush=True) as partial:
         write_text(partial, text)
