@@ -155,6 +155,12 @@ def test_only_https_is_fetched(server, tmp_path, url):
         fetch(remote(server), tmp_path, REMEDY, url=url)
 
 
+@pytest.mark.parametrize("url", ["https://[x", "https://a..b/x", "https://a b/x", "https://a:x/"])
+def test_what_is_no_address_cannot_be_reached(server, tmp_path, url):
+    with pytest.raises(DownloadError, match=r"cannot be reached: .*\. Copy it by hand\."):
+        fetch(remote(server), tmp_path, REMEDY, url=url)
+
+
 def test_a_folder_that_cannot_be_made_is_named(server, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(

@@ -67,16 +67,16 @@ def fetch(
         logger.info("%s is already there.", target)
         return target
     address = url or file.url
-    _check_address(address)
-    logger.info("Fetching %s (%.0f kB)", address, file.size_bytes / 1000)
     try:
+        _check_address(address)
+        logger.info("Fetching %s (%.0f kB)", address, file.size_bytes / 1000)
         body = _read(address, file.size_bytes, timeout_s)
     except urllib.error.HTTPError as error:
         error.close()
         raise DownloadError(
             f"{address} answers {error.code} {error.reason} instead of the file. {remedy}"
         ) from None
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: no address
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         words = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
         raise DownloadError(f"{address} cannot be reached: {words}. {remedy}") from None
