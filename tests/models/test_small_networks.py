@@ -132,7 +132,11 @@ def test_vgg_style_has_the_described_layers():
             {"widths": (8,)},
             r"mien_net takes as many widths as depths, all positive; got",
         ),
-        ("mien_net", {"dropout": 1}, r"mien_net: dropout is 1; expected 0 up to, but not including, 1\."),
+        (
+            "mien_net",
+            {"dropout": 1},
+            r"mien_net: dropout is 1; expected 0 up to, but not including, 1\.",
+        ),
         (
             "mien_net",
             {"halve": "twice"},
