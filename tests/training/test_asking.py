@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from mien.data.synthetic import draw_faces
 from mien.errors import InputError
+from mien.models.weights import read_tensors
 from mien.recipe import recipe_from_dict
 from mien.training.asking import ask
 from mien.training.run import prepare, train
@@ -76,6 +77,14 @@ def stopped(teacher, faces, tmp_path):
     return out
 
 
+def assert_same(one, other):
+    """Not to the byte: safetensors writes what stands in a header in any order."""
+    (header, tensors), (expected_header, expected) = read_tensors(one), read_tensors(other)
+    assert header == expected_header
+    assert tensors.keys() == expected.keys()
+    assert all(torch.equal(tensors[name], expected[name]) for name in tensors)
+
+
 def parts(out):
     return sorted(out.parent.glob("answers.safetensors.parts/*"))
 
@@ -100,11 +109,9 @@ def test_asking_that_was_stopped_goes_on_and_ends_in_the_same_file(teacher, face
     assert list(stopped.parent.iterdir()) == [stopped]
 
 
-def test_a_file_that_was_asked_in_two_sittings_is_the_same_to_the_byte(
-    teacher, faces, whole, stopped
-):
+def test_a_file_that_was_asked_in_two_sittings_is_as_any_other(teacher, faces, whole, stopped):
     ask(recipe(teacher), faces, stopped, lambda _answered, _of: None, CPU)
-    assert stopped.read_bytes() == whole.read_bytes()
+    assert_same(stopped, whole)
 
 
 def test_an_epoch_that_is_damaged_is_asked_again(teacher, faces, whole, stopped):
@@ -112,7 +119,7 @@ def test_an_epoch_that_is_damaged_is_asked_again(teacher, faces, whole, stopped)
     first.write_bytes(first.read_bytes()[:100])
     second.unlink()
     ask(recipe(teacher), faces, stopped, lambda _answered, _of: None, CPU)
-    assert stopped.read_bytes() == whole.read_bytes()
+    assert_same(stopped, whole)
 
 
 @pytest.mark.parametrize("what", ["teacher", "recipe", "foreign"])
