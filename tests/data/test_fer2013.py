@@ -55,6 +55,18 @@ def test_windows_line_ends_quotes_a_byte_order_mark_and_blank_lines_change_nothi
     np.testing.assert_array_equal(fer2013.read(file, 48).images, drawn.images)
 
 
+def test_spaces_inside_the_quotes_of_a_header_and_the_case_of_a_usage_change_nothing(
+    tmp_path, write_csv, drawn
+):
+    def written_anew(lines):
+        rows = [line.split(",") for line in lines[1:]]
+        return ['"emotion"," Usage"," pixels"', *(f'{a},"{c.upper()}",{b}' for a, b, c in rows)]
+
+    dataset = fer2013.read(write_csv(tmp_path / "fer2013.csv", written_anew), 48)
+    np.testing.assert_array_equal(dataset.images, drawn.images)
+    np.testing.assert_array_equal(dataset.split, drawn.split)
+
+
 def test_doubled_spaces_and_leading_zeros_are_read_the_slow_way(tmp_path, write_csv, drawn):
     def odd(pixels):
         first, second, rest = pixels.split(" ", 2)

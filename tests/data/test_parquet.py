@@ -27,6 +27,17 @@ def test_fer2013_columns_come_back_in_row_order(tmp_path, write_parquet, drawn):
     assert dataset.names[:3].tolist() == ["fer0000000.png", "fer0000001.png", "row 2"]
 
 
+def test_a_column_of_splits_may_be_called_usage_in_any_case(tmp_path, write_parquet, drawn):
+    file = write_parquet(tmp_path / "fer2013.parquet", 0)
+    table = pa.parquet.read_table(file)
+    usages = ["PrivateTest", *table["usage"].to_pylist()[1:]]
+    table = table.drop_columns("usage").append_column("Usage", pa.array(usages))
+    pa.parquet.write_table(table, file)
+    dataset = parquet.read(tmp_path, 48)
+    assert dataset.split.tolist() == [2] + [0] * (num_rows(drawn) - 1)
+    assert not dataset.notes
+
+
 def test_a_hub_data_set_takes_names_from_the_schema_and_splits_from_the_files(
     tmp_path, write_hub_parquet, drawn
 ):

@@ -31,7 +31,7 @@ SIDE_PX = 48
 _PIXELS = SIDE_PX * SIDE_PX
 _COLUMNS = ("emotion", "pixels", "usage")
 _EMOTIONS = {str(code).encode(): code for code in range(len(FER2013))}
-_SPLITS = {usage.encode(): index for index, usage in enumerate(USAGES)}
+_SPLITS = {usage.lower().encode(): index for index, usage in enumerate(USAGES)}
 _SPACE, _ZERO = ord(" "), ord("0")
 
 
@@ -100,7 +100,7 @@ def _read_faces(file: Path) -> Dataset:
 def _places(header: bytes, file: Path) -> list[int]:
     """Where emotion, pixels and usage stand, whatever their order, spaces and case."""
     text = header.decode("utf-8-sig", errors="replace").strip()
-    found = [name.strip().strip('"').lower() for name in text.split(",")]
+    found = [name.strip(' "').lower() for name in text.split(",")]
     missing = [name for name in _COLUMNS if name not in found]
     if missing:
         shown = f"it begins with {text[:60]!r}" if text else "it is empty"
@@ -136,7 +136,7 @@ def _label(field: bytes, where: str) -> int:
 
 def _split(field: bytes, where: str) -> int:
     try:
-        return _SPLITS[field]
+        return _SPLITS[field.lower()]
     except KeyError:
         raise DataError(
             f"{where}: Usage is {_shown(field)}; expected {', '.join(USAGES)} "

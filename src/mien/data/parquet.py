@@ -207,16 +207,17 @@ def _class_names(table: pa.Table, column: str) -> tuple[str, ...] | None:
 
 def _splits(table: pa.Table, file: Path) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """Return (N,) the split of each row, and what is to be known of it."""
-    if "usage" not in table.column_names:
+    usages = next((name for name in table.column_names if name.lower() == "usage"), None)
+    if usages is None:
         split = _split_of_file(file)
         unsplit = f"{file.name} says no split, neither by a column usage nor by its name: all of it is for training."
         return np.full(len(table), split or 0, np.uint8), (unsplit,) if split is None else ()
     splits = np.empty(len(table), np.uint8)
-    for row, usage in enumerate(table["usage"].to_pylist()):
+    for row, usage in enumerate(table[usages].to_pylist()):
         split = split_of_usage(str(usage))
         if split is None:
             raise DataError(
-                f"{file}, row {row + 1}: usage is '{usage}'; expected one of {', '.join(USAGES)}."
+                f"{file}, row {row + 1}: {usages} is '{usage}'; expected one of {', '.join(USAGES)}."
             )
         splits[row] = split
     return splits, ()
