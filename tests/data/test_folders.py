@@ -147,6 +147,20 @@ def test_pictures_further_below_are_left_out_and_that_is_said(tmp_path, write_fo
     )
 
 
+def test_pictures_beside_the_folders_of_labels_are_left_out_and_that_is_said(
+    tmp_path, write_folders, drawn
+):
+    write_folders(tmp_path)
+    PIL.Image.new("L", (48, 48)).save(tmp_path / "test/0.png")
+    PIL.Image.new("L", (48, 48)).save(tmp_path / "preview.png")  # of all: no face of a split
+    assert len(folders.read(tmp_path, 48)) == len(drawn)
+    assert folders.notes(tmp_path) == (
+        "Pictures beside the folders of labels have no label and are left out: test (1). Move them into one to be read.",
+    )
+    *_, unsplit = folders.notes(tmp_path / "test")
+    assert "are left out: test (1). Move" in unsplit
+
+
 def test_a_label_without_pictures_in_a_split_is_said(tmp_path, write_folders):
     write_folders(tmp_path)
     for file in (tmp_path / "test/fear").iterdir():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mien.data.dataset import SPLITS
 from mien.labels import FER2013, FERPLUS, canonical
 
-__all__ = ["USAGES", "class_order", "split_of_name", "split_of_usage"]
+__all__ = ["USAGES", "class_meaning", "class_order", "split_of_name", "split_of_usage"]
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
 """FER2013's own words for `SPLITS`."""
@@ -25,6 +25,11 @@ _SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+
+
+def class_meaning(name: str) -> str:
+    """Return what names of one class have in common where folders hold them: happy, Happy and happiness."""
+    return canonical(name) or name.casefold()
 
 
 def class_order(found: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:

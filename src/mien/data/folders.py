@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.data.classes import class_order, split_of_name
+from mien.data.classes import class_meaning, class_order, split_of_name
 from mien.data.dataset import SPLITS, Dataset
 from mien.data.pictures import count_endings, list_pictures, read_pictures
 from mien.errors import DataError
 from mien.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
-from mien.labels import canonical
 from mien.utf8 import in_utf8
 
 __all__ = ["find_files", "notes", "read"]
@@ -112,7 +111,21 @@ def notes(path: Path) -> tuple[str, ...]:
         found.append(
             f"Pictures of kinds that are not read are left out: {', '.join(kinds)}. Save them as JPEG or PNG."
         )
-    return (*found, *_too_deep(folders, path))
+    return (*found, *_too_high(split_folders or [path]), *_too_deep(folders, path))
+
+
+def _too_high(above: list[Path]) -> Iterator[str]:
+    """Say which pictures lie beside the folders of labels, such as those of a competition's test, which have none."""
+    beside = [
+        f"{folder.name or '.'} ({len(pictures)})"
+        for folder in above
+        if (pictures := list_pictures(folder))
+    ]
+    if beside:
+        yield (
+            f"Pictures beside the folders of labels have no label and are left out: {', '.join(beside)}. "
+            "Move them into one to be read."
+        )
 
 
 def _too_deep(folders: list[Path], path: Path) -> Iterator[str]:
@@ -136,12 +149,8 @@ def _same_labels(names: set[str]) -> dict[str, str]:
     first: dict[str, str] = {}
     # Small letters before large ones, short names before long ones.
     for name in sorted(names, key=lambda one: (len(one), one.swapcase())):
-        first.setdefault(_meaning(name), name)
-    return {name: first[_meaning(name)] for name in names}
-
-
-def _meaning(name: str) -> str:
-    return canonical(name) or name.casefold()
+        first.setdefault(class_meaning(name), name)
+    return {name: first[class_meaning(name)] for name in names}
 
 
 def _split_folders(path: Path) -> list[Path]:
