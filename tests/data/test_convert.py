@@ -74,7 +74,7 @@ def test_ferplus_carries_pictures_votes_and_names(source, tmp_path):
     assert says == (
         f"The labels ({', '.join(FER2013.labels)}) are not in it: only votes are.",
         "1 pictures without a name are called by their row.",
-        "1 names stood there already and got a number behind.",
+        "1 names were changed, as they stood there already or belong to no file that is found again.",
         "Rows come back in the order of the file names.",
     )
 
@@ -144,6 +144,19 @@ def test_own_labels_and_sizes_go_into_parquet_and_folders(tmp_path):
     )
 
 
+@pytest.mark.parametrize("layout", ["folders", "ferplus"])
+def test_names_that_no_reader_finds_are_changed_and_that_is_said(drawn, tmp_path, layout):
+    given = [".hidden.png", "..", " a.png", "b\0c.png"]
+    faces = replace(drawn.take(np.arange(4)), names=np.array(given, str))
+    says = write_dataset(faces, tmp_path / "out", layout)
+    assert "4 names were changed, as they stood there already or belong to no file" in says[1]
+    read = open_dataset(tmp_path / "out", use_cache=False)
+    names = [PurePosixPath(name).name for name in read.names]
+    assert sorted(names) == ["a.png", "bc.png", "hidden.png", "row0000002.png"]
+    carried = ("images", "labels") if layout == "folders" else ("images", "votes")
+    assert same_rows(read, faces, carried)
+
+
 def test_a_class_without_a_picture_stays_a_class(drawn, tmp_path):
     write_dataset(drawn.take(np.flatnonzero(drawn.labels != 1)), tmp_path / "out", "folders")
     assert open_dataset(tmp_path / "out").label_names == FER2013.labels
@@ -211,6 +224,16 @@ def unlabelled(drawn, **changed):
             lambda d: replace(d, label_names=("a/b", *"bcdefg")),
             "folders",
             r"'a/b' cannot be the name of a folder",
+        ),
+        (
+            lambda d: replace(d, label_names=("joy", "sad", "Happy", *"abcd")),
+            "folders",
+            "are one label, as these would be: joy, Happy. Convert to parquet",
+        ),
+        (
+            lambda d: replace(d, label_names=("a", *"abcdef")),
+            "folders",
+            "as these would be: a, a. Conv",
         ),
         (lambda d: d.take(np.arange(0)), "parquet", "There are no rows to write"),
     ],

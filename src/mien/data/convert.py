@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from mien.data.classes import class_meaning
 from mien.data.dataset import Dataset
 from mien.data.fer2013 import SIDE_PX
 from mien.data.ferplus import majority
@@ -133,6 +134,16 @@ def _need_folders(dataset: Dataset) -> None:
             raise DataError(
                 f"The label '{name}' cannot be the name of a folder. Convert to parquet."
             )
+    meanings = [class_meaning(name) for name in dataset.label_names]
+    alike = [
+        name
+        for name, meaning in zip(dataset.label_names, meanings, strict=True)
+        if meanings.count(meaning) > 1
+    ]
+    if alike:
+        raise DataError(
+            f"Folders of one meaning are one label, as these would be: {', '.join(alike)}. Convert to parquet."
+        )
 
 
 def _need_ferplus(dataset: Dataset) -> None:
@@ -171,5 +182,7 @@ def _about_names(dataset: Dataset, layout: str) -> list[str]:
         )
         changed = sum(PurePosixPath(own).stem != PurePosixPath(new).stem for own, new in pairs)
         if changed:
-            says.append(f"{changed:,} names stood there already and got a number behind.")
+            says.append(
+                f"{changed:,} names were changed, as they stood there already or belong to no file that is found again."
+            )
     return says

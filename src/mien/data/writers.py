@@ -44,6 +44,9 @@ _ROWS = 512
 _NUMBERED = re.compile(r"row \d+")
 """What readers call a row that has no name."""
 
+_NOT_FOUND_AGAIN = re.compile(r"^[.\s\0]+|\s+$|\0")
+"""Readers pass hidden files by, and take names of votes without the spaces around them; no file has a NUL in its name."""
+
 
 def write_csv(dataset: Dataset, folder: Path) -> None:
     """Write ``fer2013.csv``, and ``fer2013new.csv`` beside it if there are votes.
@@ -155,7 +158,8 @@ def picture_names(dataset: Dataset, layout: str) -> list[str]:
     numbers: Counter[str] = Counter()
     paths = []
     for row, (given, is_own) in enumerate(zip(own, is_named(dataset).tolist(), strict=True)):
-        stem = PurePosixPath(given).stem if is_own else f"row{row + 1:07}"
+        stem = _NOT_FOUND_AGAIN.sub("", PurePosixPath(given).stem) if is_own else ""
+        stem = stem or f"row{row + 1:07}"
         scope = homes[row] if layout == "folders" else ""
         key = first = f"{scope}/{stem}"
         while key in used:
