@@ -140,8 +140,24 @@ def test_values_and_seeds_may_be_added(open_again, write_study_file):
     assert states.count("ended") == 1
 
 
-def test_a_label_may_not_come_to_mean_other_settings(open_again, write_study_file):
+def test_a_factor_that_is_added_is_known_to_the_runs_before_it(open_again, write_study_file):
+    rate = '[[factors]]\nname = "rate"\nsetting = "optimizer.lr"\nvalues = [0.003, 0.01]\n'
+    epochs = '[[factors]]\nname = "epochs"\nsetting = "train.epochs"\nvalues = [3, 5]\n'
+    text = write_study_file().read_text() + rate
+    ledger = open_again(load_design(write_study_file(text)))
+    ledger.finish(ledger.claim(ALL), RESULT)
+    more = open_again(load_design(write_study_file(text + epochs)))
+    assert more.claim(lambda run: run.point.values["epochs"] == "5") is not None
+    first = next(run for run in more.runs() if run.state == "ended")
+    assert first.point.values == {"activation": "relu", "rate": "0.003", "epochs": "3"}
+
+
+@pytest.mark.parametrize(
+    "kind", ['design = "one_at_a_time"', 'design = "grid"', 'design = "random"\nnum_points = 2']
+)
+def test_a_label_may_not_come_to_mean_other_settings(open_again, write_study_file, kind):
     study = write_study_file().read_text().partition("[[factors]]")[0]
+    study = study.replace('design = "one_at_a_time"', kind)
     levels = """[[factors]]
 name = "width"
 [factors.levels]
@@ -149,10 +165,13 @@ name = "width"
 "wide" = { "model.options.width" = 32 }
 """
     ledger = open_again(load_design(write_study_file(study + levels)))
-    ledger.finish(ledger.claim(ALL), RESULT)
+    while run := ledger.claim(ALL):
+        ledger.finish(run, RESULT)
     ledger.close()
     changed = load_design(write_study_file(study + levels.replace("32", "64")))
-    with pytest.raises(ConfigError, match=r"runs of the value 'wide' were made with .*32.* .*64"):
+    with pytest.raises(
+        ConfigError, match=r"runs of the value '(width=)?wide' were made with .*32.* .*64"
+    ):
         open_again(changed)
 
 

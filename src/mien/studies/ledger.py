@@ -10,7 +10,7 @@ import dataclasses
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,13 +77,17 @@ class Ledger:
 
     def runs(self) -> list[Run]:
         """Return the runs that the design asks for, in the order in which they were entered."""
-        wanted = {point.label for point in self._design.points()}
+        points = {point.label: point for point in self._design.points()}
         runs = []
         for trial in self._study.get_trials(deepcopy=False):
             run = _as_run(trial)
-            if run.seed in self._design.seeds and (
-                self._design.is_sampled or run.point.label in wanted
-            ):
+            if run.seed not in self._design.seeds:
+                continue
+            if now := points.get(run.point.label):
+                # Entered before a factor was added, it does not know its own value of that.
+                named = replace(run.point, values=now.values, reference=now.reference)
+                runs.append(replace(run, point=named))
+            elif self._design.is_sampled:
                 runs.append(run)
         return runs
 
@@ -145,7 +149,7 @@ class Ledger:
         now, before = memory_kills(), self._trial(run).user_attrs.get("begun") or {}
         if "count" in before and now is not None:
             at_begin = MemoryKills(boot=before["boot"], count=before["count"])
-            run = dataclasses.replace(run, memory_deaths=run.memory_deaths + now.since(at_begin))
+            run = replace(run, memory_deaths=run.memory_deaths + now.since(at_begin))
         self._note_deaths(run, now)
         return run
 
@@ -280,13 +284,27 @@ def _refuse_company(names: Sequence[str], design: Design, folder: Path) -> None:
 
 def _refuse_changed_values(ledger: Ledger, design: Design, where: str, elsewhere: str) -> None:
     """Runs are found by the label of their value: a label that now makes other settings would pass off old results as its own."""
-    asked = {point.label: json.loads(json.dumps(point.settings)) for point in design.points()}
+    given = {point.label: point.settings for point in design.points()}
     for run in ledger.runs():
-        if run.point.label in asked and run.point.settings != asked[run.point.label]:
+        drawn = _drawn_settings(design, run.point) if design.is_sampled else {}
+        asked = json.loads(json.dumps(given.get(run.point.label, drawn)))
+        if run.point.settings != asked:
             raise ConfigError(
                 f"{where}: runs of the value '{run.point.label}' were made with {dict(run.point.settings)}, and it now "
-                f"stands for {asked[run.point.label]}. Give the new settings a label of their own, or {elsewhere}."
+                f"stands for {asked}. Give the new settings a label of their own, or {elsewhere}."
             )
+
+
+def _drawn_settings(design: Design, point: Point) -> dict[str, Any]:
+    """What a drawn point's values stand for now: numbers from ranges for themselves, levels for the settings under their labels."""
+    settings: dict[str, Any] = {}
+    for factor in design.factors:
+        if factor.levels:
+            label = point.values[factor.name]
+            settings |= next(one.settings for one in factor.levels if one.label == label)
+        else:
+            settings[factor.setting] = point.settings.get(factor.setting)
+    return settings
 
 
 def _as_run(trial: FrozenTrial) -> Run:
