@@ -200,3 +200,28 @@ def test_answers_to_one_seed_are_refused_before_the_first_run_of_several(
     with pytest.raises(ConfigError, match=r"answers to the faces of one seed, and the study has"):
         check_teachers(design)
     check_teachers(replace(design, seeds=(0,)))
+
+
+@pytest.mark.parametrize("kind", ["one_at_a_time", "grid"])
+@pytest.mark.parametrize(
+    ("setting", "values"),
+    [
+        ("heads", '[[{ labels = "fer2013" }], [{ labels = "ferplus" }]]'),
+        ("heads.0", '[{ labels = "fer2013" }, { labels = "ferplus" }]'),
+        ("optimizer", '[{ name = "adam", lr = 0.003 }, { name = "sgd", lr = 0.1 }]'),
+        ("model", '[{ name = "mlp", options = { depth = 1, width = 16, activation = "relu" } }]'),
+    ],
+)
+def test_a_table_given_in_part_is_that_of_the_base(write_study_file, kind, setting, values):
+    study = write_study_file().read_text().replace("one_at_a_time", kind)
+    study = study.replace("model.options.activation", setting)
+    design = load_design(write_study_file(study.replace('["relu", "tanh"]', values)))
+    first, *others = design.points()
+    assert not first.reference
+    assert all(point.reference == first.label for point in others)
+
+
+def test_a_setting_that_leads_nowhere_is_named(write_study_file):
+    study = write_study_file().read_text().replace("model.options.activation", "heads.3.weight")
+    with pytest.raises(ConfigError, match=r"has no place for heads\.3\.weight\."):
+        load_design(write_study_file(study.replace('["relu", "tanh"]', "[0.5]")))

@@ -198,7 +198,8 @@ class Design:
         """
         tables = self.base.as_dict()
         for level in factor.levels:
-            if all(_get(tables, key) == value for key, value in level.settings.items()):
+            # As recipes: a table that a level gives in part is the base's with the defaults filled in.
+            if self.recipe(level.settings, self.base.seed, self.base.name) == self.base:
                 return level
         keys = dict.fromkeys(key for level in factor.levels for key in level.settings)
         has = ", ".join(f"{key} = {_get(tables, key)!r}" for key in keys)
@@ -245,7 +246,11 @@ def with_settings(
     """
     tables = json.loads(json.dumps(base.as_dict()))
     for key, value in settings.items():
-        _set(tables, key, value)
+        try:
+            _set(tables, key, value)
+        except (AttributeError, IndexError, TypeError, ValueError):
+            hint = suggestion(key, [known for known, _ in _leaves(tables)])
+            raise ConfigError(f"{source}: a recipe has no place for {key}.{hint}") from None
     return recipe_from_dict({**tables, "seed": seed, "name": name}, source)
 
 
@@ -307,4 +312,4 @@ def _set(tables: Any, key: str, value: Any) -> None:
     *path, last = key.split(".")
     for part in path:
         tables = tables[int(part)] if isinstance(tables, list) else tables.setdefault(part, {})
-    tables[last] = deepcopy(value)
+    tables[int(last) if isinstance(tables, list) else last] = deepcopy(value)
