@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from mien.data.synthetic import draw_faces
 from mien.errors import ConfigError
 from mien.studies.reading import load_design
 
@@ -11,7 +12,7 @@ STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_shipped_studies_are_valid_and_begin_with_their_command(path):
-    from mien.studies.runner import check_networks
+    from mien.studies.checks import check_networks
 
     design = load_design(path)
     check_networks(design)
@@ -141,7 +142,7 @@ def test_what_cannot_be_drawn_is_found_before_the_first_run(write_study_file, ol
 
 
 def test_a_network_that_may_be_drawn_and_cannot_be_built_is_found(write_study_file):
-    from mien.studies.runner import check_networks
+    from mien.studies.checks import check_networks
 
     with pytest.raises(ConfigError, match=r"'activation=tahn' cannot be trained: .* mean tanh"):
         check_networks(load_design(write_study_file(SAMPLED.replace("tanh", "tahn"))))
@@ -171,7 +172,7 @@ def test_an_impossible_setting_is_found_before_the_first_run(write_study_file):
 
 
 def test_a_network_that_cannot_be_built_is_found_before_the_first_run(write_study_file):
-    from mien.studies.runner import check_networks
+    from mien.studies.checks import check_networks
 
     text = write_study_file().read_text().replace('"tanh"]', '"tahn"]')
     with pytest.raises(ConfigError, match=r"'tahn' cannot be trained: .* Did you mean tanh"):
@@ -179,7 +180,7 @@ def test_a_network_that_cannot_be_built_is_found_before_the_first_run(write_stud
 
 
 def test_faces_too_small_for_a_network_are_found_before_the_first_run(write_study_file):
-    from mien.studies.runner import check_networks
+    from mien.studies.checks import check_networks
 
     design = load_design(write_study_file(), ["train.sizes=[16, 24]"])
     with pytest.raises(ConfigError, match=r"'relu' cannot be trained: mlp .* faces of 16 px"):
@@ -191,15 +192,50 @@ def test_answers_to_one_seed_are_refused_before_the_first_run_of_several(
 ):
     from safetensors.numpy import save_file
 
-    from mien.studies.runner import check_teachers
+    from mien.studies.checks import check_teachers
 
     answers = tmp_path / "answers.safetensors"
     save_file({}, answers, {"mien_answers": "1"})
     design = load_design(write_study_file(), [f"distill.teacher={answers}"])
     assert len(design.seeds) > 1
     with pytest.raises(ConfigError, match=r"answers to the faces of one seed, and the study has"):
-        check_teachers(design)
-    check_teachers(replace(design, seeds=(0,)))
+        check_teachers(design, draw_faces(5, seed=0))
+    check_teachers(replace(design, seeds=(0,)), draw_faces(5, seed=0))
+
+
+@pytest.mark.slow
+def test_a_teacher_that_cannot_read_what_it_will_be_shown_is_found_before_the_first_run(
+    write_study_file, tmp_path
+):
+    from mien.studies.checks import check_networks, check_teachers
+    from mien.training.run import train
+    from mien.training.run_folder import RunFolder
+
+    class Nobody:
+        teacher = begin = batch = epoch = lambda *_: None
+
+    study = write_study_file().read_text()
+    base = load_design(write_study_file(), ["train.epochs=1"]).base
+    faces = draw_faces(60, seed=0, size=24)
+    train(base, faces, RunFolder(tmp_path / "teacher"), Nobody(), device="cpu")
+    model = (
+        '[model]\nname = "mien_net"\noptions = { widths = [4, 8], depths = [1, 1] }\n[optimizer]'
+    )
+    before, _, after = (tmp_path / "base.toml").read_text().partition("[model]")
+    text = before + model + after.partition("[optimizer]")[2]
+    text += f'[distill]\nteacher = "{tmp_path / "teacher"}"\n'
+    study = study.replace("model.options.activation", "train.sizes")
+    study = study.replace('["relu", "tanh"]', "[[], [16, 24]]")
+    design = load_design(write_study_file(study, text))
+    check_networks(design)
+    with pytest.raises(ConfigError, match=r"'\[16, 24\]' cannot be trained: distill.* of 16 px"):
+        check_teachers(design, faces)
+    check_teachers(load_design(write_study_file(study, text), ["distill.sees=original"]), faces)
+    study = study.replace("train.sizes", "model.channels").replace("[[], [16, 24]]", "[1, 3]")
+    with pytest.raises(ConfigError, match=r"the value '3' cannot be trained: .* same size and ch"):
+        check_teachers(load_design(write_study_file(study, text)), faces)
+    (tmp_path / "teacher/weights.safetensors").unlink()  # a finished study is summed up without
+    check_teachers(load_design(write_study_file(study, text)), faces)
 
 
 @pytest.mark.parametrize("kind", ["one_at_a_time", "grid"])

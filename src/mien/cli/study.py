@@ -114,17 +114,18 @@ def _study(  # noqa: PLR0913 - what the options say
 ) -> None:
     from mien.cli.given_data import open_training_data
     from mien.runtime import keep_freed_memory
+    from mien.studies.checks import check_networks, check_teachers
     from mien.studies.ledger import open_ledger
-    from mien.studies.runner import check_networks, check_teachers, work
+    from mien.studies.runner import work
     from mien.studies.storage import storage_errors
     from mien.studies.taking_over import known_results
     from mien.training.stop import SignalStop
 
     known = {key: result for place in reuse for key, result in known_results(place).items()}
     check_networks(design)
-    check_teachers(design)
     keep_freed_memory()
     dataset = open_training_data(data, design.base, quiet=is_helper)
+    check_teachers(design, dataset)
     ledger = open_ledger(design, dataset.content_hash, folder, storage)
     try:
         with SignalStop() as stop, StudyTable(design, ledger, stop, is_helper) as live:

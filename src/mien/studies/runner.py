@@ -14,12 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from mien.data.dataset import SPLITS, Dataset
 from mien.errors import (
     CheckpointError,
-    ConfigError,
     DivergedError,
     MienError,
     ModelFileError,
@@ -28,26 +26,24 @@ from mien.errors import (
 from mien.evaluation.evaluate import predict_logits
 from mien.evaluation.metrics import RATES, collapsed_class, confusion_matrix
 from mien.evaluation.protocols import protocols
-from mien.labels import FER2013, FERPLUS, FERPLUS_VOTES
 from mien.models.macs import count_parameters
 from mien.models.predict import network_predictor
-from mien.models.shapes import shapes_only
 from mien.models.weights import load_network
-from mien.models.zoo import build_network
 from mien.recipe import Recipe
 from mien.runtime import choose_device, commit, is_out_of_memory, machine
+from mien.studies.checks import outline
 from mien.studies.design import Design
 from mien.studies.ledger import Ledger, Run
 from mien.studies.packing import pack
 from mien.studies.taking_over import run_key
-from mien.training.answers_file import is_answers_file
 from mien.training.loop import Progress, Trainer
 from mien.training.run import prepare, train
 from mien.training.run_folder import RunFolder
-from mien.training.seen_faces import check_sizes, sizes_shown
-from mien.training.start import network_options, weights_behind
+from mien.training.start import (
+    weights_behind,
+)
 
-__all__ = ["Watcher", "check_networks", "check_teachers", "execute", "where_trained", "work"]
+__all__ = ["Watcher", "execute", "where_trained", "work"]
 
 logger = logging.getLogger(__name__)
 
@@ -204,8 +200,8 @@ def execute(
     result["curve"] = [{key: row[key] for key in _CURVE if key in row} for row in rows]
     result |= {"epochs": len(rows), "seconds": round(sum(row["seconds"] for row in rows), 1)}
     result["behind"] = kept.facts().get("behind", {}) if kept.is_begun else {}
-    outline = _outline(kept.recipe() if kept.is_begun else recipe)
-    result.setdefault("parameters", count_parameters(outline))
+    network = outline(kept.recipe() if kept.is_begun else recipe)
+    result.setdefault("parameters", count_parameters(network))
     for checkpoint in kept.path.glob("checkpoint*.pt"):
         checkpoint.unlink()  # the run is over, and three times the weights are a lot for many runs
     return result
@@ -254,53 +250,6 @@ def scored_rows(recipe: Recipe, data: Dataset) -> Dataset:
     if len(rows):
         return data.take(rows)
     return prepare(recipe.data, recipe.seed, data)[1]
-
-
-def check_networks(design: Design) -> None:
-    """Build the network of every point, or of the ends of what is drawn, without memory: a typo is found before the first run.
-
-    Raises:
-        ConfigError: If an architecture, or an option of one, is not there or impossible, or faces are too small for it.
-    """
-    for point in (*design.points(), *design.extremes()):
-        try:
-            recipe = design.recipe(point.settings, 0, design.name)
-            outline, channels = _outline(recipe), recipe.model.channels
-            check_sizes(outline, sizes_shown(recipe), channels, recipe.model.name)
-        except (MienError, TypeError) as error:
-            raise ConfigError(
-                f"{design.source}: the value '{point.label}' cannot be trained: {error}"
-            ) from None
-
-
-def check_teachers(design: Design) -> None:
-    """Look at the teacher of every point before the first run.
-
-    Raises:
-        ConfigError: If the teacher of several seeds is a file of answers, which are to the faces of one.
-    """
-    if len(design.seeds) == 1:
-        return
-    points = (*design.points(), *design.extremes())
-    recipes = [design.recipe(point.settings, 0, design.name) for point in points]
-    for teacher in sorted({recipe.distill.teacher for recipe in recipes} - {""}):
-        if is_answers_file(Path(teacher)):
-            raise ConfigError(
-                f"{design.source}: distill.teacher: {teacher} holds answers to the faces of one seed, and the study has "
-                f"{len(design.seeds)}. Give the network that answered, or leave one seed."
-            )
-
-
-def _outline(recipe: Recipe) -> nn.Module:
-    """Build without memory; a head of the data's own labels is taken for one of seven."""
-    named = {known.name: len(known) for known in (FER2013, FERPLUS, FERPLUS_VOTES)}
-    with shapes_only():
-        return build_network(
-            recipe.model.name,
-            num_classes=sum(named.get(head.labels, len(FER2013)) for head in recipe.heads),
-            in_channels=recipe.model.channels,
-            **network_options(recipe),
-        )
 
 
 def _score(kept: RunFolder, recipe: Recipe, data: Dataset, device: torch.device) -> dict[str, Any]:

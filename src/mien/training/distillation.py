@@ -20,7 +20,7 @@ from mien.recipe import DistillOptions
 from mien.training.seen_faces import check_sizes
 from mien.training.teacher_answers import answers_on
 
-__all__ = ["Teacher", "distance", "teacher_file"]
+__all__ = ["Teacher", "distance", "open_network", "teacher_file"]
 
 
 class Teacher:
@@ -85,15 +85,7 @@ class Teacher:
                 recorded=answers_on(model, sha256, faces, hear)[None],
                 from_imagenet=model.info.from_imagenet,
             )
-        if _is_for_recognising(how.teacher) and not shipped_weights(how.teacher).is_file():
-            raise ConfigError(
-                f"distill.teacher: {how.teacher} is an ONNX file, which cannot answer on the changed faces that a student "
-                'sees. Set distill.sees = "original", or give a run folder or a .safetensors file.'
-            )
-        file = find_weights(how.teacher)
-        network, info = load_network(file)
-        _check_fit(str(file), info, labels, spec)
-        check_sizes(network, sizes, spec.channels, f"distill.teacher: {file}")
+        file, network, info = open_network(how, labels, spec, sizes)
         theirs = info.input
         return cls(
             sha256_of(file),
@@ -128,6 +120,27 @@ class Teacher:
         with torch.no_grad():
             answers: Tensor = self._network(inputs * scale + offset)
         return answers.float()
+
+
+def open_network(
+    how: DistillOptions, labels: Sequence[Sequence[str]], spec: InputSpec, sizes: Sequence[int]
+) -> tuple[Path, nn.Module, ModelInfo]:
+    """Read a teacher that sees the ``same`` as its student, and make sure that it can answer; see `Teacher.load`.
+
+    Raises:
+        ModelFileError: If there is no such teacher.
+        ConfigError: If heads or size differ, or it cannot see what it is to see.
+    """
+    if _is_for_recognising(how.teacher) and not shipped_weights(how.teacher).is_file():
+        raise ConfigError(
+            f"distill.teacher: {how.teacher} is an ONNX file, which cannot answer on the changed faces that a student "
+            'sees. Set distill.sees = "original", or give a run folder or a .safetensors file.'
+        )
+    file = find_weights(how.teacher)
+    network, info = load_network(file)
+    _check_fit(str(file), info, labels, spec)
+    check_sizes(network, sizes, spec.channels, f"distill.teacher: {file}")
+    return file, network, info
 
 
 def distance(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
