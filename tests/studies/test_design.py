@@ -257,6 +257,13 @@ def test_a_table_given_in_part_is_that_of_the_base(write_study_file, kind, setti
     assert all(point.reference == first.label for point in others)
 
 
+def test_two_factors_of_a_grid_may_not_undo_each_other_in_a_table(write_study_file):
+    study = write_study_file().read_text().replace("one_at_a_time", "grid")
+    table = '[[factors]]\nname = "model"\nsetting = "model"\nvalues = [{ name = "mlp" }]\n'
+    with pytest.raises(ConfigError, match="'activation' and 'model' both change model; where"):
+        load_design(write_study_file(study + table))
+
+
 def test_a_setting_that_leads_nowhere_is_named(write_study_file):
     study = write_study_file().read_text().replace("model.options.activation", "heads.3.weight")
     with pytest.raises(ConfigError, match=r"has no place for heads\.3\.weight\."):

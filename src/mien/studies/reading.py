@@ -217,12 +217,18 @@ def _check_factors(design: Design) -> None:
             continue
         keys = [key for level in factor.levels for key in level.settings] or [factor.setting]
         for key in dict.fromkeys(keys):
-            if key in changed:
+            others = [name for other, name in changed.items() if _overlap(key, other)]
+            if others and others[0] != factor.name:
                 raise ConfigError(
-                    f"{design.source}: '{changed[key]}' and '{factor.name}' both change {key}; where their values are "
+                    f"{design.source}: '{others[0]}' and '{factor.name}' both change {key}; where their values are "
                     "combined, one would undo the other. Make one factor of them."
                 )
             changed[key] = factor.name
+
+
+def _overlap(setting: str, other: str) -> bool:
+    """Whether one is the other, or a table that holds it."""
+    return f"{setting}.".startswith(f"{other}.") or f"{other}.".startswith(f"{setting}.")
 
 
 def _label(value: Any) -> str:
