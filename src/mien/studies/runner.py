@@ -39,9 +39,7 @@ from mien.studies.taking_over import run_key
 from mien.training.loop import Progress, Trainer
 from mien.training.run import prepare, train
 from mien.training.run_folder import RunFolder
-from mien.training.start import (
-    weights_behind,
-)
+from mien.training.start import weights_behind
 
 __all__ = ["Watcher", "execute", "where_trained", "work"]
 
