@@ -224,6 +224,28 @@ def test_a_moment_is_marked_from_what_was_published(room):
     assert 350 <= ended.end_s <= 400
 
 
+def test_of_the_time_without_a_camera_there_are_no_windows_and_no_frames_in_memory(room):
+    room.join(*"ab")
+    room.run(62)
+    room.leave("a")
+    room.run(1)
+    assert room.lesson.as_dict()["seats"]["a"]["signals"]["frames"] == []
+    room.run(1500)
+    room.join("a")
+    readings = [one for part in room.run(10) for one in part.readings.get("a", ())]
+    assert [one.time_s for one in readings] == [1565, 1570]
+    assert [one.num_frames for one in readings] == [2, 7]
+
+
+def test_a_window_that_ended_before_the_camera_was_stopped_is_told(room):
+    room.join("a")
+    room.run(59)
+    room.lesson.observe("a", room.face(60.0))
+    room.lesson.leave("a", 60.5)
+    told = room.lesson.advance(61.0).readings["a"]
+    assert [one.time_s for one in told] == [60.0]
+
+
 def test_the_end_lets_out_what_was_held_back(room):
     room.join(*"abcdef")
     room.run(62)

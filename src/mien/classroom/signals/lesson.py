@@ -103,13 +103,21 @@ class ClassSignals:
                 seat.signals = StudentSignals(
                     self.mapping, expressions=self._expressions, start_s=time_s
                 )
+            elif student not in self._cohort.present:
+                seat.signals.go_on(time_s)
             self._cohort.join(student)
         else:
-            self._cohort.leave(student)
+            self._stop_looking(student, time_s)
 
     def leave(self, student: str, time_s: float) -> None:
         """Count a student as gone; their baseline is kept until they withdraw or the lesson ends."""
         self._seat(student).left_s = time_s
+        self._stop_looking(student, time_s)
+
+    def _stop_looking(self, student: str, time_s: float) -> None:
+        seat = self._seat(student)
+        if seat.signals is not None and student in self._cohort.present:
+            seat.fresh += seat.signals.pause(time_s)
         self._cohort.leave(student)
 
     def withdraw(self, student: str, time_s: float) -> None:  # noqa: ARG002 - as its siblings

@@ -89,6 +89,20 @@ class StudentSignals:
             readings.append(self._close())
         return readings
 
+    def pause(self, time_s: float) -> list[Reading]:
+        """Look no more: close what has ended by now, and forget the frames of what has not.
+
+        Returns:
+            The readings of the windows that had ended.
+        """
+        readings = self.advance(time_s)
+        self._frames = []
+        return readings
+
+    def go_on(self, time_s: float) -> None:
+        """Look again: of the time since `pause` there are no windows, for nobody was looked at."""
+        self._next = max(self._next, math.floor(time_s / self._mapping.window.hop_s) + 1)
+
     def _close_before(self, time_s: float) -> list[Reading]:
         """Close windows that a frame of this time comes too late for; one that ends right now still takes it."""
         readings = []
