@@ -252,8 +252,26 @@ def test_the_end_lets_out_what_was_held_back(room):
     room.lesson.answer("a", 61.0, Answer.LOST)
     out = room.lesson.finish(75.0)
     assert [one.time_s for one in out.aggregates] == [55, 60, 65, 70, 75]
-    room.time_s = 120.0
-    assert [one.counts[Answer.LOST] for one in room.lesson.finish(120.0).answers] == [1]
+    counted = [(one.start_s, one.end_s, one.counts[Answer.LOST]) for one in out.answers]
+    assert counted == [(0, 60, 0), (60, 75, 1)]
+
+
+@pytest.mark.parametrize("end_s", [60.0, 62.0, 120.0])
+def test_taps_of_the_last_minute_count_however_early_the_lesson_ends(room, end_s):
+    room.join(*"abcde", camera=False)
+    room.lesson.answer("a", 59.0, Answer.LOST)
+    if end_s > 60:
+        room.lesson.answer("b", end_s - 1, Answer.OK)
+    out = room.lesson.finish(end_s)
+    counted = [one.counts[Answer.LOST] + one.counts[Answer.OK] for one in out.answers]
+    assert counted == ([1] if end_s == 60 else [1, 1])
+    assert out.answers[-1].end_s == end_s
+
+
+def test_a_last_minute_that_was_counted_is_not_counted_again_after_a_restart(room):
+    room.join(*"abcde", camera=False)
+    room.lesson.skip_answers(75.0)
+    assert [one.start_s for one in room.lesson.finish(130.0).answers] == [120]
 
 
 def test_taps_count_for_everybody_who_was_in_the_lesson(room):

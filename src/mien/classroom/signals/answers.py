@@ -46,13 +46,16 @@ class AnswerBook:
 
     def skip(self, time_s: float) -> None:
         """Count no period again that ended by then."""
-        self._next = max(self._next, math.floor(time_s / self._mapping.answers.period_s) + 1)
+        self._next = max(self._next, math.ceil(time_s / self._mapping.answers.period_s) + 1)
 
-    def due(self, published_s: float, delay_s: float) -> tuple[float, float] | None:
-        """Return start and end of the next period, if it may be counted by now."""
-        period_s = self._mapping.answers.period_s
-        end_s = self._next * period_s
-        return (end_s - period_s, end_s) if end_s + delay_s <= published_s else None
+    def due(
+        self, published_s: float, delay_s: float, *, is_over: bool = False
+    ) -> tuple[float, float] | None:
+        """Return start and end of the next period, if it may be counted by now; the end of the lesson cuts the last short."""
+        start_s, end_s = self._bounds(published_s)
+        is_whole = end_s == self._next * self._mapping.answers.period_s
+        may_count = (is_whole or is_over) and end_s + delay_s <= published_s
+        return (start_s, end_s) if may_count and start_s < end_s else None
 
     def count(self, published_s: float, num_present: int) -> AnswerCounts:
         """Count the next period and drop its taps.
@@ -61,21 +64,26 @@ class AnswerBook:
             published_s: When the counts are let out.
             num_present: How many students were in the lesson in that period; with fewer than k nothing is said.
         """
-        period_s = self._mapping.answers.period_s
-        end_s = self._next * period_s
+        start_s, end_s = self._bounds(published_s)
+        next_s = self._next * self._mapping.answers.period_s
         self._next += 1
-        last = {tap.student: tap.answer for tap in self._taps if tap.time_s < end_s}
-        self._taps = [tap for tap in self._taps if tap.time_s >= end_s]
+        last = {tap.student: tap.answer for tap in self._taps if tap.time_s < next_s}
+        self._taps = [tap for tap in self._taps if tap.time_s >= next_s]
         counts = Counter(last.values())
         is_shown = num_present >= self._mapping.aggregate.min_students
         return AnswerCounts(
-            start_s=end_s - period_s,
+            start_s=start_s,
             end_s=end_s,
             published_s=published_s,
             num_present=num_present,
             counts={answer: counts[answer] for answer in Answer} if is_shown else None,
             mapping_id=self._mapping.id,
         )
+
+    def _bounds(self, now_s: float) -> tuple[float, float]:
+        """Start of the next period, and its end or now."""
+        end_s = self._next * self._mapping.answers.period_s
+        return end_s - self._mapping.answers.period_s, min(end_s, now_s)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what waits to be counted, for JSON."""

@@ -167,9 +167,9 @@ class ClassSignals:
         return self._publish(self.mapping.aggregate.delay_s)
 
     def finish(self, time_s: float) -> Publication:
-        """End the lesson: publish what was held back for the delay, and end the moments that go on."""
+        """End the lesson: publish what was held back for the delay, the taps of its last minute too, and end the moments that go on."""
         self._now_s = max(self._now_s, time_s)
-        published = self._publish(0.0)
+        published = self._publish(0.0, is_over=True)
         ended = tuple(moment for finder in self._moments.values() for moment in finder.finish())
         return Publication(
             readings=published.readings,
@@ -179,11 +179,11 @@ class ClassSignals:
             agreement=published.agreement,
         )
 
-    def _publish(self, delay_s: float) -> Publication:
+    def _publish(self, delay_s: float, *, is_over: bool = False) -> Publication:
         readings = self._close_windows()
         recent = {name: seat.recent for name, seat in self._seats.items()}
         self._agreement.match(self._now_s, recent)
-        answers = tuple(self._count_answers(delay_s))
+        answers = tuple(self._count_answers(delay_s, is_over))
         aggregates: list[Aggregate] = []
         moments: list[Moment] = []
         for aggregate, counted in self._count_windows(delay_s):
@@ -245,8 +245,8 @@ class ClassSignals:
                 return reading.state
         return State.NO_DATA
 
-    def _count_answers(self, delay_s: float) -> Iterator[AnswerCounts]:
-        while (period := self._answers.due(self._now_s, delay_s)) is not None:
+    def _count_answers(self, delay_s: float, is_over: bool) -> Iterator[AnswerCounts]:
+        while (period := self._answers.due(self._now_s, delay_s, is_over=is_over)) is not None:
             start_s, end_s = period
             num_present = sum(
                 seat.joined_s < end_s and (seat.left_s is None or seat.left_s > start_s)
