@@ -63,6 +63,12 @@ def test_there_must_be_some_history_before(mapping):
     assert found.start_s == 125
 
 
+def test_times_without_shares_are_no_history(mapping):
+    assert find(mapping, shares((0, 1), (None, 24), (40, 20)))[0] == []
+    (found,) = find(mapping, shares((0, 12), (None, 24), (0, 12), (40, 20)))[0]
+    assert found.start_s == 245
+
+
 def test_the_usual_is_the_median_so_a_short_peak_before_does_not_raise_it(mapping):
     found, _ = find(mapping, shares((10, 50), (90, 6), (10, 30), (40, 13)))
     assert [moment.before_percent for moment in found] == [10]

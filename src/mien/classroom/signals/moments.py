@@ -84,7 +84,8 @@ class MomentFinder:
     def _begin(self, share: int, time_s: float) -> _Rise | None:
         """A rise, if there is enough history to call it one; its own height is no part of what it is held against."""
         settings = self._mapping.moments
-        if not self._history or time_s - self._history[0][0] < settings.min_history_s:
+        # Of times with shares: one window before minutes without any is nobody's usual.
+        if len(self._history) * self._mapping.window.hop_s < settings.min_history_s:
             return None
         before = statistics.median_high(share for _, share in self._history)
         is_high = share - before >= settings.rise_percent
