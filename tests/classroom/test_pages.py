@@ -57,6 +57,11 @@ def test_every_word_stands_in_english_and_in_korean():
     assert all(set(both) == {"en", "ko"} for both in REASONS.values())
 
 
+def test_korean_takes_no_attendance_and_gives_no_marks():
+    said = [korean for _, korean in WORDS.values()] + [both["ko"] for both in REASONS.values()]
+    assert [text for text in said if "출석" in text or re.search(r"\d점", text)] == []
+
+
 def test_everything_that_scripts_and_pages_say_is_a_word():
     texts = [path.read_text() for path in (*SCRIPTS, *(WEB / "templates").iterdir())]
     named = {name for text in texts for name in re.findall(r"(?:WORDS|words)\.(\w+)", text)}

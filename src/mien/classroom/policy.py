@@ -64,7 +64,7 @@ REASONS = {  # rule -> English, Korean: what pages and logs say
         "en": "Inferring emotions in education and at work is prohibited in the EU and the EEA "
         "(AI Act, Art. 5(1)(f), since 2 February 2025), with consent too. Only presence is shown; no expression model is opened.",
         "ko": "EU와 EEA에서는 교육 및 직장에서 감정을 추론하는 것이 금지되어 있습니다"
-        "(AI법 제5조 제1항 (f)호, 2025년 2월 2일부터). 동의가 있어도 마찬가지입니다. 출석 여부만 표시하며 표정 모델은 열지 않습니다.",
+        "(AI법 제5조 제1항 (f)호, 2025년 2월 2일부터). 동의가 있어도 마찬가지입니다. 자리에 있는지만 표시하며 표정 모델은 열지 않습니다.",
     },
 }
 
