@@ -1,9 +1,11 @@
 """A lesson with a clock that is told the time: what teacher and students are sent, and what is stored."""
 
+import asyncio
 import json
 
 import pytest
 
+from mien.classroom import outbox as outboxes
 from mien.classroom.lessons import GONE_AFTER_S, LiveLesson
 from mien.classroom.outbox import MAX_WAITING, Outbox
 from mien.classroom.policy import decide
@@ -318,3 +320,19 @@ def test_who_does_not_read_loses_the_connection_and_no_memory():
         outbox.put(number=number)
     assert outbox.closing == (1008, "too slow")
     assert len(outbox._waiting) == 0
+
+
+def test_a_quiet_connection_is_heard_of(monkeypatch):
+    monkeypatch.setattr(outboxes, "BEAT_S", 0.01)
+
+    async def quiet():
+        outbox, heard = Outbox(), []
+
+        async def send(text):
+            heard.append(json.loads(text))
+            if len(heard) == 2:
+                outbox.close(1000, "ended")
+
+        return await outbox.drain(send), heard
+
+    assert asyncio.run(quiet()) == ((1000, "ended"), [{"type": "beat"}] * 2)

@@ -1172,6 +1172,22 @@ def test_a_lesson_ends_without_a_store_and_the_report_comes_with_it(
 
 
 @slow
+def test_pages_that_have_heard_nothing_for_long_connect_again(open_browser, live):
+    teacher, student = both_inside(live, open_browser(), open_browser())
+    (lesson,) = live.school.lessons.values()
+    (mine,) = lesson.students.values()
+
+    def closes_its_lid(page, connection):
+        before = connection()
+        page.browser.execute_script("const was = Date.now; Date.now = () => was() + 60000")
+        page.until(lambda: connection() not in (before, None))
+        page.until(lambda: not page.is_shown("#link"))
+
+    closes_its_lid(student, lambda: mine.outbox)
+    closes_its_lid(teacher, lambda: next((one for one in lesson.teachers), None))
+
+
+@slow
 def test_a_teachers_page_comes_back_to_its_lesson_without_a_store(open_browser, live, tmp_path):
     teacher = Page(open_browser(), live, "/teach?lang=en")
     open_lesson(teacher, live)

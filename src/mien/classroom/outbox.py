@@ -13,6 +13,9 @@ __all__ = ["Outbox"]
 MAX_WAITING = 256
 """More than a reader needs who comes back after a minute; beyond it the socket is closed."""
 SEND_TIMEOUT_S = 10.0
+BEAT_S = 10.0
+"""After so long without a message one is sent that says nothing. A page hears no pings: only by this it knows that a quiet
+connection lives, and that one whose way is gone (another Wi-Fi, a lid that was closed) does not. It waits three times as long."""
 
 
 class Outbox:
@@ -54,4 +57,8 @@ class Outbox:
             if self.closing is not None:
                 return self.closing
             self._changed.clear()
-            await self._changed.wait()
+            try:
+                async with asyncio.timeout(BEAT_S):
+                    await self._changed.wait()
+            except TimeoutError:
+                self.put(type="beat")

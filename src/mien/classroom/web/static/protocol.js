@@ -3,6 +3,7 @@
 
 const KIND = { hello: 0, frame: 1, signals: 2, tap: 3 };
 const WORDS = JSON.parse(document.getElementById("words").textContent);
+const SILENT_MS = 30000; // three of the server's beats
 const STAY_SIGNED_IN_MS = 4 * 60 * 1000; // a student's token lives 15 minutes after its last use, and sockets do not use it
 const byId = (id) => document.getElementById(id);
 
@@ -24,7 +25,24 @@ function encodeText(kind, sequence, text) {
 function openSocket(path) {
   const socket = new WebSocket(location.origin.replace(/^http/, "ws") + path);
   socket.binaryType = "arraybuffer";
+  closeWhenSilent(socket);
   return socket;
+}
+
+// A connection whose way is gone may never say so: the page would show what was as what is. Its own end comes in minutes or not
+// at all, so it is told here. By the clock of the day, which goes on while the machine sleeps.
+function closeWhenSilent(socket) {
+  let heardAt = Date.now();
+  const watch = setInterval(() => {
+    if (Math.abs(Date.now() - heardAt) < SILENT_MS) return;
+    const told = socket.onclose;
+    socket.onclose = null;
+    clearInterval(watch);
+    socket.close();
+    told?.(new CloseEvent("close", { code: 1006 }));
+  }, SILENT_MS / 10);
+  socket.addEventListener("message", () => { heardAt = Date.now(); });
+  socket.addEventListener("close", () => clearInterval(watch));
 }
 
 // Ask the server; on a refusal throw in the reader's language, or in the server's own words.
