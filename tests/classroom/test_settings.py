@@ -48,6 +48,11 @@ def test_an_origin_with_the_port_that_goes_without_saying_is_the_one_that_browse
     assert "http://localhost" in load_settings(port=80).all_origins()
 
 
+def test_teachers_with_one_key_are_refused_for_one_would_be_the_other():
+    with pytest.raises(ConfigError, match="two teachers the same key"):
+        load_settings(teacher_keys="kim:0123456789abcdef, lee: 0123456789abcdef")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "longest"),
     [("window_hours", 24.1, 24), ("aggregate_days", 31, 30), ("audit_days", 91, 90)],

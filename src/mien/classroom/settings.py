@@ -112,6 +112,10 @@ class Settings(BaseSettings):
         names = [entry.get_secret_value().partition(":")[0].strip() for entry in self.teacher_keys]
         if len(set(names)) != len(names):
             raise ValueError("teacher_keys names a teacher twice; each has one key")
+        if len(set(self.keys().values())) != len(names):
+            raise ValueError(
+                "teacher_keys gives two teachers the same key, by which nobody could tell them apart; each has one of their own"
+            )
         return self
 
     @model_validator(mode="after")
