@@ -181,7 +181,7 @@ def test_how_long_things_are_kept_is_what_is_set(start):
         (100, ("10 a second at most", "1초에 최대 10장")),
         (300, ("3.33 a second at most", "1초에 최대 3.33장")),
         (1000, ("1 a second at most", "1초에 최대 1장")),
-        (2500, ("one every 2.5 seconds at most", "2.5초에 최대 한 장")),
+        (1500, ("one every 1.5 seconds at most", "1.5초에 최대 한 장")),
     ],
 )
 def test_consent_names_as_many_pictures_as_are_sent(start, pace_ms, told):

@@ -2,6 +2,7 @@ import pytest
 
 from mien.addresses import is_loopback
 from mien.classroom.settings import Settings, load_settings
+from mien.classroom.signals import load_mapping
 from mien.errors import ConfigError
 
 KEYS = "kim:0123456789abcdef"
@@ -46,6 +47,15 @@ def test_an_origin_with_the_port_that_goes_without_saying_is_the_one_that_browse
         "https://other.kr:8443",
     )
     assert "http://localhost" in load_settings(port=80).all_origins()
+
+
+def test_no_pace_is_so_slow_that_no_window_has_enough_frames():
+    window = load_mapping().window
+    slowest_ms = 1500
+    assert slowest_ms * (window.min_frames + 1) < 1000 * window.length_s
+    assert load_settings(pace_ms=slowest_ms).pace_ms == slowest_ms
+    with pytest.raises(ConfigError, match=f"PACE_MS.*less than or equal to {slowest_ms}"):
+        load_settings(pace_ms=slowest_ms + 1)
 
 
 def test_teachers_with_one_key_are_refused_for_one_would_be_the_other():

@@ -79,8 +79,9 @@ class Settings(BaseSettings):
     """What finds faces: auto, haar or yunet."""
     workers: int = Field(default=0, ge=0, le=64)
     """Threads that recognise; 0 takes one a processor."""
-    pace_ms: int = Field(default=500, ge=100, le=10_000)
-    """Between two frames of a student while the machine keeps up."""
+    pace_ms: int = Field(default=500, ge=100, le=1500)
+    """Between two frames of a student while the machine keeps up. Of fewer, no window of ten seconds would have the five that
+    a statement needs, and the class would be without data for ever."""
     device_signals: bool = False
     """Whether students' own devices may send what they measured, in the place of pictures. No page of ours does, and a script
     would need no camera to invent students with it: it is for ``mien classroom simulate``."""
