@@ -1172,6 +1172,19 @@ def test_a_lesson_ends_without_a_store_and_the_report_comes_with_it(
 
 
 @slow
+@pytest.mark.parametrize("lacking", ["window.HTMLDialogElement", "DataView.prototype.setBigUint64"])
+def test_a_browser_that_is_too_old_is_told_so_and_no_other(open_browser, some_live, lacking):
+    browser = open_browser()
+    for path in PAGES:
+        assert not Page(browser, some_live, f"{path}?lang=en").is_shown("#old")
+    source = {"source": f"delete {lacking}"}
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", source)
+    for path in PAGES:
+        page = Page(browser, some_live, f"{path}?lang=en")
+        assert page.text("#old") == WORDS["old_browser"][0]
+
+
+@slow
 def test_pages_that_have_heard_nothing_for_long_connect_again(open_browser, live):
     teacher, student = both_inside(live, open_browser(), open_browser())
     (lesson,) = live.school.lessons.values()

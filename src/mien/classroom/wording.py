@@ -100,6 +100,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "missing": ("There is no such page", "페이지가 없습니다"),
     "missing_lead": ("The address is mistyped, or the page has moved.", "주소가 잘못되었거나 페이지가 옮겨졌습니다."),
+    "old_browser": ("This browser is too old, or JavaScript is off in it: buttons here would do nothing. Take Safari 15.4, Chrome 97, Firefox 104 or newer.", "브라우저가 오래되었거나 JavaScript가 꺼져 있어 이 페이지의 버튼이 작동하지 않습니다. Safari 15.4, Chrome 97, Firefox 104 이상을 사용하세요."),
     "cancel": ("Cancel", "취소"),
     "close": ("Close", "닫기"),
     "connecting": ("Connecting again …", "다시 연결하는 중 …"),
