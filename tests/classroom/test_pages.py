@@ -643,6 +643,14 @@ def test_a_camera_that_ends_is_off_and_one_that_gives_nothing_is_no_data(
     happens("unmute")
     student.until(lambda: student.text("#air") == WORDS["on_air"][0])
     student.until(lambda: inside.guard.last > sent)
+    student.browser.execute_script(
+        "window.open_again = openSocket; openSocket = () => ({ close() {} }); page.socket.close()"
+    )
+    student.until(lambda: student.text("#air") == WORDS["paused_air"][0])
+    student.browser.execute_script("openSocket = window.open_again; connect()")
+    student.until(lambda: student.text("#air") == WORDS["on_air"][0])
+    sent = inside.guard.last
+    student.until(lambda: inside.guard.last > sent)
     happens("ended")
     student.until(lambda: student.text("#problem") == WORDS["camera_ended"][0])
     assert student.text("#air") == WORDS["off_air"][0]

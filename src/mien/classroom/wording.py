@@ -188,7 +188,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "camera_title": ("Your camera", "내 카메라"),
     "on_air": ("On air: pictures are sent", "송출 중: 사진을 보내고 있습니다"),
     "off_air": ("Off: nothing is sent", "꺼짐: 아무것도 보내지 않습니다"),
-    "paused_air": ("Paused: the camera gives no picture, nothing is sent", "일시 중지: 카메라에서 영상이 오지 않아 아무것도 보내지 않습니다"),
+    "paused_air": ("Paused: no picture or no connection, nothing is sent", "일시 중지: 영상이나 연결이 없어 아무것도 보내지 않습니다"),
     "sent": ("The picture that was sent last", "마지막으로 보낸 사진"),
     "crop": ("Exactly what is looked at", "실제로 보는 부분"),
     "crop_none": ("Nothing was looked at: there is no single face.", "얼굴이 하나가 아니어서 아무것도 보지 않았습니다."),

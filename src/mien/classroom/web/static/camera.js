@@ -15,6 +15,7 @@ class Camera {
     this.pace = 500;
     this.sentAt = -Infinity;
     this.inFlight = false;
+    this.isCut = false; // from those to whom it sends
     this.timer = null;
     this.preview = byId("preview").getContext("2d");
     this.crop = byId("crop").getContext("2d");
@@ -51,7 +52,7 @@ class Camera {
 
   isPaused() {
     const [track] = this.stream.getVideoTracks();
-    return track.muted || track.readyState === "ended";
+    return this.isCut || track.muted || track.readyState === "ended";
   }
 
   go() {
@@ -74,8 +75,14 @@ class Camera {
 
   // The connection broke: nothing is in flight any more.
   pause() {
-    clearTimeout(this.timer);
     this.inFlight = false;
+    this.isCut = true;
+    if (this.stream) this.go();
+  }
+
+  connected() {
+    this.isCut = false;
+    if (this.stream) this.go();
   }
 
   answered(message) {

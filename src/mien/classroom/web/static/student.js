@@ -147,7 +147,7 @@ async function startCamera() {
   if (!camera.stream) tellState("no_data", page.mode === "presence" ? null : "baseline");
   try {
     await camera.start();
-    camera.plan();
+    camera.connected();
   } catch {
     if (page.camera === "frames") turnOff(new Error(WORDS.camera_refused)); // else it was stopped while it started
   }
