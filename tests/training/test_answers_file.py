@@ -9,11 +9,10 @@ import torch
 from run_calls import Silent
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from student_recipe import TABLES, recipe, silent
 
-from mien.data.synthetic import draw_faces
 from mien.errors import ConfigError, InputError, ModelFileError
 from mien.models.weights import load_network, save_network
-from mien.recipe import recipe_from_dict
 from mien.training.answers_file import load_answers
 from mien.training.asking import ask
 from mien.training.distillation import Teacher
@@ -24,48 +23,12 @@ from mien.training.start import input_spec
 from mien.training.stop import StopRequested
 
 CPU = torch.device("cpu")
-TABLES = {
-    "name": "student",
-    "seed": 3,
-    "model": {"name": "mien_net", "options": {"widths": [8, 16], "depths": [1, 1]}},
-    "data": {"size": 24, "valid_fraction": 0.25},
-    "heads": [{"labels": "fer2013"}, {"labels": "ferplus"}],
-    "augment": {"flip": True, "rotate_deg": 12.0, "erase": 0.5},
-    "train": {"epochs": 3, "batch_size": 32, "precision": "fp32", "sizes": [16, 24]},
-}
-
-
-def recipe(teacher="", **changes):
-    distill = {"distill": {"teacher": str(teacher)}}
-    return recipe_from_dict({**TABLES, **distill, **changes}, "student")
-
-
-def _silent(_answered, _of):
-    """Hear how far a teacher is."""
-
-
-@pytest.fixture(scope="module")
-def data():
-    return draw_faces(160, seed=0, size=24)
-
-
-@pytest.fixture(scope="module")
-def faces(data):
-    told = recipe()
-    return prepare(told.data, told.seed, data)[0]
-
-
-@pytest.fixture(scope="module")
-def teacher(data, tmp_path_factory):
-    folder = RunFolder(tmp_path_factory.mktemp("runs") / "teacher")
-    train(recipe(), data, folder, Silent())
-    return folder.path
 
 
 @pytest.fixture(scope="module")
 def answers(teacher, faces, tmp_path_factory):
     out = tmp_path_factory.mktemp("answers") / "answers.safetensors"
-    ask(recipe(teacher), faces, out, _silent, CPU)
+    ask(recipe(teacher), faces, out, silent, CPU)
     return out
 
 
@@ -143,14 +106,14 @@ def test_imagenet_is_remembered_through_the_file(teacher, faces, tmp_path):
     begun = tmp_path / "begun.safetensors"
     save_network(begun, network, replace(info, provenance={**info.provenance, "imagenet": True}))
     out = tmp_path / "answers.safetensors"
-    ask(recipe(begun), faces, out, _silent, CPU)
+    ask(recipe(begun), faces, out, silent, CPU)
     assert load_answers(out, recipe(out), faces).from_imagenet
 
 
 def test_a_shorter_run_learns_from_the_first_epochs(teacher, faces, tmp_path):
     one_size = {**TABLES["train"], "sizes": []}
     out = tmp_path / "answers.safetensors"
-    ask(recipe(teacher, train=one_size), faces, out, _silent, CPU)
+    ask(recipe(teacher, train=one_size), faces, out, silent, CPU)
     short = recipe(out, train={**one_size, "epochs": 2})
     rows = torch.arange(5)
     kept = load_file(out)["logits"]
@@ -191,7 +154,7 @@ def test_faces_that_are_mixed_have_no_kept_answer(teacher, answers, faces, tmp_p
         load_answers(answers, recipe(answers, **mixed), faces)
     out = tmp_path / "mixed.safetensors"
     with pytest.raises(ConfigError, match="makes one face of two"):
-        ask(recipe(teacher, **mixed), faces, out, _silent, CPU)
+        ask(recipe(teacher, **mixed), faces, out, silent, CPU)
     assert not out.exists()
 
 
@@ -200,7 +163,7 @@ def test_answers_are_no_network(answers, faces, tmp_path):
     with pytest.raises(ModelFileError, match=words):
         load_network(answers)
     with pytest.raises(ModelFileError, match=words):
-        ask(recipe(answers), faces, tmp_path / "out", _silent, CPU)
+        ask(recipe(answers), faces, tmp_path / "out", silent, CPU)
 
 
 def test_a_file_that_is_not_there_may_have_been_either(data, tmp_path):
@@ -222,7 +185,7 @@ def test_answers_too_large_for_half_precision_are_not_written(teacher, faces, tm
     loud, out = tmp_path / "loud.safetensors", tmp_path / "answers.safetensors"
     save_network(loud, network, info)
     with pytest.raises(InputError, match="numbers that half precision does not hold"):
-        ask(recipe(loud), faces, out, _silent, CPU)
+        ask(recipe(loud), faces, out, silent, CPU)
     assert not out.exists()
 
 
@@ -236,7 +199,7 @@ def test_answers_that_have_no_room_are_not_asked_for(teacher, faces, tmp_path, m
         InputError,
         match=f"would take 2,940,000.0 MB .* 98 faces in 1,000,000,000 epochs, twice .*, and {end}",
     ):
-        ask(told, faces, tmp_path / "new" / "answers.safetensors", _silent, CPU)
+        ask(told, faces, tmp_path / "new" / "answers.safetensors", silent, CPU)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,34 +4,19 @@ import pytest
 import torch
 from run_calls import Silent
 from safetensors.torch import load_file, save_file
+from student_recipe import recipe, silent
 
-from mien.data.synthetic import draw_faces
 from mien.errors import InputError
 from mien.models.weights import read_tensors
-from mien.recipe import recipe_from_dict
 from mien.training.asking import ask
-from mien.training.run import prepare, train
+from mien.training.run import train
 from mien.training.run_folder import RunFolder
 
 CPU = torch.device("cpu")
-TABLES = {
-    "name": "student",
-    "seed": 3,
-    "model": {"name": "mien_net", "options": {"widths": [8, 16], "depths": [1, 1]}},
-    "data": {"size": 24, "valid_fraction": 0.25},
-    "heads": [{"labels": "fer2013"}, {"labels": "ferplus"}],
-    "augment": {"flip": True, "rotate_deg": 12.0},
-    "train": {"epochs": 3, "batch_size": 32, "precision": "fp32"},
-}
 
 
 class StopError(Exception):
     """What a user's Ctrl-C raises in these tests."""
-
-
-def recipe(teacher="", **changes):
-    distill = {"distill": {"teacher": str(teacher)}}
-    return recipe_from_dict({**TABLES, **distill, **changes}, "student")
 
 
 def stopping_in(epoch, num_faces):
@@ -43,27 +28,9 @@ def stopping_in(epoch, num_faces):
 
 
 @pytest.fixture(scope="module")
-def data():
-    return draw_faces(160, seed=0, size=24)
-
-
-@pytest.fixture(scope="module")
-def faces(data):
-    told = recipe()
-    return prepare(told.data, told.seed, data)[0]
-
-
-@pytest.fixture(scope="module")
-def teacher(data, tmp_path_factory):
-    folder = RunFolder(tmp_path_factory.mktemp("runs") / "teacher")
-    train(recipe(train={**TABLES["train"], "epochs": 1}), data, folder, Silent())
-    return folder.path
-
-
-@pytest.fixture(scope="module")
 def whole(teacher, faces, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole") / "answers.safetensors"
-    ask(recipe(teacher), faces, out, lambda _answered, _of: None, CPU)
+    ask(recipe(teacher), faces, out, silent, CPU)
     return out
 
 
@@ -110,7 +77,7 @@ def test_asking_that_was_stopped_goes_on_and_ends_in_the_same_file(teacher, face
 
 
 def test_a_file_that_was_asked_in_two_sittings_is_as_any_other(teacher, faces, whole, stopped):
-    ask(recipe(teacher), faces, stopped, lambda _answered, _of: None, CPU)
+    ask(recipe(teacher), faces, stopped, silent, CPU)
     assert_same(stopped, whole)
 
 
@@ -118,7 +85,7 @@ def test_an_epoch_that_is_damaged_is_asked_again(teacher, faces, whole, stopped)
     first, second = parts(stopped)
     first.write_bytes(first.read_bytes()[:100])
     second.unlink()
-    ask(recipe(teacher), faces, stopped, lambda _answered, _of: None, CPU)
+    ask(recipe(teacher), faces, stopped, silent, CPU)
     assert_same(stopped, whole)
 
 
@@ -137,7 +104,7 @@ def test_epochs_of_something_else_are_neither_taken_nor_lost(
         save_file({"logits": torch.zeros(2)}, parts(stopped)[0])
     before = [part.read_bytes() for part in parts(stopped)]
     with pytest.raises(InputError, match=r"answers\.safetensors\.parts is left of .*delete"):
-        ask(told, faces, stopped, lambda _answered, _of: None, CPU)
+        ask(told, faces, stopped, silent, CPU)
     assert [part.read_bytes() for part in parts(stopped)] == before
     assert not stopped.exists()
 
@@ -146,7 +113,7 @@ def test_what_is_kept_already_needs_no_room_again(teacher, faces, stopped, monke
     usage = shutil.disk_usage(stopped.parent)
     size = 3 * len(faces) * 15 * 2
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage._replace(free=int(size * 1.4)))
-    ask(recipe(teacher), faces, stopped, lambda _answered, _of: None, CPU)
+    ask(recipe(teacher), faces, stopped, silent, CPU)
     assert stopped.exists()
     with pytest.raises(InputError, match="twice that while they come, and its disk has"):
-        ask(recipe(teacher), faces, stopped, lambda _answered, _of: None, CPU)
+        ask(recipe(teacher), faces, stopped, silent, CPU)
