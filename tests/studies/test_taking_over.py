@@ -95,6 +95,15 @@ def test_a_run_on_weights_that_were_replaced_is_another_run(write_study_file, fa
     run_study(path, faces, tmp_path / "replaced", watcher, options=options, known=known)
     assert watcher.begun == [("0.003", 0)]
 
+    # Nor may it be one seed more of the study that began with others.
+    more = write_study_file(FROM_WEIGHTS.replace("[0]", "[0, 1]"))
+    with pytest.raises(ConfigError, match=r"start.safetensors .* replaced since 0000-seed0"):
+        run_study(more, faces, tmp_path / "other", options=options)
+    shutil.copyfile(runs / "0000-seed0/weights.safetensors", start)
+    watcher = Silent()
+    run_study(more, faces, tmp_path / "other", watcher, options=options)
+    assert watcher.begun == [("0.003", 1)]
+
 
 @pytest.mark.parametrize(
     ("state", "is_taken"), [("diverged", True), ("pruned", False), ("out of memory", False)]

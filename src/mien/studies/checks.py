@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from torch import nn
@@ -14,13 +15,14 @@ from mien.models.shapes import shapes_only
 from mien.models.zoo import build_network
 from mien.recipe import Recipe
 from mien.studies.design import Design
+from mien.studies.ledger import Run
 from mien.training.answers_file import is_answers_file
 from mien.training.distillation import open_network
 from mien.training.seen_faces import check_sizes, sizes_shown
-from mien.training.start import input_spec, network_options, with_model_of_init
+from mien.training.start import input_spec, network_options, weights_behind, with_model_of_init
 from mien.training.targets import head_labels
 
-__all__ = ["check_networks", "check_teachers", "outline"]
+__all__ = ["check_networks", "check_teachers", "check_weights", "outline"]
 
 
 def check_networks(design: Design) -> None:
@@ -73,6 +75,27 @@ def _check_network_of_teacher(recipe: Recipe, data: Dataset, who: str) -> None:
             open_network(recipe.distill, labels, input_spec(recipe), sizes_shown(recipe))
         except ConfigError as error:
             raise ConfigError(f"{who} cannot be trained: {error}") from None
+
+
+def check_weights(recipe: Recipe, design: Design, runs: Iterable[Run]) -> None:
+    """Compare the weights behind a run with those that its study's runs before it had under the same name.
+
+    Raises:
+        ConfigError: If they were replaced: a seed more would be of another value, and the study would not know.
+        ModelFileError: If they are gone.
+    """
+    behind = weights_behind(recipe)
+    paths = {"init": recipe.init, "teacher": recipe.distill.teacher}
+    for run in runs if behind else ():
+        before = (run.result or {}).get("behind", {})
+        other = design.recipe(run.point.settings, run.seed, recipe.name)
+        same = {"init": other.init, "teacher": other.distill.teacher}
+        for what, checksum in behind.items():
+            if same[what] == paths[what] and before.get(what, checksum) != checksum:
+                raise ConfigError(
+                    f"{paths[what]} ({what}) was replaced since {run.name} of this study: its SHA-256 is {checksum[:12]}…, "
+                    f"and was {before[what][:12]}…. Put it back, or choose another --out."
+                )
 
 
 def outline(recipe: Recipe) -> nn.Module:

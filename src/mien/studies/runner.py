@@ -31,7 +31,7 @@ from mien.models.predict import network_predictor
 from mien.models.weights import load_network
 from mien.recipe import Recipe
 from mien.runtime import choose_device, commit, is_out_of_memory, machine
-from mien.studies.checks import outline
+from mien.studies.checks import check_weights, outline
 from mien.studies.design import Design
 from mien.studies.ledger import Ledger, Run
 from mien.studies.packing import pack
@@ -134,11 +134,10 @@ def work(  # noqa: PLR0913 - the study, its faces, and what of it is to be done
         try:
             result = _known(_recipe(run, design), data.content_hash, known or {})
             if result is None:
-                watcher.begin(
-                    run
-                    if _goes_on(run, design, folder, data.content_hash)
-                    else replace(run, epochs=0)
-                )
+                if not _goes_on(run, design, folder, data.content_hash):
+                    check_weights(_recipe(run, design), design, ledger.runs())
+                    run = replace(run, epochs=0)
+                watcher.begin(run)
                 reporter = _Reporter(run, ledger, design, watcher)
                 result = execute(run, design, data, folder, reporter, device)
         except BaseException:
