@@ -5,7 +5,7 @@ import json
 
 from mien.classroom.frame_line import MAX_SHIFT_S, FrameLine
 from mien.classroom.frames import FrameReading
-from mien.classroom.lessons import LiveStudent
+from mien.classroom.live_student import LiveStudent
 from mien.classroom.metrics import Metrics
 from mien.classroom.outbox import Outbox
 from mien.classroom.pace import Pace

@@ -297,6 +297,18 @@ def test_the_teacher_is_told_when_the_store_is_away(room):
     assert messages(after, "store") == []
 
 
+def test_the_teacher_is_told_when_the_server_is_overloaded(room):
+    here = room(1)
+    too_high, over = ({"type": "load", "is_too_high": is_so} for is_so in (True, False))
+    here.lesson.tell_load(False)
+    for _ in range(2):
+        here.lesson.tell_load(True)
+    here.lesson.watch(later := Outbox())
+    here.lesson.tell_load(False)
+    assert messages(here.teacher, "load") == messages(later, "load") == [too_high, over]
+    assert messages(later, "store") == []
+
+
 def test_what_is_written_and_what_is_remembered_go_together(room):
     """Killed at any time, a server goes on from its last snapshot and makes no window that is stored already."""
     here = room(6)

@@ -23,6 +23,7 @@ pytest.importorskip("fastapi", reason="the extra classroom is not installed")
 from starlette.exceptions import HTTPException
 
 from mien.classroom import frames, tables
+from mien.classroom.caveats import CAVEATS
 from mien.classroom.frames import FrameReading
 from mien.classroom.policy import REASONS, Rule
 from mien.classroom.routes.pages import WEB
@@ -32,7 +33,7 @@ from mien.classroom.signals.observation import Reason
 from mien.classroom.simulate import simulate
 from mien.classroom.simulator import Scenario, Stretch
 from mien.classroom.store import StoreError
-from mien.classroom.wording import CAVEATS, WORDS
+from mien.classroom.wording import WORDS
 from mien.data.synthetic import draw_scene
 
 slow = pytest.mark.slow
@@ -1145,6 +1146,20 @@ def test_pages_say_that_the_store_is_full_and_ask_again_to_delete(open_browser, 
     teacher.click("#end")
     teacher.click("#end-dialog .grave")
     teacher.until(lambda: teacher.text("#store").endswith("the disk was full, rows lost: 0"))
+
+
+@slow
+def test_the_teacher_s_page_says_that_the_server_is_overloaded_and_when_it_is_over(
+    open_browser, live, monkeypatch
+):
+    teacher, _ = both_inside(live, open_browser(), open_browser())
+    assert not teacher.is_shown("#load")
+    with monkeypatch.context() as full:
+        full.setattr(live.school._load, "read", lambda: 1.0)
+        teacher.until(lambda: teacher.text("#load") == WORDS["load_too_high"][0])
+        teacher.browser.refresh()
+        teacher.until(lambda: teacher.is_shown("#load"))
+    teacher.until(lambda: not teacher.is_shown("#load"))
 
 
 @slow

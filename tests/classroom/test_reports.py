@@ -6,9 +6,10 @@ import re
 import pytest
 
 from mien.classroom import reports, tables
+from mien.classroom.caveats import CAVEATS
 from mien.classroom.policy import REASONS, Rule
 from mien.classroom.records import Batch, LessonRecord, ParticipantRecord
-from mien.classroom.wording import CAVEATS, WORDS
+from mien.classroom.wording import WORDS
 from mien.errors import InputError
 
 

@@ -118,6 +118,19 @@ def test_the_pace_falls_when_the_recognisers_are_full(start):
     live.until(lambda: next_pace() > first)
 
 
+def test_teachers_hear_of_a_load_that_leaves_windows_too_few_frames(start, monkeypatch):
+    live = start(pace_ms=1000)
+    loads = iter(
+        [1.0] * 2 + [0.8] * 2 + [1.0]
+    )  # 1.3 and 1.7 s between two frames are enough, 2.2 s not
+    monkeypatch.setattr(live.school._load, "read", lambda: next(loads, 0.0))
+    teacher, lesson, _, _ = live.student_inside("frames")
+    watching = live.socket("/ws/teacher", f"{teacher} {lesson['id']}")
+    assert live.receive(watching, "load", timeout=15)["is_too_high"]
+    assert not live.receive(watching, "load", timeout=15)["is_too_high"]
+    assert live.school.pace.ms < 1000 * live.school.mapping.window.slowest_s == 2000
+
+
 def test_withdrawing_takes_less_than_a_second(start, store_url):
     live = start(database_url=store_url)
     teacher, lesson, _, _ = live.student_inside()

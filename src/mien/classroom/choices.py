@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
-from mien.classroom.lessons import LiveLesson, LiveStudent
+from mien.classroom.lessons import LiveLesson
+from mien.classroom.live_student import LiveStudent
 from mien.classroom.records import ParticipantRecord
 from mien.classroom.store import Store
 from mien.classroom.store_threads import StoreThreads, answer_in_time

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 
 from mien.classroom.frames import FrameReading
-from mien.classroom.lessons import Frame, LiveLesson, LiveStudent
+from mien.classroom.lessons import LiveLesson
+from mien.classroom.live_student import Frame, LiveStudent
 from mien.classroom.metrics import Metrics
 from mien.classroom.pace import Pace
 from mien.classroom.rounds import for_ever

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mien.classroom.lessons import LiveLesson, LiveStudent
+from mien.classroom.lessons import LiveLesson
+from mien.classroom.live_student import LiveStudent
 from mien.errors import InputError
 
 __all__ = ["Joined", "Joining", "LessonFullError"]

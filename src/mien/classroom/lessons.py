@@ -5,77 +5,25 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from mien.classroom import signals
-from mien.classroom.limits import Bucket, Rate
+from mien.classroom.limits import Bucket
+from mien.classroom.live_student import TAPS, LiveStudent
 from mien.classroom.outbox import Outbox
 from mien.classroom.policy import Decision
 from mien.classroom.protocol import SequenceGuard
 from mien.classroom.records import Batch, LessonRecord, ParticipantRecord
 from mien.classroom.signals import Answer, ClassSignals, Observation, Publication, SignalMapping
-from mien.classroom.tokens import new_id
 
-__all__ = ["Frame", "LiveLesson", "LiveStudent", "new_signals"]
+__all__ = ["LiveLesson", "new_signals"]
 
 GONE_AFTER_S = 120.0
 """A student whose connection broke so long ago has left; until then the seat is kept. Who still waits loses it then."""
-TAPS = Rate(burst=5, per_s=0.2)
-"""Of one student: so many are taken in. Of those who tap faster the last one is, which is the one that counts in its minute."""
 SNAPSHOT_EVERY_S = 4.0
 """So much of the signals' memory is lost at most when the program is killed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """The newest picture of a student, in memory only."""
-
-    sequence: int
-    jpeg: bytes
-    received_s: float
-    """On the monotonic clock."""
-
-
-@dataclass(slots=True)
-class LiveStudent:
-    """A student of a running lesson."""
-
-    record: ParticipantRecord
-    handle: str = field(default_factory=new_id)
-    """What the teacher's page calls the student while waiting; it is stored nowhere and means nothing afterwards, for by the
-    id, under which rows are kept, a tag that was said aloud would lead to them."""
-    guard: SequenceGuard = field(default_factory=SequenceGuard)
-    outbox: Outbox | None = None
-    """Of the open socket."""
-    newest: Frame | None = None
-    in_work: bool = False
-    """Whether one of the student's frames is being looked at, or the newest is in line for it."""
-    taps: Bucket = field(default_factory=lambda: Bucket(TAPS))
-    late_tap: tuple[float, Answer] | None = None
-    """What was tapped last and when, if it could not be taken in yet; a newer one takes its place."""
-    seen_s: float = 0.0
-    """When the socket was last open, on the monotonic clock."""
-    is_counted: bool = False
-    """Whether the signals know the student."""
-    camera_changes: int = 0
-    """How often the student has begun or stopped to send."""
-
-    @property
-    def id(self) -> str:
-        """The participant's id."""
-        return self.record.id
-
-    @property
-    def is_admitted(self) -> bool:
-        """Whether the teacher has let the student in."""
-        return self.record.admitted_at is not None
-
-    def tell(self, **message: object) -> None:
-        """Send a message, if a socket is open."""
-        if self.outbox is not None:
-            self.outbox.put(**message)
 
 
 def new_signals(decision: Decision, mapping: SignalMapping) -> ClassSignals:
@@ -123,7 +71,11 @@ class LiveLesson:
         passed_s = (now() - record.started_at).total_seconds()
         self._base_s = max(passed_s, not_before_s) - clock()
         self._snapshot_s = clock()
-        self._store_state: dict[str, str | None] = {"away_since": None, "reason": None}
+        self._server: dict[str, dict[str, Any]] = {
+            "store": {"away_since": None, "reason": None},
+            "load": {"is_too_high": False},
+        }
+        """How the server is, as teachers were told last."""
 
     @property
     def id(self) -> str:
@@ -354,8 +306,9 @@ class LiveLesson:
         started_at = self.record.started_at.isoformat()
         teacher.put(type="history", messages=self.history, started_at=started_at)
         teacher.put(**self.room())
-        if self._store_state["away_since"] is not None:
-            teacher.put(type="store", **self._store_state)
+        for part, state in self._server.items():
+            if any(state.values()):
+                teacher.put(type=part, **state)
         self.teachers.add(teacher)
 
     def _tell_teachers(self, message: dict[str, Any]) -> None:
@@ -365,11 +318,18 @@ class LiveLesson:
 
     def tell_store(self, away_since: datetime | None, reason: str | None) -> None:
         """Tell teachers when rows begin to be missing and why, and when that is over."""
-        state = {"away_since": away_since.isoformat() if away_since else None, "reason": reason}
-        if state != self._store_state:
-            self._store_state = state
+        since = away_since.isoformat() if away_since else None
+        self._tell_change("store", {"away_since": since, "reason": reason})
+
+    def tell_load(self, is_too_high: bool) -> None:
+        """Tell teachers when the server lets cameras send so little that no window has enough, and when that is over."""
+        self._tell_change("load", {"is_too_high": is_too_high})
+
+    def _tell_change(self, part: str, state: dict[str, Any]) -> None:
+        if state != self._server[part]:
+            self._server[part] = state
             for outbox in self.teachers:
-                outbox.put(type="store", **state)
+                outbox.put(type=part, **state)
 
     def tell_waiting(self) -> None:
         """Tell teachers who waits, and how many are in."""

@@ -13,10 +13,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mien.classroom import tables
+from mien.classroom.caveats import caveats
 from mien.classroom.policy import REASONS, Mode, Rule
 from mien.classroom.records import LessonRecord, Row
 from mien.classroom.store import Store
-from mien.classroom.wording import caveats, words
+from mien.classroom.wording import words
 from mien.errors import InputError
 
 __all__ = ["FORMATS", "TooFewError", "collect", "export_windows", "render"]

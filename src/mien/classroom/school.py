@@ -15,7 +15,8 @@ from mien.classroom.choices import Choices
 from mien.classroom.frame_line import FrameLine
 from mien.classroom.frames import FrameReading
 from mien.classroom.joining import Joined, Joining, LessonFullError
-from mien.classroom.lessons import LiveLesson, LiveStudent, new_signals
+from mien.classroom.lessons import LiveLesson, new_signals
+from mien.classroom.live_student import LiveStudent
 from mien.classroom.metrics import Metrics
 from mien.classroom.pace import LoadMeter, Pace
 from mien.classroom.policy import Decision
@@ -313,11 +314,13 @@ class School:
         self.metrics.pace.set(self.pace.ms / 1000)
         self.metrics.lessons.set(len(self.lessons))
         self.metrics.students.set(sum(len(one.students) for one in self.lessons.values()))
+        is_too_slow = self.pace.ms > 1000 * self.mapping.window.slowest_s
         for lesson in list(self.lessons.values()):
             lesson.tick()
             for student_id in lesson.abandoned():
                 self._spawn(self.withdraw(lesson.id, student_id))
             lesson.tell_store(self.writer.away_since(lesson.id), self.writer.reason(lesson.id))
+            lesson.tell_load(is_too_slow)
             if not self.writer.is_busy(lesson.id):
                 self._spawn(self.writer.write(lesson.id, lesson.take_batch()))
         for lesson_id in self._ending:

@@ -2,31 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["CAVEATS", "LANGUAGES", "WORDS", "caveats", "words"]
+__all__ = ["LANGUAGES", "WORDS", "words"]
 
 LANGUAGES = ("en", "ko")
-
-CAVEATS = {
-    "en": (
-        "These are signals of what cameras saw, not diagnoses: they do not say what anybody felt, understood or meant.",
-        "Boredom cannot be told from a neutral face. The best published systems for engagement are right in 63 to 73 of "
-        "100 cases, and human raters agree only moderately (kappa 0.56).",
-        "Each student is compared with their own usual expression only, never with others.",
-        "Shares are rounded, late by half a minute, and withheld where fewer than five students can be counted together.",
-        "No data is a result of its own: it is never filled in. What students tapped is the only thing that they said.",
-    ),
-    "ko": (
-        "이것은 카메라에 보인 신호일 뿐 진단이 아닙니다. 누가 무엇을 느끼고 이해하고 의도했는지는 말해 주지 않습니다.",
-        "지루함은 무표정과 구별할 수 없습니다. 공개된 가장 좋은 몰입도 시스템의 정확도는 63–73 %이며, "
-        "사람 평가자끼리도 보통 수준으로만 일치합니다(카파 0.56).",
-        "각 학생은 자신의 평소 표정하고만 비교되며, 다른 학생과는 비교되지 않습니다.",
-        "비율은 반올림되고 30초 늦게 표시되며, 함께 셀 수 있는 학생이 다섯 명보다 적으면 표시되지 않습니다.",
-        "자료 없음도 하나의 결과이며 채워 넣지 않습니다. 학생이 누른 응답만이 학생이 직접 말한 것입니다.",
-    ),
-}
-
-_OF_PRESENCE_TOO = (0, 3, 4)
-"""Places of the caveats that hold where no expression is read."""
 
 WORDS: dict[str, tuple[str, str]] = {
     # states
@@ -305,6 +283,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "Since {time} nothing can be stored: the server's disk is full. Tell whoever runs it. The lesson goes on; the report will show the gap.",
         "{time}부터 서버 디스크가 가득 차 저장되지 않고 있습니다. 서버 관리자에게 알리세요. 수업은 계속되며 보고서에 그 구간이 표시됩니다.",
     ),
+    "load_too_high": (
+        "The server is overloaded: cameras may send so little that nothing can be said of anybody. Tell whoever runs it, or let some cameras be turned off. The lesson goes on.",
+        "서버가 과부하 상태입니다. 카메라가 보낼 수 있는 사진이 너무 적어 아무것도 말할 수 없습니다. 서버 관리자에게 알리거나 일부 카메라를 끄게 하세요. 수업은 계속됩니다.",
+    ),
     "end": ("End the lesson", "수업 끝내기"),
     "end_title": ("End the lesson?", "수업을 끝낼까요?"),
     "end_lead": ("Everybody is disconnected, and the report is made.", "모두 연결이 끊기고 보고서가 만들어집니다."),
@@ -392,9 +374,3 @@ def words(lang: str) -> dict[str, str]:
     """Return all words in one language, ``"en"`` or ``"ko"``."""
     place = LANGUAGES.index(lang)
     return {name: both[place] for name, both in WORDS.items()}
-
-
-def caveats(lang: str, expressions: bool) -> tuple[str, ...]:
-    """Return how signals are to be read, in one language; fewer where no expression is read."""
-    every = CAVEATS[lang]
-    return every if expressions else tuple(every[place] for place in _OF_PRESENCE_TOO)

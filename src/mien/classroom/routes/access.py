@@ -8,8 +8,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
-from mien.classroom.lessons import LiveLesson, LiveStudent
+from mien.classroom.lessons import LiveLesson
 from mien.classroom.limits import Bucket, Buckets, Rate, Turns
+from mien.classroom.live_student import LiveStudent
 from mien.classroom.outbox import Outbox
 from mien.classroom.records import LessonRecord, ParticipantRecord
 from mien.classroom.school import School

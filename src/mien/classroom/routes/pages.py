@@ -10,9 +10,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from mien.classroom.caveats import caveats
 from mien.classroom.routes.access import school_of
 from mien.classroom.schemas import CONSENT_VERSION
-from mien.classroom.wording import LANGUAGES, caveats, words
+from mien.classroom.wording import LANGUAGES, words
 
 __all__ = ["WEB", "missing_page", "router"]
 

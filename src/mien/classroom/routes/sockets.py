@@ -10,8 +10,9 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from mien.classroom import protocol
-from mien.classroom.lessons import LiveLesson, LiveStudent
+from mien.classroom.lessons import LiveLesson
 from mien.classroom.limits import Bucket, Rate
+from mien.classroom.live_student import LiveStudent
 from mien.classroom.outbox import Outbox
 from mien.classroom.protocol import Kind, Message, ProtocolError
 from mien.classroom.routes.access import limits_of, open_sockets_of, school_of

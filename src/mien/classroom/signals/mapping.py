@@ -83,6 +83,11 @@ class WindowSettings:
             f"window.away_share is {self.away_share}; expected above 0.5, up to 1.",
         )
 
+    @property
+    def slowest_s(self) -> float:
+        """From one frame to the next: at most so long, or no window has enough of them."""
+        return self.length_s / self.min_frames
+
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSettings:

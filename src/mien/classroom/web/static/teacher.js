@@ -100,7 +100,7 @@ function arrange(lesson, isRunning) {
   byId("now-title").textContent = isRunning ? byId("now-title").dataset.running : WORDS.report;
   for (const id of ["door", "counts", "running-tools"]) show(id, isRunning);
   for (const id of ["report-tools", "looked"]) show(id, !isRunning);
-  show("store", false);
+  for (const id of ["store", "load"]) show(id, false);
   forget();
   byId("title").focus();
 }
@@ -143,7 +143,7 @@ function connect() {
 function receive(message) {
   if (message.type === "history") {
     page.wait = 500;
-    for (const id of ["store", "link"]) show(id, false); // what stands there now follows
+    for (const id of ["store", "load", "link"]) show(id, false); // what stands there now follows
     forget();
     message.messages.forEach(take);
     drawClass();
@@ -154,6 +154,8 @@ function receive(message) {
     show("store", message.away_since !== null);
     const time = message.away_since && hour(message.away_since);
     byId("store").textContent = time ? fill(message.reason === "full" ? WORDS.store_full : WORDS.store_away, { time }) : "";
+  } else if (message.type === "load") {
+    show("load", message.is_too_high);
   } else {
     // The list is drawn anew each time, and after a broken connection: only what is new is said.
     if (message.type === "moment" && !page.moments.has(momentKey(message))) byId("news").textContent = tellMoment(message);
@@ -309,7 +311,7 @@ onPress(byId("end"), async () => {
 // The end is stored after all else of a lesson. While the store is away both wait, and so does this page.
 async function awaitReport(lesson) {
   hangUp();
-  for (const id of ["store", "link", "door", "running-tools"]) show(id, false);
+  for (const id of ["store", "load", "link", "door", "running-tools"]) show(id, false);
   byId("title").focus(); // the button is gone
   for (let tries = 0; ; tries++) {
     await new Promise((done) => setTimeout(done, tries ? 2000 : 500));
