@@ -7,6 +7,7 @@ import PIL.Image
 import pytest
 
 from mien.data import folders, open_dataset
+from mien.data.classes import USAGES
 from mien.errors import DataError
 from mien.labels import FER2013, FERPLUS
 
@@ -159,6 +160,27 @@ def test_pictures_beside_the_folders_of_labels_are_left_out_and_that_is_said(
     )
     *_, unsplit = folders.notes(tmp_path / "test")
     assert "are left out: test (1). Move" in unsplit
+
+
+def test_folders_may_be_called_as_fer2013_calls_its_splits(tmp_path, write_folders, drawn):
+    dataset = folders.read(write_folders(tmp_path, splits=USAGES), 48)
+    assert np.bincount(dataset.split).tolist() == np.bincount(drawn.split).tolist()
+    assert folders.notes(tmp_path) == ()
+
+
+def test_folders_of_pictures_that_are_no_split_are_left_out_and_that_is_said(
+    tmp_path, write_folders, drawn
+):
+    write_folders(tmp_path)
+    for name in ("more/happy", "previews", "notes"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("more/happy/0.png", "more/1.png", "previews/0.png"):
+        PIL.Image.new("L", (48, 48)).save(tmp_path / name)
+    assert len(folders.read(tmp_path, 48)) == len(drawn)
+    (note,) = folders.notes(tmp_path)
+    assert note == (
+        "Folders of pictures that are called like no split are left out: more (2), previews (1)."
+    )
 
 
 def test_a_label_without_pictures_in_a_split_is_said(tmp_path, write_folders):

@@ -27,11 +27,16 @@ def test_fer2013_columns_come_back_in_row_order(tmp_path, write_parquet, drawn):
     assert dataset.names[:3].tolist() == ["fer0000000.png", "fer0000001.png", "row 2"]
 
 
-def test_a_column_of_splits_may_be_called_usage_in_any_case(tmp_path, write_parquet, drawn):
+@pytest.mark.parametrize(
+    ("column", "test", "train"),
+    [("Usage", "PrivateTest", "Training"), ("split", "test", "train"), ("Split", "Test", "Train")],
+)
+def test_a_column_of_splits_may_be_called_usage_or_split_in_any_case(
+    tmp_path, write_parquet, drawn, column, test, train
+):
     file = write_parquet(tmp_path / "fer2013.parquet", 0)
-    table = pa.parquet.read_table(file)
-    usages = ["PrivateTest", *table["usage"].to_pylist()[1:]]
-    table = table.drop_columns("usage").append_column("Usage", pa.array(usages))
+    table = pa.parquet.read_table(file).drop_columns("usage")
+    table = table.append_column(column, pa.array([test] + [train] * (len(table) - 1)))
     pa.parquet.write_table(table, file)
     dataset = parquet.read(tmp_path, 48)
     assert dataset.split.tolist() == [2] + [0] * (num_rows(drawn) - 1)
@@ -108,7 +113,7 @@ def replaced(values, row, value):
     ("column", "value", "words"),
     [
         ("emotion", 7, r"row 5: label 7; expected 0 to 6 \(angry, disgust"),
-        ("usage", "Testing", "row 5: usage is 'Testing'; expected one of Training, PublicTest"),
+        ("usage", "fold 3", "row 5: usage is 'fold 3'; expected one of Training, PublicTest"),
         ("png", b"", r"row 5: is empty \(0 bytes\)"),
         ("png", b"no picture", "row 5: is not a picture that can be read"),
         ("png", None, "row 5: the picture's bytes are missing"),

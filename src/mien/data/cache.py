@@ -30,7 +30,7 @@ __all__ = ["entry_name", "load", "store"]
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 5
+_VERSION = 6
 """Raised whenever a reader gives something else for the same files, or an entry is laid out anew."""
 
 _ARRAYS = ("images", "labels", "split", "votes", "names")

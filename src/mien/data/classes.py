@@ -24,6 +24,8 @@ _SPLIT_NAMES = {
     "dev": "valid",
     "test": "test",
     "testing": "test",
+    "publictest": "valid",
+    "privatetest": "test",
 }
 
 
@@ -51,7 +53,7 @@ def class_order(found: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64
 
 
 def split_of_name(name: str) -> int | None:
-    """Return the index in `SPLITS` that a folder or file name speaks of; None if of none."""
+    """Return the index in `SPLITS` that a folder's name, or a word of a file, speaks of; None if of none."""
     split = _SPLIT_NAMES.get(name.strip().lower())
     return None if split is None else SPLITS.index(split)
 

@@ -111,7 +111,21 @@ def notes(path: Path) -> tuple[str, ...]:
         found.append(
             f"Pictures of kinds that are not read are left out: {', '.join(kinds)}. Save them as JPEG or PNG."
         )
+    if split_folders:
+        found.extend(_beside_splits(path, split_folders))
     return (*found, *_too_high(split_folders or [path]), *_too_deep(folders, path))
+
+
+def _beside_splits(path: Path, split_folders: list[Path]) -> Iterator[str]:
+    """Say which folders of pictures lie beside those of splits and are called like none."""
+    counts = {
+        folder.name: sum(len(list_pictures(one)) for one in (folder, *_subfolders(folder)))
+        for folder in _subfolders(path)
+        if folder not in split_folders
+    }
+    beside = [f"{name} ({count})" for name, count in counts.items() if count]
+    if beside:
+        yield f"Folders of pictures that are called like no split are left out: {', '.join(beside)}."
 
 
 def _too_high(above: list[Path]) -> Iterator[str]:

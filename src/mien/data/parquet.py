@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.classes import USAGES, class_order, split_of_name, split_of_usage
-from mien.data.dataset import Dataset
+from mien.data.classes import USAGES, class_order, split_of_name
+from mien.data.dataset import SPLITS, Dataset
 from mien.errors import DataError, ImageError, MissingExtraError
 from mien.images import decode
 from mien.labels import FER2013, FERPLUS_VOTES
@@ -207,17 +207,18 @@ def _class_names(table: pa.Table, column: str) -> tuple[str, ...] | None:
 
 def _splits(table: pa.Table, file: Path) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """Return (N,) the split of each row, and what is to be known of it."""
-    usages = next((name for name in table.column_names if name.lower() == "usage"), None)
-    if usages is None:
+    columns = {name.lower(): name for name in reversed(table.column_names)}
+    column = columns.get("usage") or columns.get("split")
+    if column is None:
         split = _split_of_file(file)
-        unsplit = f"{file.name} says no split, neither by a column usage nor by its name: all of it is for training."
+        unsplit = f"{file.name} says no split, neither by a column usage or split nor by its name: all of it is for training."
         return np.full(len(table), split or 0, np.uint8), (unsplit,) if split is None else ()
     splits = np.empty(len(table), np.uint8)
-    for row, usage in enumerate(table[usages].to_pylist()):
-        split = split_of_usage(str(usage))
+    for row, word in enumerate(table[column].to_pylist()):
+        split = split_of_name(str(word))
         if split is None:
             raise DataError(
-                f"{file}, row {row + 1}: {usages} is '{usage}'; expected one of {', '.join(USAGES)}."
+                f"{file}, row {row + 1}: {column} is '{word}'; expected one of {', '.join(USAGES)}, or of {', '.join(SPLITS)}."
             )
         splits[row] = split
     return splits, ()
@@ -227,8 +228,6 @@ def _split_of_file(file: Path) -> int | None:
     """Return the split that is a word of the file's name: of ``test-00000-of-00001`` or ``fer2013_PublicTest``."""
     for word in re.split(r"[-_.]", file.stem):
         split = split_of_name(word)
-        if split is None:
-            split = split_of_usage(word)
         if split is not None:
             return split
     return None
