@@ -55,6 +55,14 @@ def test_one_of_them_can_be_asked_for_in_korean(run, table, tmp_path):
     assert not table.with_suffix(".png").exists()
 
 
+@pytest.mark.parametrize("folder", [".", "/", ""])
+def test_a_folder_is_no_table(run, folder):
+    code, out, err = run(folder)
+    place = folder or "."
+    assert (code, out) == (2, "")
+    assert err == f"mien: The table {place} is a folder. Name a file of mien watch --table.\n"
+
+
 def test_whatever_a_message_quotes_it_is_one_line(run, tmp_path):
     rows = tmp_path / "rows\x1b[2J.csv"
     rows.write_text('frame,"time\ns"\n')

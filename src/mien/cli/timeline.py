@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mien.cli.options import Language
+from mien.errors import ConfigError
 from mien.replacing import check_target
 
 __all__ = ["timeline"]
@@ -30,6 +32,9 @@ def timeline(
     ] = Language.EN,
 ) -> None:
     """Draw who showed which expression when: one row a track, one colour an expression."""
+    # os.path, as it calls a name that is too long no folder, where Path raises OSError.
+    if os.path.isdir(table):  # noqa: PTH112
+        raise ConfigError(f"The table {table} is a folder. Name a file of mien watch --table.")
     outputs = [output] if output else [table.with_suffix(".png"), table.with_suffix(".html")]
     for path in outputs:
         check_target(path, "--output" if output else "The timeline", (".png", ".html"))
