@@ -114,6 +114,27 @@ def test_float_pictures_are_scaled_by_their_values(white, middle):
     np.testing.assert_array_equal(images.decode(encoded(deep, "TIFF"))[0, :, 0], [0, 128, 255, 0])
 
 
+@pytest.mark.parametrize("highest", [1.003, 3.5])
+def test_floats_that_overshoot_are_no_black_picture(highest):
+    deep = PIL.Image.fromarray(np.array([[0, 0.5, highest, np.inf]], dtype=np.float32))
+    assert images.decode(encoded(deep, "TIFF"))[0, :, 0].tolist() == [0, 128, 255, 255]
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_tones_above_sixteen_bits_are_not_all_white(kind):
+    deep = PIL.Image.fromarray(np.array([[0, 2**29, 2**30]], dtype=kind))
+    assert images.decode(encoded(deep, "TIFF"))[0, :, 0].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize(("kind", "white"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
+def test_a_tiff_whose_white_is_zero_is_no_negative(kind, white):
+    grey = PIL.Image.fromarray(np.array([[0, white]], dtype=kind))
+    written = bytearray(encoded(grey, "TIFF"))
+    # Pillow writes no such files: the value of the tag 262 is set in one of the other kind.
+    written[written.index(struct.pack("<HHI", 262, 3, 1)) + 8] = 0
+    assert images.decode(bytes(written))[0, :, 0].tolist() == [255, 0]
+
+
 def test_what_is_transparent_becomes_white():
     pixels = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 0, 0, 128]]], dtype=np.uint8)
     read = images.decode(encoded(PIL.Image.fromarray(pixels)))

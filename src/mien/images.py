@@ -66,6 +66,12 @@ UNREAD_SUFFIXES = frozenset(
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 _KNOWN = "JPEG, PNG, BMP, WebP, TIFF, GIF or PNM"
 
+_BRIGHTEST_FLOAT = 4.0
+"""Floats up to here have 1 as their white: enlarging and sharpening overshoot it, and lamps are brighter than paper. Of 255, it
+is a black picture."""
+
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # of TIFF
+
 _JPEG_QUALITY = 92
 _JPEG_START = b"\xff\xd8"
 _SEGMENT = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
@@ -249,13 +255,15 @@ def _to_rgb(picture: PIL.Image.Image) -> Image:
 
 def _from_deep_grey(picture: PIL.Image.Image) -> Image:
     """Keep the tones of 16-bit, 32-bit and float pictures; Pillow's own conversion clips them to white."""
-    deep = np.nan_to_num(np.asarray(picture, dtype=np.float32))
-    highest = deep.max(initial=0)
+    deep = np.asarray(picture, dtype=np.float32)
+    highest = float(deep.max(initial=0, where=np.isfinite(deep)))
     if picture.mode.startswith("I;16") or highest > 255:
-        white = 65535.0
+        white = max(65535.0, highest)
     else:  # no format says what white is in these; the values do
-        white = 1.0 if picture.mode == "F" and highest <= 1 else 255.0
-    grey = np.rint(deep.clip(0, white) * (255.0 / white)).astype(np.uint8)
+        white = 1.0 if picture.mode == "F" and highest <= _BRIGHTEST_FLOAT else 255.0
+    grey = np.rint(np.nan_to_num(deep).clip(0, white) * (255.0 / white)).astype(np.uint8)
+    if getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        grey = 255 - grey  # Pillow turns round only what has 8 bits
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
