@@ -187,6 +187,23 @@ def test_without_a_region_it_says_where_to_name_one(monkeypatch, tmp_path):
         rekognition_client(None, 1)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "region", "words"),
+    [
+        ("AWS_PROFILE", "typo", "eu-west-1", r"The config profile \(typo\) could not be found\."),
+        ("AWS_REGION", "", "eu west", "region_name 'eu west' doesn't match a supported format."),
+        ("AWS_ENDPOINT_URL", "nowhere", "eu-west-1", r"Invalid endpoint: nowhere\."),
+    ],
+)
+def test_settings_of_aws_that_cannot_be_used_are_said(
+    monkeypatch, tmp_path, variable, value, region, words
+):
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError, match=f"Rekognition cannot be asked: .*{words} Check MIEN"):
+        rekognition_client(region, 1)
+
+
 def test_without_boto3_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "boto3.session", None)
     with pytest.raises(

@@ -196,12 +196,12 @@ def rekognition_client(region: str | None, timeout_s: float) -> Any:
 
     Raises:
         MissingExtraError: If boto3 is not installed.
-        ConfigError: If no region is known.
+        ConfigError: If no region is known, or AWS's own settings cannot be used.
     """
     try:
         from boto3.session import Session
         from botocore.config import Config
-        from botocore.exceptions import NoRegionError
+        from botocore.exceptions import BotoCoreError, NoRegionError
     except ImportError:
         raise MissingExtraError("aws", "The fallback to AWS Rekognition") from None
     patience = Config(
@@ -212,6 +212,11 @@ def rekognition_client(region: str | None, timeout_s: float) -> Any:
     except NoRegionError:
         raise ConfigError(
             "--fallback rekognition needs a region. Set MIEN_SERVICE_FALLBACK_REGION, for example to eu-west-1."
+        ) from None
+    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no address
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ConfigError(
+            f"AWS Rekognition cannot be asked: {reason}. Check MIEN_SERVICE_FALLBACK_REGION, and AWS's own variables and files."
         ) from None
 
 
