@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mien.addresses import host_name
+from mien.addresses import host_name, is_loopback
 from mien.service.keys import KeyRing
 from mien.service.limits import Admission, RateLimit
 from mien.service.metrics import Metrics
@@ -34,7 +34,6 @@ EXPOSED = ("X-Request-ID", "Retry-After")
 
 _MAX_HEADER_BYTES = 16 << 10
 _MAX_PATH_BYTES = 4 << 10
-_OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -163,8 +162,9 @@ class Gate:
         by sending a form that it does not need to read the answer of.
         """
         host = host_name(headers.get("host", ""))
-        allowed = self._settings.hosts or (None if self._keys else _OWN_NAMES)
-        if allowed is not None and host not in allowed and path not in _PROBED_PATHS:
+        hosts = self._settings.hosts
+        is_allowed = host in hosts if hosts else self._keys is not None or is_loopback(host)
+        if not is_allowed and path not in _PROBED_PATHS:
             raise Problem(
                 403,
                 "host_not_allowed",
