@@ -135,6 +135,13 @@ def test_a_tiff_whose_white_is_zero_is_no_negative(kind, white):
     assert images.decode(bytes(written))[0, :, 0].tolist() == [255, 0]
 
 
+@pytest.mark.parametrize("suffix", [".webp", ".gif", ".jpg"])
+def test_a_picture_that_is_too_wide_for_its_kind_is_refused_and_nothing_left(tmp_path, suffix):
+    with pytest.raises(ImageError, match=f"wide{suffix} cannot be written: "):
+        images.write(tmp_path / f"wide{suffix}", np.zeros((1, 66_000, 3), np.uint8))
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_transparent_becomes_white():
     pixels = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 0, 0, 128]]], dtype=np.uint8)
     read = images.decode(encoded(PIL.Image.fromarray(pixels)))

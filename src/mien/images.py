@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import stat
+import struct
 import threading
 import warnings
 from pathlib import Path
@@ -282,7 +283,7 @@ def write(path: Path, image: Image, comment: str = "") -> None:
         comment: ASCII, for JPEG and PNG: it stands before the pixels.
 
     Raises:
-        ImageError: If the ending is unknown or the disk does not take the file.
+        ImageError: If the ending is unknown, its kind takes no picture of that size, or the disk does not take the file.
     """
     suffix = path.suffix.lower()
     if suffix not in WRITTEN_SUFFIXES:
@@ -294,5 +295,9 @@ def write(path: Path, image: Image, comment: str = "") -> None:
     try:
         with replacing(path) as partial:
             PIL.Image.fromarray(image).save(partial, **options)
-    except OSError as error:
+    except (
+        OSError,
+        ValueError,
+        struct.error,
+    ) as error:  # all but the first: too many pixels a side
         raise ImageError(f"{path} cannot be written: {_reason(error)}.") from None
