@@ -42,6 +42,18 @@ def _restored_environment(monkeypatch):
         monkeypatch.delenv(PREFIX + name)
 
 
+@pytest.mark.parametrize("command", [["serve"], ["keys", "add", "school", "--file", "keys.json"]])
+def test_on_windows_it_says_so_and_names_no_extra(run, monkeypatch, command):
+    for module in ("keys", "settings"):
+        monkeypatch.delitem(sys.modules, f"mien.service.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as where there is none
+    code, _, err = run(*command)
+    assert code == 2
+    assert err == (
+        "mien: This command locks files in a way that Windows does not know. Use Linux, macOS or WSL.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -24,6 +24,10 @@ app = typer.Typer(
 )
 
 
+_LOCKS_OF_POSIX = "fcntl"
+"""What the service, its keys, the live class and studies cannot do without; recognising and training can."""
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"mien {__version__}")
@@ -64,6 +68,14 @@ def main() -> None:
         typer.echo(
             f"mien: Memory ran out: {reason.rstrip('.')}. Close other programs, or ask for less at once: a smaller network "
             "or train.batch_size in training, a smaller --batch-size elsewhere.",
+            err=True,
+        )
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if error.name != _LOCKS_OF_POSIX:
+            raise
+        typer.echo(
+            "mien: This command locks files in a way that Windows does not know. Use Linux, macOS or WSL.",
             err=True,
         )
         sys.exit(2)

@@ -113,7 +113,7 @@ def _settings(options: dict[str, str]) -> Settings:
     try:
         from mien.service.settings import PREFIX, load_settings
     except ImportError as error:
-        if error.name is None or error.name.startswith("mien"):
+        if error.name is None or error.name.startswith(("mien", "fcntl")):
             raise
         raise MissingExtraError("service", "Serving") from None
     os.environ.update({PREFIX + name.upper(): value for name, value in options.items()})
