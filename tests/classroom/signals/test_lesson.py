@@ -293,6 +293,33 @@ def test_a_tap_from_when_few_were_there_stays_unsaid_when_many_came_later(room):
     assert second.num_present == 8
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_who_comes_back_before_a_minute_is_counted_was_not_there_in_it(room, is_restarted):
+    room.join(*"abcde", camera=False)
+    room.run(10)
+    room.leave("e")
+    room.run(60)
+    room.lesson.answer("a", room.time_s, Answer.LOST)
+    room.run(52)
+    room.join("e", camera=False)
+    if is_restarted:
+        room.resume()
+    room.run(8)
+    first, second = [one for part in room.out for one in part.answers]
+    assert first.num_present == 5
+    assert (second.num_present, second.counts) == (4, None)
+    assert [one for part in room.run(60) for one in part.answers][-1].num_present == 5
+
+
+def test_stays_are_remembered_until_their_minute_is_counted_and_no_longer(room):
+    room.join("a", camera=False)
+    for _ in range(300):
+        room.leave("a")
+        room.join("a", camera=False)
+        room.run(1)
+    assert len(room.lesson.as_dict()["seats"]["a"]["earlier"]) < 100
+
+
 def test_agreement_is_renewed_when_five_have_tapped(room):
     room.join(*"abcdef")
     room.run(60)

@@ -35,10 +35,14 @@ class AnswerBook:
         self._next = 1
         """Number of the period, from 1, that is counted next."""
 
+    @property
+    def next_start_s(self) -> float:
+        """When the period began, or begins, that is counted next."""
+        return (self._next - 1) * self._mapping.answers.period_s
+
     def add(self, student: str, time_s: float, answer: Answer) -> None:
         """Take a tap in; one that comes after its period was counted counts in the next."""
-        start_s = (self._next - 1) * self._mapping.answers.period_s
-        self._taps.append(_Tap(student, max(time_s, start_s), answer))
+        self._taps.append(_Tap(student, max(time_s, self.next_start_s), answer))
 
     def forget(self, student: str) -> None:
         """Drop all taps of a student that were not yet counted."""
@@ -83,7 +87,7 @@ class AnswerBook:
     def _bounds(self, now_s: float) -> tuple[float, float]:
         """Start of the next period, and its end or now."""
         end_s = self._next * self._mapping.answers.period_s
-        return end_s - self._mapping.answers.period_s, min(end_s, now_s)
+        return self.next_start_s, min(end_s, now_s)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what waits to be counted, for JSON."""

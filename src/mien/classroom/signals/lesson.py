@@ -27,12 +27,25 @@ class _Seat:
 
     joined_s: float
     left_s: float | None = None
+    earlier: list[tuple[float, float]] = field(default_factory=list)
+    """Stays that ended before this one: when they began and ended, as far as answers of that time are still to be counted."""
     signals: StudentSignals | None = None
     """None for a student without a camera."""
     fresh: list[Reading] = field(default_factory=list)
     """Closed since the last `ClassSignals.advance`."""
     recent: list[Reading] = field(default_factory=list)
     """Those that an aggregate or a tap may still need."""
+
+    def come_back(self, time_s: float) -> None:
+        """Begin a new stay, if the last one has ended."""
+        if self.left_s is not None:
+            self.earlier.append((self.joined_s, self.left_s))
+            self.joined_s, self.left_s = time_s, None
+
+    def was_there(self, start_s: float, end_s: float) -> bool:
+        """Whether the student was in the lesson at some time between two."""
+        stays = (*self.earlier, (self.joined_s, math.inf if self.left_s is None else self.left_s))
+        return any(came_s < end_s and went_s > start_s for came_s, went_s in stays)
 
 
 class ClassSignals:
@@ -97,7 +110,7 @@ class ClassSignals:
                 among the faces. One who was there before goes on with the same baseline.
         """
         seat = self._seats.setdefault(student, _Seat(joined_s=time_s))
-        seat.left_s = None
+        seat.come_back(time_s)
         if camera:
             if seat.signals is None:
                 seat.signals = StudentSignals(
@@ -248,18 +261,16 @@ class ClassSignals:
     def _count_answers(self, delay_s: float, is_over: bool) -> Iterator[AnswerCounts]:
         while (period := self._answers.due(self._now_s, delay_s, is_over=is_over)) is not None:
             start_s, end_s = period
-            num_present = sum(
-                seat.joined_s < end_s and (seat.left_s is None or seat.left_s > start_s)
-                for seat in self._seats.values()
-            )
+            num_present = sum(seat.was_there(start_s, end_s) for seat in self._seats.values())
             yield self._answers.count(self._now_s, num_present)
 
     def _drop_old(self) -> None:
-        """Keep the readings that an aggregate or a tap may still need."""
+        """Keep the readings that an aggregate or a tap may still need, and the stays that answers may."""
         needed_s = max(self.mapping.aggregate.delay_s, 2 * self.mapping.answers.near_s)
         oldest_s = self._now_s - needed_s - self.mapping.window.hop_s
         for seat in self._seats.values():
             seat.recent = [reading for reading in seat.recent if reading.time_s >= oldest_s]
+            seat.earlier = [stay for stay in seat.earlier if stay[1] > self._answers.next_start_s]
 
     def _seat(self, student: str) -> _Seat:
         try:
@@ -315,6 +326,7 @@ def _seat_as_dict(seat: _Seat) -> dict[str, Any]:
     return {
         "joined_s": seat.joined_s,
         "left_s": seat.left_s,
+        "earlier": [list(stay) for stay in seat.earlier],
         "signals": None if seat.signals is None else seat.signals.as_dict(),
         "fresh": [reading.as_dict() for reading in seat.fresh],
         "recent": [reading.as_dict() for reading in seat.recent],
@@ -328,6 +340,7 @@ def _seat_from_dict(
     return _Seat(
         joined_s=saved["joined_s"],
         left_s=saved["left_s"],
+        earlier=[tuple(stay) for stay in saved.get("earlier", [])],  # unknown to an older version
         signals=None
         if signals is None
         else StudentSignals.from_dict(signals, mapping, expressions=expressions),
