@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from mien.classroom import tables
 from mien.classroom.lessons import LiveLesson, new_signals
 from mien.classroom.outbox import Outbox
 from mien.classroom.policy import decide
@@ -42,12 +43,24 @@ class Killed:
         for _ in range(seconds):
             self.time.s += 1
             for student in self.lesson.students.values():
+                if student.record.camera == "none":
+                    continue
                 seen = Observation(time_s=0, faces=int(student.id != "s5"))
                 self.lesson.observe(student, seen)
             self.lesson.tick()
             self.store.write(self.lesson.take_batch())
         new = self.lesson.history[known:]
         return [message for message in new if message["type"] == "aggregate"]
+
+    def change_camera(self, name, camera):
+        """As the store has it at once, and the signals' memory some seconds later."""
+        student = self.lesson.students[name]
+        self.lesson.change_camera(student, camera, None)
+        self.store.set_camera(student.record)
+
+    def windows_of(self, name):
+        rows = self.store.rows_of(tables.windows, "l", name)
+        return [row["window"]["time_s"] for row in rows]
 
     def start_again(self):
         facts = (self.record, DECISION, MAPPING, self.now, self.time.clock)
@@ -119,6 +132,23 @@ def test_time_goes_on_though_the_wall_clock_was_set_back(killed, fake_time):
     after = killed.run(120)
     assert [one["time_s"] for one in after][:2] == [95.0, 100.0]
     assert after[-1]["percent"]["away"] == 20
+
+
+def test_a_camera_that_was_stopped_after_the_last_memory_is_off(killed):
+    killed.run(100)
+    killed.change_camera("s0", "none")
+    killed.start_again()
+    killed.run(60)
+    assert max(killed.windows_of("s0")) == 100
+
+
+def test_a_camera_that_was_begun_after_the_last_memory_is_on(killed):
+    killed.change_camera("s0", "none")
+    killed.run(100)
+    killed.change_camera("s0", "device")
+    killed.start_again()
+    killed.run(60)
+    assert killed.windows_of("s0") == [105 + 5 * number for number in range(12)]
 
 
 def test_what_was_sent_before_cannot_be_played_again(killed):

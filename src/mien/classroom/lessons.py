@@ -172,6 +172,20 @@ class LiveLesson:
         self.signals.leave(student.id, self.time_s())
         student.is_counted = False
 
+    def go_on(self, last_s: float) -> None:
+        """Take up the signals' memory after a restart.
+
+        Args:
+            last_s: Up to when it is known of the lesson that it ran.
+        """
+        for student in self._counted():
+            # The camera may have been changed after the memory was written.
+            has_camera = student.record.camera != "none"
+            self.signals.join(student.id, last_s, camera=has_camera)
+
+    def _counted(self) -> list[LiveStudent]:
+        return [student for student in self.students.values() if student.is_counted]
+
     # What students send
 
     def observe(self, student: LiveStudent, observation: Observation) -> None:
@@ -226,11 +240,10 @@ class LiveLesson:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the row that a restart goes on from."""
-        counted = [student.id for student in self.students.values() if student.is_counted]
         # Or what was sent before a restart could be played again after it.
         sequences = {s.id: s.guard.last for s in self.students.values() if s.guard.last}
         memory = {
-            "counted": counted,
+            "counted": [student.id for student in self._counted()],
             "sequences": sequences,
             "signals": self.signals.as_dict(),
         }

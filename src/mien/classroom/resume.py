@@ -57,6 +57,7 @@ def resume(
     for participant in store.participants(record.id):
         last = sequences.get(participant.id, 0)
         lesson.add(participant, participant.id in counted, last + MAX_AHEAD if last else 0)
+    lesson.go_on(passed_s)
     return lesson
 
 
