@@ -151,6 +151,31 @@ def test_a_camera_that_was_begun_after_the_last_memory_is_on(killed):
     assert killed.windows_of("s0") == [105 + 5 * number for number in range(12)]
 
 
+def test_of_hours_without_a_server_there_are_no_windows_and_no_counts(killed, fake_time):
+    killed.run(120)
+    killed.lesson.tap(killed.lesson.students["s0"], Answer.LOST)
+    killed.run(4)
+    fake_time.s += 3 * 3600
+    killed.start_again()
+    began = len(killed.lesson.history)
+    after = killed.run(180)
+    assert not any(300 < time_s <= fake_time.s - 180 for time_s in killed.windows_of("s0"))
+    answers = [one for one in killed.lesson.history if one["type"] == "answers"]
+    assert [one["start_s"] for one in answers] == [0, 60, 120, 10920, 10980]
+    assert [one["num_present"] for one in answers] == [6] * 5
+    assert answers[2]["counts"]["lost"] == 1
+    assert len(killed.lesson.history) - began < 50
+    assert after[-1]["percent"]["away"] == 20
+
+
+def test_a_lesson_that_was_forgotten_for_days_ends_where_its_server_did(killed, fake_time):
+    killed.run(60)
+    fake_time.s += 3 * 24 * 3600
+    killed.start_again()
+    killed.lesson.finish()
+    assert len(killed.lesson.take_batch()) < 300
+
+
 def test_what_was_sent_before_cannot_be_played_again(killed):
     guard = killed.lesson.students["s0"].guard
     guard.admit(7)

@@ -173,15 +173,26 @@ class LiveLesson:
         student.is_counted = False
 
     def go_on(self, last_s: float) -> None:
-        """Take up the signals' memory after a restart.
+        """Take up the signals' memory after a restart, as if all connections had broken when the last server ended.
+
+        Of a long time without one there are no windows and no counts: nobody was looked at, and nobody could answer.
 
         Args:
             last_s: Up to when it is known of the lesson that it ran.
         """
+        gone_s = last_s + GONE_AFTER_S
         for student in self._counted():
             # The camera may have been changed after the memory was written.
             has_camera = student.record.camera != "none"
             self.signals.join(student.id, last_s, camera=has_camera)
+        if self.time_s() <= gone_s:
+            return
+        self._publish(self.signals.advance(gone_s))
+        for student in self._counted():
+            self.signals.leave(student.id, gone_s)
+            student.is_counted = False
+        self.signals.skip(self.time_s())
+        self.remember()
 
     def _counted(self) -> list[LiveStudent]:
         return [student for student in self.students.values() if student.is_counted]

@@ -96,6 +96,12 @@ class ClassSignals:
         """Publish no answers again of a period that ended by then."""
         self._answers.skip(time_s)
 
+    def skip(self, time_s: float) -> None:
+        """Publish nothing of the time until now: nobody was there."""
+        self.skip_windows(time_s)
+        period_s = self.mapping.answers.period_s
+        self.skip_answers(time_s // period_s * period_s)
+
     def close_shares(self) -> None:
         """Publish no more shares in this lesson: whom the earlier ones were of is forgotten, and less one student they tell."""
         self._cohort.close()
