@@ -15,6 +15,7 @@ from mien.studies.leases import FileLeases, JournalLock
 from mien.studies.ledger import open_ledger
 from mien.studies.memory import MemoryKills
 from mien.studies.reading import load_design
+from mien.studies.sampling import next_point
 
 RESULT = {"state": "finished", "detail": "", "scores": {"macro_f1": 0.5}}
 ALL = lambda _: True  # noqa: E731 - the filter that lets every run through
@@ -348,6 +349,40 @@ def test_a_small_space_ends_when_all_of_it_is_drawn(write_study_file, tmp_path):
     assert load_design(write_study_file(text)).num_to_draw == 2
     assert load_design(write_study_file(SAMPLED)).num_to_draw == 3
     ledger.close()
+
+
+@pytest.mark.slow
+def test_a_sampler_that_draws_the_same_again_and_again_comes_to_every_combination(
+    write_study_file, tmp_path
+):
+    """After ten runs ``tpe`` draws nothing but what was best; three seeds of six values ended it after the fourth."""
+    text = (
+        SAMPLED[: SAMPLED.index("[[factors]]")]
+        .replace("random", "tpe")
+        .replace("num_points = 3", "num_points = 6")
+        .replace("seeds = [0, 1]", "seeds = [0, 1, 2]")
+    )
+    factor = '[[factors]]\nname = "epochs"\nsetting = "train.epochs"\nlow = 1\nhigh = 6\n'
+    ledger = open_ledger(load_design(write_study_file(text + factor)), "d" * 64, tmp_path / "all")
+    while run := ledger.claim(ALL):
+        score = {"macro_f1": run.point.settings["train.epochs"] / 6}
+        ledger.finish(run, {**RESULT, "scores": score})
+    drawn = sorted(run.point.settings["train.epochs"] for run in ledger.runs())
+    assert drawn == sorted([1, 2, 3, 4, 5, 6] * 3)
+    ledger.close()
+
+
+def test_the_next_point_is_one_of_those_left_and_none_where_none_is(write_study_file):
+    text = SAMPLED.replace("low = 1e-4\nhigh = 1e-1\nlog = true", "values = [0.1, 0.2, 0.3]")
+    design = load_design(write_study_file(text))
+    known = set()
+    while found := next_point(design, known, draw=1):
+        point, values = found
+        assert point.values == values
+        assert point.settings["optimizer.lr"] == float(values["rate"])
+        known.add(point.label)
+    assert len(known) == 6
+    assert next_point(load_design(write_study_file(SAMPLED)), set(), draw=1) is None
 
 
 def test_median_pruning_ends_what_is_behind(write_study_file, tmp_path):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mien.errors import ConfigError
 from mien.studies.design import Design, Point, frozen_changes, frozen_hash, with_defaults
 from mien.studies.memory import MemoryKills, memory_kills
-from mien.studies.sampling import distributions, draw_point
+from mien.studies.sampling import distributions, draw_point, next_point
 from mien.studies.storage import open_storage, storage_errors
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _PLAN = "plan"
 """The lease under which runs are entered."""
 
 _ATTEMPTS = 50
-"""Draws in search of a new point before it is taken that there is none."""
+"""Draws in search of a new point before the next one that is left is taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,13 +199,16 @@ class Ledger:
         """Draw one more point and enter it for every seed; whether one was found."""
         trials = self._study.get_trials(deepcopy=False)
         known = {run.point.label for run in self.runs()}
-        for attempt in range(_ATTEMPTS):  # where few combinations are left, most draws are old ones
-            point, values = draw_point(self._design, trials, num_drawn * _ATTEMPTS + attempt)
-            if point.label not in known:
-                for seed in self._design.seeds:
-                    self._enter(point, seed, values)
-                return True
-        return False
+        draws = range(num_drawn * _ATTEMPTS, (num_drawn + 1) * _ATTEMPTS)
+        # Where few combinations are left, most draws are old ones; so are all of ``tpe`` once it has made up its mind.
+        drawn = (draw_point(self._design, trials, draw) for draw in draws)
+        found = next((one for one in drawn if one[0].label not in known), None)
+        found = found or next_point(self._design, known, num_drawn)
+        if found is None:
+            return False
+        for seed in self._design.seeds:
+            self._enter(found[0], seed, found[1])
+        return True
 
     def _enter(self, point: Point, seed: int, values: Mapping[str, Any] | None = None) -> None:
         from optuna.trial import TrialState, create_trial
