@@ -13,7 +13,7 @@ from mien.evaluation.mistakes import find_mistakes
 from mien.evaluation.mistakes_page import mistakes_html
 from mien.evaluation.plots_mistakes import mistakes_sheet
 from mien.evaluation.predictions import Predictions
-from mien.labels import FER2013, FERPLUS
+from mien.labels import FER2013, FERPLUS, FERPLUS_VOTES
 
 HAPPY, SAD = FER2013.labels.index("happy"), FER2013.labels.index("sad")
 
@@ -107,6 +107,29 @@ def test_on_votes_fer2013_s_label_may_side_with_the_model(predictions, data):
         "sadness",
         {"label": "sad"},
     )
+
+
+def test_ten_columns_are_doubted_by_ten_columns(predictions, data):
+    """Six of ten could not say what row 1 shows; of its copy most said sadness, and not half of all."""
+    unclear = np.stack([votes(unknown=6, sadness=4), votes(sadness=4, unknown=3, neutral=3)])
+    images = data.images.copy()
+    images[2] = images[1]
+    both = np.concatenate([data.votes[:1], unclear, data.votes[3:]])
+    voted = replace(data, votes=both, images=images)
+    logits = np.zeros((1, 10), np.float32)
+    logits[0, FERPLUS_VOTES.labels.index("sadness")] = 3
+    on_columns = replace(
+        predictions,
+        protocol="ferplus-argmax10-publictest",
+        labels=FERPLUS_VOTES.labels,
+        rows=np.array([1]),
+        pictures_hash=hashlib.sha256(images[1:2].tobytes()).hexdigest(),
+        targets=np.array([FERPLUS_VOTES.labels.index("unknown")]),
+        logits=logits,
+    )
+    (only,) = find_mistakes(on_columns, voted).found
+    assert only.truth == "unknown"
+    assert dict(only.doubts) == {"label": "sad", "copy": "sadness"}
 
 
 def test_data_without_votes_and_names_is_enough(predictions, data):

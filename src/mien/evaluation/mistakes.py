@@ -139,7 +139,7 @@ def _doubts(
 
 def _is_voted(votes: NDArray[np.int_], answer: str, truth: str) -> bool:
     """Whether more voters chose the answer than the truth; a truth that FER+ lacks has no votes."""
-    by_name = {canonical(name): votes[place] for place, name in enumerate(FERPLUS.labels)}
+    by_name = {canonical(name): votes[place] for place, name in enumerate(FERPLUS_VOTES.labels)}
     return bool(by_name.get(canonical(answer), 0) > by_name.get(canonical(truth), 0))
 
 
@@ -171,6 +171,8 @@ def _labels_of_copies(
 
 def _truths(predictions: Predictions, dataset: Dataset) -> list[str]:
     """Return what every row of the data is called; an empty name where it has no truth."""
+    if predictions.protocol.startswith("ferplus-argmax10") and dataset.votes is not None:
+        return [FERPLUS_VOTES.labels[one.argmax()] if one.any() else "" for one in dataset.votes]
     if predictions.protocol.startswith("ferplus") and dataset.votes is not None:
         return ["" if one < 0 else FERPLUS.labels[one] for one in majority(dataset.votes)]
     return ["" if one < 0 else dataset.label_names[one] for one in dataset.labels]
