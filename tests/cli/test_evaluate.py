@@ -142,6 +142,14 @@ def test_a_report_is_written(data, tmp_path):
     assert result.exit_code == 0, result.output
     assert (report / "report.md").is_file()
     assert (report / "ferplus" / "faces.png").is_file()
+    from mien.evaluation.predictions import read_predictions
+
+    # Row numbers are those of the data that was given: `mien errors` and `mien compare` find the pictures there.
+    invoke("runs/a", "--data", data, "--limit", 3, "--predictions", tmp_path / "p.npz")
+    for kept, one in zip(
+        read_predictions(report), read_predictions(tmp_path / "p.npz"), strict=True
+    ):
+        assert kept.rows.tolist() == one.rows.tolist()
 
 
 def test_the_final_test_is_said_and_counted_in_the_run_folder(run_folder, data, tmp_path):

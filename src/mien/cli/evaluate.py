@@ -191,14 +191,14 @@ class _Outputs:
         elif self.json is not None:
             write_rows(rows, self.json)
             typer.echo(f"rows: {self.json}", err=True)
+        kept = [keep_predictions(result, dataset, facts) for result in results]
+        named = [replace(one, rows=numbers[one.rows]) for one in kept]
         if self.predictions is not None:
-            kept = [keep_predictions(result, dataset, facts) for result in results]
-            named = [replace(one, rows=numbers[one.rows]) for one in kept]
             _write_predictions(named, self.predictions)
         if self.report is not None:
             from mien.evaluation.report import write_report
 
-            write_report(results, rows, dataset, self.report)
+            write_report(results, rows, named, dataset, self.report)
             typer.echo(f"report: {self.report / 'report.md'}", err=True)
 
 

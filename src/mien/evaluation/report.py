@@ -18,7 +18,7 @@ from mien.evaluation.plots import (
     faces_picture,
     reliability_picture,
 )
-from mien.evaluation.predictions import PREDICTIONS_NAME, keep_predictions, write_predictions
+from mien.evaluation.predictions import PREDICTIONS_NAME, Predictions, write_predictions
 from mien.evaluation.row import write_rows
 from mien.evaluation.scores import Scores
 from mien.evaluation.slices import UNMEASURED
@@ -39,17 +39,21 @@ _RATE_TITLES = {
 def write_report(
     results: Sequence[Result],
     rows: Sequence[Mapping[str, Any]],
+    answers: Sequence[Predictions],
     dataset: Dataset,
     folder: Path,
     num_faces: int = NUM_FACES,
 ) -> None:
-    """Write ``report.md``, ``result.json``, ``predictions.npz`` and, in one folder a head, its pictures.
+    """Write ``report.md``, ``result.json``, ``predictions.npz`` and, in one folder a result, its pictures.
+
+    A folder is called by the result's head, or by its protocol where the head was scored on several.
 
     The faces shown are drawn at random, not chosen; they are the only pictures of the data in the folder.
 
     Args:
         results: From `evaluate.evaluate`.
         rows: One for each result, from `row.result_row`.
+        answers: One for each result, from `predictions.keep_predictions`; they name the model.
         dataset: The data that was scored.
         folder: Where to write; it is made when it is not there, and files of an earlier report are replaced.
         num_faces: How many faces to show.
@@ -60,23 +64,25 @@ def write_report(
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for result, row in zip(results, rows, strict=True):
-            place = folder / result.head.name
-            place.mkdir(exist_ok=True)
-            _write_pictures(result, row["model"]["name"], dataset, place, num_faces)
-        write_text(folder / "report.md", _text(results, rows))
+        places = _places(results)
+        for result, place, one in zip(results, places, answers, strict=True):
+            (folder / place).mkdir(exist_ok=True)
+            _write_pictures(result, one.model, dataset, folder / place, num_faces)
+        write_text(folder / "report.md", _text(results, rows, answers[0].model))
     except OSError as error:
         raise InputError(
             f"Cannot write the report to {folder}: {error.strerror}. Is it a folder that is writable, on a disk with room?"
         ) from None
     write_rows(rows, folder / "result.json")
-    write_predictions(
-        [
-            keep_predictions(result, dataset, row["model"])
-            for result, row in zip(results, rows, strict=True)
-        ],
-        folder / PREDICTIONS_NAME,
-    )
+    write_predictions(answers, folder / PREDICTIONS_NAME)
+
+
+def _places(results: Sequence[Result]) -> list[str]:
+    heads = [result.head.name for result in results]
+    return [
+        head if heads.count(head) == 1 else result.protocol
+        for head, result in zip(heads, results, strict=True)
+    ]
 
 
 def _write_pictures(
@@ -106,22 +112,22 @@ def _write_pictures(
     )
 
 
-def _text(results: Sequence[Result], rows: Sequence[Mapping[str, Any]]) -> str:
+def _text(results: Sequence[Result], rows: Sequence[Mapping[str, Any]], name: str) -> str:
     first = rows[0]
     parts = [
-        f"# {first['model']['name']} on the {first['data']['split']} split",
+        f"# {name} on the {first['data']['split']} split",
         "",
         f"`{first['command']}`  ",
         f"{first['date']} · commit {first['commit']} · {machine_text(first['machine'])}  ",
         f"data {first['data']['hash'][:12]} · views: {first['views']} · 95 % intervals in brackets, in percent",
         "",
     ]
-    for result, row in zip(results, rows, strict=True):
-        parts += _section(result, row["test_runs"])
+    for result, row, place in zip(results, rows, _places(results), strict=True):
+        parts += _section(result, row["test_runs"], place)
     return "\n".join(parts)
 
 
-def _section(result: Result, test_runs: int | None) -> list[str]:
+def _section(result: Result, test_runs: int | None, place: str) -> list[str]:
     scores = result.scores
     lines = [f"## {result.protocol}", ""]
     if scores.collapsed is not None:
@@ -141,7 +147,7 @@ def _section(result: Result, test_runs: int | None) -> list[str]:
     ]
     lines += [*_certainty(scores), "", *_classes(scores), "", *_slices(result), ""]
     for picture in ("confusion_matrix", "reliability", "coverage", "faces"):
-        lines += [f"![{picture.replace('_', ' ')}]({result.head.name}/{picture}.png)", ""]
+        lines += [f"![{picture.replace('_', ' ')}]({place}/{picture}.png)", ""]
     return lines
 
 
