@@ -57,6 +57,17 @@ def test_runs_that_were_shortened_are_left_to_the_leaderboard(tmp_path):
     assert results_table(tmp_path) == NO_RESULTS
 
 
+def test_another_prior_is_another_table(tmp_path):
+    rows = [row("fer2013-publictest", "a", 0.7), row("fer2013-publictest", "a", 0.71)]
+    rows[0]["prior"], rows[1]["prior"] = "uniform", "training"
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    lines = results_table(tmp_path).splitlines()[2:]
+    assert [line.split(" | ")[0] for line in lines] == [
+        "| fer2013-publictest",
+        "| fer2013-publictest-uniform-prior",
+    ]
+
+
 def test_an_empty_folder_says_that_there_is_nothing(tmp_path):
     assert results_table(tmp_path) == NO_RESULTS
     assert results_table(tmp_path / "missing") == NO_RESULTS

@@ -65,6 +65,25 @@ def test_rows_that_differ_by_their_seed_alone_say_it():
     ]
 
 
+def test_rows_of_another_prior_stand_in_a_table_of_their_own():
+    """`--prior uniform` is chosen for rare expressions, and its accuracy compares with none without it."""
+    balanced = row("fer2013-publictest-clean") | {"prior": "uniform"}
+    plain = row("fer2013-publictest-clean") | {"prior": "training"}
+    groups = grouped(entries([balanced, plain, row("ferplus-majority-publictest")], []))
+    assert list(groups) == [
+        "fer2013-publictest-clean",
+        "fer2013-publictest-clean-uniform-prior",
+        "ferplus-majority-publictest",
+    ]
+    (one,) = groups["fer2013-publictest-clean-uniform-prior"]
+    assert (one.name, one.chosen_on_split) == ("mien-s, onnx", True)
+    title = protocol_title(one.protocol)
+    assert title.startswith(
+        "FER2013's label, seven classes · PublicTest: what mien chooses on · copies"
+    )
+    assert title.endswith("left out · answered as if all expressions were equally frequent")
+
+
 def test_several_networks_that_answer_together_are_an_ensemble():
     several = row(name="teachers")
     several["model"]["architecture"] = "ensemble"

@@ -9,10 +9,22 @@ from typing import Any, NoReturn
 from mien.errors import DataError, InputError
 from mien.tables import read_json
 
-__all__ = ["MARKERS", "NO_RESULTS", "insert_table", "read_file", "read_rows", "results_table"]
+__all__ = [
+    "MARKERS",
+    "NO_RESULTS",
+    "UNIFORM",
+    "insert_table",
+    "read_file",
+    "read_rows",
+    "results_table",
+    "table_of_row",
+]
 
 NO_RESULTS = "No result has been recorded yet."
 """What stands in place of a table without rows."""
+
+UNIFORM = "-uniform-prior"
+"""Behind a protocol's name where all expressions were answered as equally frequent: no such row compares with one without."""
 
 MARKERS = ("<!-- results: made by `make results` -->", "<!-- /results -->")
 """Lines of a document between which the table stands."""
@@ -55,6 +67,12 @@ def read_file(file: Path) -> list[dict[str, Any]]:
     return found
 
 
+def table_of_row(row: Mapping[str, Any]) -> str:
+    """Return which rows a row compares with: its protocol, and the prior that it was answered under if that is another."""
+    protocol: str = row["protocol"]
+    return f"{protocol}{UNIFORM}" if row.get("prior") == "uniform" else protocol
+
+
 def results_table(folder: Path) -> str:
     """Return the rows of a folder as a Markdown table: protocols in order, the best model first.
 
@@ -73,7 +91,7 @@ def results_table(folder: Path) -> str:
     rows = [row for row in read_rows(folder) if not row["model"].get("shortened")]
     if not rows:
         return NO_RESULTS
-    rows.sort(key=lambda row: (row["protocol"], -row["scores"]["accuracy"]["value"]))
+    rows.sort(key=lambda row: (table_of_row(row), -row["scores"]["accuracy"]["value"]))
     return "\n".join([*_HEADER, *map(_line, rows)])
 
 
@@ -126,7 +144,7 @@ def _line(row: Mapping[str, Any]) -> str:
     scores, model = row["scores"], row["model"]
     clean = scores["clean"]
     cells = (
-        row["protocol"],
+        table_of_row(row),
         model["name"],
         _file(model),
         f"{scores['n']:,}",

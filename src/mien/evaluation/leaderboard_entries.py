@@ -12,6 +12,7 @@ from typing import Any
 
 from mien.errors import UnknownNameError
 from mien.evaluation.intervals import wilson
+from mien.evaluation.leaderboard import UNIFORM, table_of_row
 from mien.evaluation.protocols import is_chosen_on
 from mien.evaluation.published import Published, Seed
 from mien.modelfile import ENSEMBLE
@@ -50,6 +51,11 @@ _SPLITS = {
     "bothtests": "PublicTest and PrivateTest together",
     "unknown": "split not said: compares with nothing",
 }
+_ENDINGS = {
+    UNIFORM: "answered as if all expressions were equally frequent",
+    "-clean": "copies of training left out",
+}
+"""What stands behind a split, from the last to the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +132,7 @@ def entry_of_row(row: Mapping[str, Any], *, with_seed: bool = False) -> Entry:
         notes.append(f"shortened to {model['shortened']}")
     return Entry(
         name=f"{model['name']}, {model['format']}{seed}",
-        protocol=row["protocol"],
+        protocol=table_of_row(row),
         is_ours=True,
         accuracy=accuracy["value"],
         low=accuracy["low"],
@@ -188,15 +194,13 @@ def is_sound(one: Entry) -> bool:
 
 def protocol_title(protocol: str) -> str:
     """Return what a protocol's name means, in words."""
-    is_clean = protocol.endswith("-clean")
-    base, _, split = protocol.removesuffix("-clean").rpartition("-")
+    base, split, remarks = _taken_apart(protocol)
     title = _TITLES.get(base, base or protocol)
-    parts = [title, _SPLITS.get(split, split), "copies of training left out" if is_clean else ""]
-    return " · ".join(part for part in parts if part)
+    return " · ".join(part for part in (title, _SPLITS.get(split, split), *remarks) if part)
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return row["protocol"], row["model"]["name"], row["model"]["format"], row["views"]
+    return table_of_row(row), row["model"]["name"], row["model"]["format"], row["views"]
 
 
 def _entry_of_figure(one: Published) -> Entry:
@@ -230,6 +234,17 @@ def _entry_of_figure(one: Published) -> Entry:
 
 def _place(protocol: str) -> tuple[int, int, str]:
     families, splits = list(_TITLES), list(_SPLITS)
-    base, _, split = protocol.removesuffix("-clean").rpartition("-")
+    base, split, _ = _taken_apart(protocol)
     family = families.index(base) if base in families else len(families)
     return family, splits.index(split) if split in splits else len(splits), protocol
+
+
+def _taken_apart(protocol: str) -> tuple[str, str, list[str]]:
+    """The truth, the split, and in words what stands behind it."""
+    remarks: list[str] = []
+    for ending, meaning in _ENDINGS.items():
+        if protocol.endswith(ending):
+            protocol = protocol.removesuffix(ending)
+            remarks.insert(0, meaning)
+    base, _, split = protocol.rpartition("-")
+    return base, split, remarks
