@@ -93,6 +93,17 @@ def test_json_is_printed_or_written(folder):
     assert json.loads((folder / "c.json").read_text()) == printed
 
 
+@pytest.mark.usefixtures("folder")
+def test_a_comparison_is_refused_before_it_is_made_where_it_cannot_or_must_not_be_written():
+    before = Path("bad.npz").read_bytes()
+    error = invoke("good.npz", "bad.npz", "--json", "bad.npz").exception
+    assert "--json bad.npz is a file that is read. Name another one" in str(error)
+    assert Path("bad.npz").read_bytes() == before
+    # Nothing is scored before, nor a final test counted: the model is not even looked for.
+    error = invoke("nothing.onnx", "bad.npz", "--data", "x", "--json", "bad.npz/c.json").exception
+    assert "--json bad.npz/c.json cannot be written" in str(error)
+
+
 def test_folders_with_predictions_are_read(folder):
     for name in ("a", "b"):
         (folder / name).mkdir()

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.given_results import SplitName, ViewsName
+from mien.cli.outputs import check_not_read
 from mien.errors import InputError
-from mien.replacing import write_whole
+from mien.replacing import check_target, write_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,6 +61,11 @@ def compare(
     from mien.cli.given_results import read_or_score
     from mien.evaluation.compare import compare as compare_answers
 
+    is_printed = json == Path("-")
+    if json is not None and not is_printed:
+        check_target(json, "--json")
+        for given in (a, b):
+            check_not_read(json, "--json", given, data or Path(given))
     how = (data, split, views, batch_size)
     first = read_or_score(a, *how)
     was_scored = data is not None and Path(a).suffix.lower() != ".npz"
@@ -67,7 +73,7 @@ def compare(
     found = [compare_answers(*pair) for pair in _pairs(first, second)]
     if json is not None:
         text = json_format.dumps([one.as_dict() for one in found], ensure_ascii=False, indent=1)
-        if json == Path("-"):
+        if is_printed:
             typer.echo(text)
             return
         _write(json, text + "\n")
