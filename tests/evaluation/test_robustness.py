@@ -1,6 +1,7 @@
 """What is lost on worse pictures, with a network whose answers follow the light."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from mien.data.dataset import Dataset
 from mien.errors import DataError
 from mien.evaluation.corruptions import CORRUPTIONS
 from mien.evaluation.robustness import NUM_PASSES, robustness, robustness_row, worst_middle
+from mien.labels import FER2013, FERPLUS
 from mien.modelfile import Head, ModelInfo
 from mien.preprocess import InputSpec
 
@@ -64,6 +66,30 @@ def test_the_drop_can_be_a_gain(data):
     scores = robustness(says_bright_above_160, INFO, data)
     brighter = next(s for s in scores if (s.corruption, s.level) == ("brighter", 0))
     assert (brighter.clean, brighter.accuracy.value, brighter.drop.value) == (0.5, 1.0, -0.5)
+
+
+def test_a_face_meets_the_same_luck_whatever_heads_a_network_has():
+    """A network with both heads sees all faces, one that knows FER+ alone those with a majority."""
+    rng = np.random.default_rng(0)
+    votes = np.zeros((40, 10), np.uint8)
+    votes[:, :2] = np.where(rng.random((40, 1)) < 0.5, [5, 5], [9, 1])  # half have no majority
+    data = Dataset(
+        images=rng.integers(0, 256, (40, 16, 16), np.uint8),
+        labels=np.arange(40) % 7,
+        label_names=FER2013.labels,
+        split=np.ones(40, np.uint8),
+        votes=votes,
+    )
+    heads = (Head(name="seven", labels=FER2013.labels), Head(name="eight", labels=FERPLUS.labels))
+
+    def dark_or_not(faces):
+        light = faces.mean(axis=(1, 2))  # what covers a face has a tone of its own
+        eight = np.eye(8, dtype=np.float32)[(light > 127.5).astype(int)]
+        return {"seven": eight[:, :7], "eight": eight}
+
+    both = robustness(dark_or_not, replace(INFO, heads=heads), data)
+    one = robustness(dark_or_not, replace(INFO, heads=heads[1:]), data)
+    assert one == tuple(score for score in both if score.protocol == one[0].protocol)
 
 
 def test_the_worst_is_sought_at_the_middle_level(scores):

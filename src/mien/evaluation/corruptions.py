@@ -48,17 +48,24 @@ class Corruption:
         return self.what.format(self.levels[level])
 
 
-def corrupt(images: NDArray[np.uint8], name: str, level: int, seed: int = 0) -> NDArray[np.uint8]:
+def corrupt(
+    images: NDArray[np.uint8],
+    name: str,
+    level: int,
+    seed: int = 0,
+    numbers: NDArray[np.integer[Any]] | None = None,
+) -> NDArray[np.uint8]:
     """Make pictures worse.
 
-    Picture i always meets the same luck (which way it turns, where it is covered), whatever the level and whichever
-    pictures come after it, so that levels and networks are compared on the same changes.
+    A picture's number always brings it the same luck (which way it turns, where it is covered), whatever the level and
+    whichever pictures are beside it, so that levels and networks are compared on the same changes.
 
     Args:
         images: uint8 (N, H, W), grey.
         name: One of `CORRUPTIONS`.
         level: 0 mild, 1 middle, 2 strong.
         seed: Of the luck.
+        numbers: (N,) of the pictures, each from 0; None counts them.
 
     Returns:
         uint8 (N, H, W).
@@ -71,11 +78,12 @@ def corrupt(images: NDArray[np.uint8], name: str, level: int, seed: int = 0) -> 
     if level not in range(len(chosen.levels)):
         raise InputError(f"A corruption has the levels 0, 1 and 2; got {level}.")
     amount = chosen.levels[level]
+    places = range(len(images)) if numbers is None else numbers.tolist()
     key = zlib.crc32(name.encode())  # Python's own hash of a text differs from run to run
     return np.stack(
         [
             chosen.apply(image, amount, np.random.default_rng([seed, key, place]))
-            for place, image in enumerate(images)
+            for place, image in zip(places, images, strict=True)
         ]
     )
 

@@ -88,10 +88,12 @@ def robustness(  # noqa: PLR0913 - each is a choice of its own, and five have a 
         predict, info, dataset, split, views=views, batch_size=batch_size, on_batch=on_batch
     )
     rows = np.unique(np.concatenate([result.rows for result in clean]))
+    # Counted in the whole split: which pictures are scored depends on the heads, and what happens to each must not.
+    numbers = np.searchsorted(dataset.rows(split), rows)
     scores = []
     for corruption in CORRUPTIONS:
         for level in range(len(corruption.levels)):
-            faces = corrupt(dataset.images[rows], corruption.name, level, seed)
+            faces = corrupt(dataset.images[rows], corruption.name, level, seed, numbers)
             logits = predict_logits(
                 predict, faces, info.input, views=views, batch_size=batch_size, on_batch=on_batch
             )
