@@ -136,6 +136,11 @@ def test_data_without_votes_and_names_is_enough(predictions, data):
     bare = replace(data, votes=None, names=None)
     found = find_mistakes(predictions, bare).found
     assert found[0].name == "row 3"
+    # Readers count from 1, and in each file of several anew; predictions, columns and clean lists do not.
+    numbered = replace(data, names=np.array([f"row {i}" for i in (1, 2, 1, 2, 3, 4)]))
+    assert [one.name for one in find_mistakes(predictions, numbered).found] == [
+        f"row {i}" for i in (3, 1, 4, 5)
+    ]
     assert [list(one.doubts) for one in found] == [[], [], ["blank"], ["copy"]]
 
 

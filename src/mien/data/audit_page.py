@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mien.data.audit import Audit, Finding
 from mien.data.dataset import SPLITS, Dataset
 from mien.data.published import class_counts
+from mien.data.writers import row_name
 from mien.labels import FERPLUS, FERPLUS_VOTES
 
 __all__ = ["NUM_GROUPS", "audit_page"]
@@ -152,7 +153,7 @@ def _how_altered(found: Audit, row: int) -> str:
 
 def _figure(dataset: Dataset, row: int, show_votes: bool) -> str:
     label = dataset.labels[row]
-    name = f"row {row}" if dataset.names is None else PurePosixPath(dataset.names[row]).stem
+    name = PurePosixPath(row_name(dataset, row)).stem
     caption = [
         SPLITS[dataset.split[row]],
         "no label" if label < 0 else dataset.label_names[label],

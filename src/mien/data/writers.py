@@ -32,6 +32,7 @@ __all__ = [
     "WRITERS",
     "is_named",
     "picture_names",
+    "row_name",
     "write_csv",
     "write_ferplus",
     "write_folders",
@@ -143,6 +144,12 @@ def is_named(dataset: Dataset) -> NDArray[np.bool_]:
     if dataset.names is None:
         return np.zeros(len(dataset), bool)
     return np.array([_NUMBERED.fullmatch(name) is None for name in dataset.names.tolist()], bool)
+
+
+def row_name(dataset: Dataset, row: int) -> str:
+    """Return a row's own name, or else its number, counted from 0 as predictions, columns and clean lists do."""
+    name = "" if dataset.names is None else str(dataset.names[row])
+    return name if name and _NUMBERED.fullmatch(name) is None else f"row {row}"
 
 
 def picture_names(dataset: Dataset, layout: str) -> list[str]:

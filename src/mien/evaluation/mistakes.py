@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mien.data.dataset import Dataset
 from mien.data.ferplus import majority, not_a_face
 from mien.data.likeness import fingerprint
+from mien.data.writers import row_name
 from mien.errors import InputError
 from mien.evaluation.predictions import Predictions
 from mien.labels import FERPLUS, FERPLUS_VOTES, canonical
@@ -87,7 +88,7 @@ def find_mistakes(predictions: Predictions, dataset: Dataset) -> Mistakes:
         found.append(
             Mistake(
                 row=row,
-                name=f"row {row}" if dataset.names is None else str(dataset.names[row]),
+                name=row_name(dataset, row),
                 truth=predictions.labels[truth],
                 answer=answer,
                 confidence=float(probs[place, guess]),
