@@ -11,6 +11,7 @@ from mien.data import open_dataset
 from mien.data.convert import label_by_majority, losses, write_dataset
 from mien.data.ferplus import majority
 from mien.data.synthetic import draw_faces
+from mien.data.writers import picture_names
 from mien.errors import DataError, InputError, UnknownNameError
 from mien.labels import FER2013, FERPLUS
 
@@ -155,6 +156,15 @@ def test_names_that_no_reader_finds_are_changed_and_that_is_said(drawn, tmp_path
     assert sorted(names) == ["a.png", "bc.png", "hidden.png", "row0000002.png"]
     carried = ("images", "labels") if layout == "folders" else ("images", "votes")
     assert same_rows(read, faces, carried)
+
+
+@pytest.mark.parametrize("layout", ["folders", "ferplus"])
+def test_names_that_some_file_systems_take_for_one_are_told_apart(drawn, layout):
+    """macOS and Windows write Ann.png over ann.png, and é as one letter over é as two."""
+    names = ["ann.png", "Ann.png", "\u00e9.png", "e\u0301.png"]
+    four = replace(drawn.take(np.zeros(4, np.intp)), names=np.array(names))
+    stems = [PurePosixPath(path).stem for path in picture_names(four, layout)]
+    assert stems == ["ann", "Ann-1", "\u00e9", "e\u0301-1"]
 
 
 def test_a_class_without_a_picture_stays_a_class(drawn, tmp_path):

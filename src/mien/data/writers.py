@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -169,12 +170,17 @@ def picture_names(dataset: Dataset, layout: str) -> list[str]:
         stem = stem or f"row{row + 1:07}"
         scope = homes[row] if layout == "folders" else ""
         key = first = f"{scope}/{stem}"
-        while key in used:
+        while _as_compared(key) in used:
             numbers[first] += 1
             key = f"{first}-{numbers[first]}"
-        used.add(key)
+        used.add(_as_compared(key))
         paths.append(f"{homes[row]}/{key.removeprefix(f'{scope}/')}.png")
     return paths
+
+
+def _as_compared(path: str) -> str:
+    """Some file systems compare names without case, and letters with their accents apart as one."""
+    return unicodedata.normalize("NFC", path).casefold()
 
 
 def _homes(dataset: Dataset, layout: str) -> list[str]:
