@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mien.data.dataset import Dataset
-from mien.errors import DataError
+from mien.errors import DataError, TrainingError
 from mien.evaluation.corruptions import CORRUPTIONS
 from mien.evaluation.robustness import NUM_PASSES, robustness, robustness_row, worst_middle
 from mien.labels import FER2013, FERPLUS
@@ -90,6 +90,16 @@ def test_a_face_meets_the_same_luck_whatever_heads_a_network_has():
     both = robustness(dark_or_not, replace(INFO, heads=heads), data)
     one = robustness(dark_or_not, replace(INFO, heads=heads[1:]), data)
     assert one == tuple(score for score in both if score.protocol == one[0].protocol)
+
+
+def test_a_network_that_breaks_on_worse_faces_alone_has_no_score(data):
+    def divides_by_light(faces):
+        light = faces.mean(axis=(1, 2))
+        logits = says_bright_above_100(faces)["light"]
+        return {"light": np.where(light[:, None] < 50, np.float32("nan"), logits)}
+
+    with pytest.raises(TrainingError, match="NaN or infinity for 20 of 40 faces"):
+        robustness(divides_by_light, INFO, data)
 
 
 def test_the_worst_is_sought_at_the_middle_level(scores):

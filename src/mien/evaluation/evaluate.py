@@ -19,7 +19,7 @@ from mien.modelfile import Head, ModelInfo
 from mien.preprocess import InputSpec, fit
 from mien.softmax import softmax
 
-__all__ = ["Result", "evaluate", "predict_logits", "sample", "sample_rows"]
+__all__ = ["Result", "checked_logits", "evaluate", "predict_logits", "sample", "sample_rows"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -138,7 +138,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own, and five have a de
     for protocol in found:
         head = info.head(protocol.head)
         places = np.searchsorted(rows, protocol.rows)
-        answers = _checked(logits, head, rows)[places]
+        answers = checked_logits(logits, head, rows)[places]
         scores = score(
             answers,
             protocol.targets,
@@ -227,10 +227,20 @@ def sample_rows(dataset: Dataset, split: str, n: int, rng: np.random.Generator) 
     return np.setdiff1d(np.arange(len(dataset)), dropped)
 
 
-def _checked(
+def checked_logits(
     logits: Mapping[str, NDArray[np.float32]], head: Head, rows: NDArray[np.intp]
 ) -> NDArray[np.float32]:
-    """Return a head's logits once they are known to be numbers, one row a picture, one column a label."""
+    """Return a head's logits once they are known to be numbers, one row a picture, one column a label.
+
+    Args:
+        logits: From `predict_logits`.
+        head: Whose logits.
+        rows: (n,) row numbers of the pictures, for messages.
+
+    Raises:
+        InputError: If there is no such head, or it gave other than (n, C).
+        TrainingError: If some are NaN or infinity.
+    """
     if head.name not in logits:
         raise InputError(
             f"The network gives {', '.join(logits)}; its record promises a head '{head.name}'."

@@ -14,7 +14,7 @@ from mien.data.dataset import Dataset
 from mien.evaluation import metrics
 from mien.evaluation.compare import paired_bootstrap
 from mien.evaluation.corruptions import CORRUPTIONS, MIDDLE, corrupt
-from mien.evaluation.evaluate import Result, evaluate, predict_logits
+from mien.evaluation.evaluate import Result, checked_logits, evaluate, predict_logits
 from mien.evaluation.intervals import Estimate, bootstrap
 from mien.evaluation.views import Predictor
 from mien.modelfile import ModelInfo
@@ -98,7 +98,8 @@ def robustness(  # noqa: PLR0913 - each is a choice of its own, and five have a 
                 predict, faces, info.input, views=views, batch_size=batch_size, on_batch=on_batch
             )
             for result in clean:
-                worse = logits[result.head.name][np.searchsorted(rows, result.rows)]
+                answers = checked_logits(logits, result.head, rows)
+                worse = answers[np.searchsorted(rows, result.rows)]
                 scores.append(
                     _compared(result, worse, corruption.name, level, corruption.describe(level))
                 )
