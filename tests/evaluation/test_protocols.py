@@ -93,6 +93,18 @@ def test_a_head_with_unknown_and_not_a_face_is_scored_on_the_eight_and_on_all_te
     assert ten.shares is None
 
 
+def test_no_two_heads_are_scored_on_one_protocol():
+    """Two results of one name could not be told apart: `mien compare` refused a file beside itself."""
+    data = labelled((2, 0, 0, 0, 0, 0, 0), votes=voted(7, 0))
+    for heads in ((EIGHT, TEN), (TEN, EIGHT)):
+        found = {one.name: one.head for one in protocols(heads, data, "valid")}
+        assert len(protocols(heads, data, "valid")) == 2
+        assert found == {
+            "ferplus-majority-valid": "ferplus",
+            "ferplus-argmax10-valid": "ferplus-votes",
+        }
+
+
 def test_a_head_of_eight_is_not_scored_on_columns_that_it_cannot_name():
     data = labelled((2, 0, 0, 0, 0, 0, 0), votes=voted(7, 0))
     assert [p.name for p in protocols([EIGHT], data, "valid")] == ["ferplus-majority-valid"]

@@ -57,9 +57,9 @@ def protocols(heads: Sequence[Head], dataset: Dataset, split: str) -> tuple[Prot
     """Return how each head can be scored on this data; heads that it says nothing about are left out.
 
     A head with all FER+ expressions is scored on the strict majority of the votes; one that has *unknown* and *NF*
-    too, on the most voted of the ten columns besides. Other heads are scored on the labels that they share with
-    the data. FER2013's labels are never used for a FER+ head when another head answers them: the two agree on
-    two thirds of the pictures only.
+    too, on the most voted of the ten columns besides, and on that alone beside a head with just the eight. Other heads
+    are scored on the labels that they share with the data. FER2013's labels are never used for a FER+ head when another
+    head answers them: the two agree on two thirds of the pictures only.
 
     Args:
         heads: Of the model.
@@ -74,7 +74,8 @@ def protocols(heads: Sequence[Head], dataset: Dataset, split: str) -> tuple[Prot
     found = []
     for head in heads:
         if dataset.votes is not None and _has_all(head.labels, FERPLUS.labels):
-            found.append(_on_votes(head, dataset, rows, split))
+            if _answers(head, heads, FERPLUS.labels):
+                found.append(_on_votes(head, dataset, rows, split))
             if _keys(head.labels) == _keys(FERPLUS_VOTES.labels):
                 found.append(_on_columns(head, dataset, rows, split))
         elif _answers(head, heads, dataset.label_names):
@@ -120,7 +121,7 @@ def _keys(labels: Sequence[str]) -> set[str]:
 
 
 def _answers(head: Head, heads: Sequence[Head], label_names: Sequence[str]) -> bool:
-    """A head with exactly the data's labels goes before heads that know them among others."""
+    """A head with exactly these labels goes before heads that know them among others."""
     if any(_keys(other.labels) == _keys(label_names) for other in heads):
         return _keys(head.labels) == _keys(label_names)
     return _has_all(head.labels, label_names)
