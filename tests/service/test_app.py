@@ -2,6 +2,7 @@
 
 import base64
 import json
+import weakref
 import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -13,6 +14,7 @@ from service_calls import error_of, png
 from mien import images
 from mien.data.synthetic import draw_scene
 from mien.faces import CropFrame
+from mien.modelfile import Model
 from mien.recognition import Recognizer
 from mien.service.fallback import Reply
 from mien.service.schemas import (
@@ -212,6 +214,28 @@ def test_a_body_that_finds_no_memory_left_is_told_so(open_client, monkeypatch, p
     assert got[:2] == (503, "busy")
     assert "memory" in got[2]
     assert answer.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/predict/faces"])
+def test_no_picture_is_in_memory_any_more_when_faces_are_classified(open_client, monkeypatch, path):
+    decode, logits = images.decode, Model.logits
+    pictures, alive = [], []
+
+    def decode_and_watch(*arguments):
+        picture = decode(*arguments)
+        pictures.append(weakref.ref(picture))
+        return picture
+
+    def logits_and_count(model, inputs):
+        alive.append(sum(picture() is not None for picture in pictures))
+        return logits(model, inputs)
+
+    monkeypatch.setattr(images, "decode", decode_and_watch)
+    monkeypatch.setattr(Model, "logits", logits_and_count)
+    files = [("file", png(tone, 90, 90)) for tone in (0, 128, 255)]
+    assert open_client().post(path, files=files).status_code == 200
+    assert len(pictures) == 3
+    assert not any(alive)
 
 
 def test_an_image_bomb_is_refused_by_its_header(client):

@@ -113,7 +113,7 @@ class Recognizer:
             found = list(self._find(image, self.detector, search_px))
         else:
             found = list(self._find(image, GivenBoxes(boxes)))
-        return list(self._faces(found, len(found) or 1))
+        return self.answers(found, len(found) or 1)
 
     def predict_many(
         self,
@@ -171,7 +171,22 @@ class Recognizer:
                 f"predict_faces takes several crops; got one array {crops.shape}. Put it in a list: [crop]"
             )
         checked = [check_image(crop, f"Crop {index}") for index, crop in enumerate(crops)]
-        return list(self._faces([self._fitted(crop) for crop in checked], batch_size))
+        return self.answers([self.fitted(crop) for crop in checked], batch_size)
+
+    def fitted(self, crop: Image, detection: Detection | None = None) -> FoundFace:
+        """Bring a face to the network's size, so that neither the crop nor its picture need stay in memory; for `answers`.
+
+        Args:
+            crop: As `predict_faces` takes it.
+            detection: Where it was found; None if it was given as a crop.
+        """
+        # As a copy: a crop that has the network's size and colours is a part of its picture.
+        fitted = np.array(fit(crop, self.model.info.input))
+        return FoundFace(fitted, measure_quality(fitted, min(crop.shape[:2])), detection)
+
+    def answers(self, found: Sequence[FoundFace], batch_size: int = 32) -> list[Face]:
+        """Recognise the expressions of `fitted` faces, ``batch_size`` at once; one answer each, in their order."""
+        return list(self._faces(found, batch_size))
 
     def watch(  # noqa: PLR0913 - the options of mien watch
         self,
@@ -240,16 +255,12 @@ class Recognizer:
             else:
                 detections = search(detector, image, search_px)
             for found in detections:
-                yield self._fitted(crop_detection(image, found, detector.frame), found)
+                yield self.fitted(crop_detection(image, found, detector.frame), found)
         except cv2.error as error:  # of shapes that OpenCV's functions do not take
             height, width = image.shape[:2]
             raise ImageError(
                 f"A picture of {width} × {height} px cannot be searched by {detector.name}: {_reason(error)}."
             ) from None
-
-    def _fitted(self, crop: Image, detection: Detection | None = None) -> FoundFace:
-        fitted = fit(crop, self.model.info.input)
-        return FoundFace(fitted, measure_quality(fitted, min(crop.shape[:2])), detection)
 
     def _results(self, group: Sequence[Sighting], batch_size: int) -> Iterator[PictureResult]:
         """Classify the faces of a group of pictures and hand them back to their pictures."""

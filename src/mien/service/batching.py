@@ -10,11 +10,12 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from mien.types import Face, Image
+from mien.recognition.pictures import FoundFace
+from mien.types import Face
 
 __all__ = ["Batcher"]
 
-Faces = Sequence[Image]
+Faces = Sequence[FoundFace]
 Seen = TypeVar("Seen")
 """What else is known of the picture that faces are from."""
 
@@ -44,7 +45,7 @@ class Batcher:
         """Start the threads.
 
         Args:
-            classify: Names the expressions of faces that are cut out; called in all the threads.
+            classify: Names the expressions of faces that are cut out and fitted; called in all the threads.
             most: Requests in a group. With so many faces, those of the requests so far are classified before the others.
             wait_s: How long a group that is not full waits for requests to come.
             observe: Is told how many faces are classified at once.
@@ -67,11 +68,10 @@ class Batcher:
         """Have faces classified.
 
         Args:
-            prepare: Returns crops, each uint8 (H, W, 3) RGB or (H, W) grey, and what else is to be known of them; called in
-                one of the threads.
+            prepare: Returns faces and what else is to be known of them; called in one of the threads.
 
         Returns:
-            A future with that and one answer a crop, in their order; or with what ``prepare`` raised. One that is cancelled
+            A future with that and one answer a face, in their order; or with what ``prepare`` raised. One that is cancelled
             in time is not even prepared, and ``prepare`` with the picture that it holds is let go at once.
         """
         future: Answered[Seen] = Future()
@@ -139,12 +139,12 @@ class Batcher:
         self._finish(prepared)
 
     def _finish(self, prepared: Sequence[tuple[Answered[Any], Any, Faces]]) -> None:
-        crops = [face for _, _, faces in prepared for face in faces]
+        found = [face for _, _, faces in prepared for face in faces]
         try:
-            if crops:
-                self._observe(len(crops))
+            if found:
+                self._observe(len(found))
             with self._busy():
-                answers = iter(self._classify(crops) if crops else ())
+                answers = iter(self._classify(found) if found else ())
             for future, seen, faces in prepared:
                 future.set_result((seen, [next(answers) for _ in faces]))
         except Exception as error:  # noqa: BLE001 - likewise

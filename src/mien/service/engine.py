@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import cv2
@@ -16,6 +16,7 @@ from mien import images
 from mien.errors import ImageError, PictureSizeError
 from mien.faces import Detector, crop_detection
 from mien.recognition import Recognizer
+from mien.recognition.pictures import FoundFace
 from mien.service.batching import Batcher
 from mien.service.fallback import Fallback, Reply, is_wanted, merge
 from mien.service.problems import Problem
@@ -107,7 +108,7 @@ class Engine:
         self._fallback_wait_s = fallback_wait_s
         self._num_threads = jobs
         self._batcher = Batcher(
-            lambda crops: recognizer.predict_faces(crops, batch_size),
+            lambda found: recognizer.answers(found, batch_size),
             batch_size,
             batch_wait_s,
             observe_batch,
@@ -155,10 +156,7 @@ class Engine:
             width=seen.width,
             height=seen.height,
             found=seen.found,
-            faces=[
-                replace(face, box=found.box, score=found.score)
-                for face, found in zip(faces, seen.found, strict=True)
-            ],
+            faces=faces,
             num_left_out=seen.num_left_out,
         )
 
@@ -169,8 +167,12 @@ class Engine:
             Problem: 413 if one has too many pixels, 422 if one cannot be read; the message says which.
         """
 
-        def decode() -> tuple[None, list[Image]]:
-            return None, [self._decode(data, f"Crop {index}") for index, data in enumerate(crops)]
+        def decode() -> tuple[None, list[FoundFace]]:
+            # Each is let go once it is small: all of a request together would be many times the largest picture.
+            return None, [
+                self.recognizer.fitted(self._decode(data, f"Crop {index}"))
+                for index, data in enumerate(crops)
+            ]
 
         _, faces = await asyncio.wrap_future(self._batcher.submit(decode))
         return faces
@@ -180,12 +182,12 @@ class Engine:
         blank = np.full((240, 320, 3), 128, np.uint8)
         together = threading.Barrier(self._num_threads)
 
-        def look() -> tuple[None, list[Image]]:
+        def look() -> tuple[None, list[FoundFace]]:
             # A thread that waits for more pictures may take two of these; then another one goes without.
             with suppress(threading.BrokenBarrierError):
                 together.wait(_MEET_S)
             self.recognizer.detector.detect(blank)
-            return None, [blank]
+            return None, [self.recognizer.fitted(blank)]
 
         for looked in [self._batcher.submit(look) for _ in range(self._num_threads)]:
             looked.result()
@@ -216,16 +218,18 @@ class Engine:
         except ImageError as error:
             raise Problem(422, "no_picture", str(error)) from None
 
-    def _see(self, data: bytes, detector: Detector, takes_whole: bool) -> tuple[_Seen, list[Image]]:
-        """Search a picture; return what is known of it, and its faces as copies, so that the picture is let go."""
+    def _see(
+        self, data: bytes, detector: Detector, takes_whole: bool
+    ) -> tuple[_Seen, list[FoundFace]]:
+        """Search a picture; return what is known of it, and its faces at the network's size, so that the picture is let go."""
         image = self._decode(data, "The picture")
         height, width = image.shape[:2]
         found, frame = detector.detect(image), detector.frame
         if not found and takes_whole:
             found, frame = [Detection(Box(0, 0, width, height), 0.0)], None
         kept = found[: self._max_faces]
-        crops = [np.array(crop_detection(image, one, frame)) for one in kept]
-        return _Seen(width, height, kept, len(found) - len(kept)), crops
+        faces = [self.recognizer.fitted(crop_detection(image, one, frame), one) for one in kept]
+        return _Seen(width, height, kept, len(found) - len(kept)), faces
 
     async def _ask(self, fallback: Fallback, data: bytes) -> Reply:
         decode = partial(self._decode, data, "The picture")
