@@ -217,6 +217,29 @@ def test_long_paths_are_not_cut(run, pictures):
     assert name in run(name)[1]
 
 
+def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_searched(
+    run, pictures, monkeypatch
+):
+    below = str(pictures / "below")
+    look = os.scandir
+
+    def look_unless_shut(path):
+        if path == below:
+            raise PermissionError(13, "Permission denied", path)
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", look_unless_shut)  # root may read every folder
+    code, out, err = run(pictures, "--format", "jsonl")
+    assert code == 1
+    assert [Path(json.loads(line)["path"]).name for line in out.splitlines()] == [
+        "black.jpg",
+        "white.png",
+    ]
+    refused = f"mien: The folder {below} cannot be read: Permission denied.\n"
+    assert err == refused
+    assert run(pictures / "white.png", below) == (2, "", refused)
+
+
 def test_a_folder_is_searched_with_all_below(run, pictures):
     images.write(pictures / ".hidden" / "x.png", np.zeros((4, 4, 3), np.uint8))
     (pictures / "._black.jpg").write_bytes(b"what some systems leave beside a file")

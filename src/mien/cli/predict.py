@@ -107,9 +107,11 @@ def predict(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Find the faces in pictures and name their expressions.
 
-    Exit code 0: all done; 1: some pictures or copies failed, each named, the rest done; 2: nothing could be done.
+    Exit code 0: all done; 1: some pictures, copies or folders below a folder failed, each named, the rest done; 2: nothing
+    could be done.
     """
-    pictures = _without_copies(_collect(paths))
+    failures: list[str] = []
+    pictures = _without_copies(_collect(paths, failures))
     _check_places(pictures, output, annotate)
     chosen = format_ or _format_of(output)
 
@@ -123,7 +125,6 @@ def predict(  # noqa: PLR0913 - one argument an option
     finder = open_detector(detector, detector_file)
     recognizer = Recognizer(model, labels, finder, min_confidence=min_confidence, prior=prior)
     copies = Copies(annotate, pictures, lang) if annotate else None
-    failures: list[str] = []
     found = recognizer.predict_many(pictures, batch_size, jobs, search_px)
     results = _reported(_with_progress(found, len(pictures)), copies, failures)
     with removing_what_is_half_written(), _destination(output, chosen) as stream:
@@ -134,10 +135,11 @@ def predict(  # noqa: PLR0913 - one argument an option
         raise typer.Exit(1)
 
 
-def _collect(paths: Sequence[str]) -> list[str]:
+def _collect(paths: Sequence[str], failures: list[str]) -> list[str]:
     """Return the pictures, each once: as given, of folders in the order of their names.
 
-    How many pictures in folders are of kinds that are not read is said on stderr.
+    How many pictures in folders are of kinds that are not read is said on stderr, and which folders below them cannot be
+    read; these are in ``failures`` too.
     """
     pictures: dict[str, None] = {}
     passed: list[str] = []
@@ -147,7 +149,7 @@ def _collect(paths: Sequence[str]) -> list[str]:
             raise ConfigError("One of the paths is empty. Give a picture, a folder or a pattern.")
         # Those of os.path, as they call a name that is too long no folder, where those of Path raise OSError.
         if os.path.isdir(path):  # noqa: PTH112
-            found = list(_search(path, passed))
+            found = list(_search(path, passed, failures))
             if not found and len(passed) == num_passed:
                 raise ConfigError(
                     f"The folder {path} holds no pictures. Give a picture or another folder."
@@ -199,14 +201,25 @@ def _matches(pattern: str) -> list[str]:
     return glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
 
 
-def _search(folder: str, passed: list[str]) -> Iterator[str]:
+def _search(folder: str, passed: list[str], failures: list[str]) -> Iterator[str]:
     """Find pictures below a folder; hidden files are passed by.
 
-    The ending of each picture that is of a kind that is not read is added to ``passed``.
+    The ending of each picture that is of a kind that is not read is added to ``passed``, each folder below this one that
+    cannot be read to ``failures``.
+
+    Raises:
+        ConfigError: If the folder itself cannot be read.
     """
     from mien.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 
-    for parent, folders, files in os.walk(folder):
+    def refuse(error: OSError) -> None:
+        words = f"The folder {error.filename} cannot be read: {error.strerror}."
+        if error.filename == folder:
+            raise ConfigError(words)
+        failures.append(str(error.filename))
+        say_failure(words)
+
+    for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             suffix = Path(name).suffix.lower()
