@@ -77,6 +77,14 @@ def test_the_summary_says_who_showed_what_for_how_long(run, clip):
     assert row.split() == ["1", "2.0", "happy", "1.2,", "sad", "0.8"]
 
 
+@pytest.mark.parametrize("label", ["smile [open]", "smile[/]"])
+def test_the_summary_shows_labels_with_brackets_as_they_are(run, clip, monkeypatch, label):
+    monkeypatch.setattr("mien.labels.display_name", lambda *_: label)  # as of a model of one's own
+    code, out, err = run(clip)
+    assert (code, err) == (0, "")
+    assert f"{label} 1.2, {label} 0.8" in out
+
+
 def test_the_summary_says_who_looked_for_faces_if_that_was_not_said(run, clip):
     code, out, _ = run(clip, "--fps", 0.1, detector="auto")
     assert code == 0

@@ -332,6 +332,7 @@ def _print_summary(timeline: Timeline, lang: str) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from mien.labels import display_name
 
@@ -345,7 +346,7 @@ def _print_summary(timeline: Timeline, lang: str) -> None:
         shown.add_column(column, no_wrap=True, justify="right" if column == "seconds" else "left")
     for track, totals in seconds.items():
         parts = [f"{display_name(label, lang)} {total:.1f}" for label, total in totals.items()]
-        shown.add_row(str(track), f"{sum(totals.values()):.1f}", ", ".join(parts))
+        shown.add_row(str(track), f"{sum(totals.values()):.1f}", Text(", ".join(parts)))
     console = Console(width=10_000, highlight=False)
     with console.capture() as captured:
         console.print(shown)
