@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mien import cli, images
-from mien.cli.copies import is_copy
+from mien.cli.copies import Copies, is_copy
 from mien.data.synthetic import draw_scene
 from mien.recognition import Recognizer
 
@@ -238,6 +238,21 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_searched(
     refused = f"mien: The folder {below} cannot be read: Permission denied.\n"
     assert err == refused
     assert run(pictures / "white.png", below) == (2, "", refused)
+
+
+def test_copies_of_thousands_of_pictures_of_one_name_do_not_try_every_number(tmp_path, monkeypatch):
+    tried = []
+    monkeypatch.setattr(images, "read", lambda _: np.zeros((4, 4, 3), np.uint8))
+    monkeypatch.setattr(images, "write", lambda *_: None)
+    monkeypatch.setattr(os.path, "lexists", lambda path: tried.append(path))
+    folders = [f"people/{number}/img.jpg" for number in range(100)]
+    copies = Copies(tmp_path, folders, "en")
+    for picture in folders:
+        copies.write(picture, [])
+    assert [path.name for path in tried] == [
+        "img.jpg",
+        *(f"img-{number}.jpg" for number in range(2, 101)),
+    ]
 
 
 def test_a_folder_is_searched_with_all_below(run, pictures):

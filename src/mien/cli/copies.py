@@ -41,6 +41,8 @@ class Copies:
         """
         self._folder, self._lang = folder, lang
         self._taken = {_place(picture) for picture in pictures}
+        self._numbers: dict[str, int] = {}
+        """Name -> the first number that may be free: each of thousands of folders may hold an ``img_01.jpg``."""
 
     def write(self, picture: str, faces: Sequence[Face]) -> None:
         """Write ``name.png`` or ``name.jpg``, with a number if the name is taken.
@@ -55,17 +57,21 @@ class Copies:
 
         source = Path(picture)
         suffix = ".jpg" if source.suffix.lower() in (".jpg", ".jpeg") else ".png"
-        number = 1
-        target = self._folder / f"{source.stem}{suffix}"
-        while self._is_taken(target):
+        name = source.stem + suffix
+        number = self._numbers.get(name, 1)
+        while self._is_taken(target := self._folder / _numbered(source.stem, suffix, number)):
             number += 1
-            target = self._folder / f"{source.stem}-{number}{suffix}"
+        self._numbers[name] = number + 1
         self._taken.add(_place(target))
         images.write(target, annotate(images.read(source), faces, self._lang), _COMMENT)
 
     def _is_taken(self, target: Path) -> bool:
         """Only copies of an earlier time are replaced: whatever else lies there may be somebody's photo."""
         return _place(target) in self._taken or (os.path.lexists(target) and not is_copy(target))
+
+
+def _numbered(stem: str, suffix: str, number: int) -> str:
+    return stem + suffix if number == 1 else f"{stem}-{number}{suffix}"
 
 
 def _place(path: str | Path) -> str:
