@@ -1,9 +1,12 @@
 """A scripted class against a real server: every message is answered, and the counts on both sides agree."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mien.classroom import client
+from mien.classroom.client import ClientError, SimulatedStudent, SimulatedTeacher
 from mien.classroom.signals import State
 from mien.classroom.simulate import simulate
 from mien.classroom.simulator import Scenario, Stretch
@@ -51,3 +54,57 @@ def test_students_send_as_often_as_they_are_told(start):
     outcome = asyncio.run(simulate(live.base, script, key=live.KEY))
     assert 12 <= outcome.counts["seen"] <= 15
     assert outcome.counts["unsent"] >= 1
+
+
+def test_a_lesson_that_nobody_could_join_is_ended(start):
+    live = start(device_signals=False)
+    script = Scenario(name="s", duration_s=2, num_students=2)
+    with pytest.raises(ClientError, match="This server takes pictures only"):
+        asyncio.run(simulate(live.base, script, key=live.KEY))
+    assert not live.school.lessons
+
+
+def test_the_teacher_stays_signed_in_for_as_long_as_the_lesson_lasts(start, monkeypatch):
+    late, asked = timedelta(), []
+
+    def ask(base, method, path, *more, **body):
+        asked.append(method)
+        return client_ask(base, method, path, *more, **body)
+
+    client_ask = client.ask
+    monkeypatch.setattr(client, "ask", ask)
+    monkeypatch.setattr(client, "STAY_SIGNED_IN_S", 0.1)
+    live = start(parts={"now": lambda: datetime.now(UTC) + late})
+    teacher = SimulatedTeacher(live.base, live.KEY)
+
+    async def two_hours():
+        nonlocal late
+        sitting = asyncio.create_task(teacher.run(lambda _: None))
+        async with asyncio.timeout(60):
+            for _ in range(3):
+                late += timedelta(minutes=40)
+                seen = asked.count("GET")
+                while asked.count("GET") < seen + 2:  # one of them after the clock went on
+                    await asyncio.sleep(0.05)
+            await teacher.end()
+            await sitting
+
+    asyncio.run(two_hours())
+    assert not live.school.lessons
+
+
+def test_a_student_whose_token_is_over_comes_back_by_the_receipt(start, monkeypatch):
+    late = timedelta()
+    join = SimulatedStudent.join
+
+    async def join_and_sleep(student):
+        nonlocal late
+        await join(student)
+        late = timedelta(minutes=20)
+
+    monkeypatch.setattr(SimulatedStudent, "join", join_and_sleep)
+    live = start(parts={"now": lambda: datetime.now(UTC) + late})
+    script = Scenario(name="s", duration_s=6, num_students=1, fps=2, dropped=0)
+    outcome = asyncio.run(simulate(live.base, script, key=live.KEY))
+    assert outcome.reconnects == 1
+    assert outcome.counts["seen"] > 2

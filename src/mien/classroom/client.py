@@ -9,13 +9,13 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from mien.classroom.protocol import Kind, encode
 from mien.errors import MienError
@@ -25,6 +25,9 @@ __all__ = ["ClientError", "Sending", "SimulatedStudent", "SimulatedTeacher", "as
 Payload = tuple[Kind, bytes]
 ANSWER_TIMEOUT_S = 10.0
 _LET_IN_EVERY_S = 0.4
+STAY_SIGNED_IN_S = 240.0
+"""A teacher's token lives an hour after its last use, and sockets do not use it; pages ask as often."""
+_TOKEN_IS_OVER = 4003
 _JOIN_PATIENCE_S = 300.0
 
 
@@ -119,13 +122,17 @@ class SimulatedTeacher:
 
     async def _let_in(self) -> None:
         """Let in whoever waits, several at a time as a person would: a request for each is too many for the server."""
-        path = f"/api/lessons/{self.lesson['id']}/admit"
+        path = f"/api/lessons/{self.lesson['id']}"
+        asked_s = time.monotonic()
         while True:
             await asyncio.sleep(_LET_IN_EVERY_S)
             if ids := self._waiting:
                 self._waiting = []
                 body = {"participants": ids}
-                await asyncio.to_thread(ask, self.base, "POST", path, self.token, body)
+                await asyncio.to_thread(ask, self.base, "POST", f"{path}/admit", self.token, body)
+            if time.monotonic() - asked_s > STAY_SIGNED_IN_S:
+                asked_s = time.monotonic()
+                await asyncio.to_thread(ask, self.base, "GET", path, self.token)
 
     async def end(self) -> None:
         """End the lesson."""
@@ -163,6 +170,7 @@ class SimulatedStudent:
     reconnects: int = 0
     token: str = ""
     participant: str = ""
+    receipt: str = ""
     _start_s: float | None = None
     _pace_s: float = 0.0
 
@@ -182,6 +190,7 @@ class SimulatedStudent:
                     raise
             await asyncio.sleep(1)
         self.token, self.participant = joined["token"], joined["participant"]
+        self.receipt = joined["receipt"]
 
     async def run(self, until_s: float) -> None:
         """Take part until a time of the monotonic clock."""
@@ -190,10 +199,20 @@ class SimulatedStudent:
                 async with _open(self.base, "/ws/student", self.token) as socket:
                     if await self._take_part(socket, until_s):
                         return
+            except ConnectionClosed as closed:
+                if closed.rcvd is not None and closed.rcvd.code == _TOKEN_IS_OVER:
+                    await self._renew()
             except (OSError, WebSocketException, TimeoutError):
                 pass
             self.reconnects += 1
             await asyncio.sleep(0.3)
+
+    async def _renew(self) -> None:
+        """Get another token, as pages do by the receipt."""
+        body = {"receipt": self.receipt}
+        with suppress(ClientError):  # it is tried again
+            renewed = await asyncio.to_thread(ask, self.base, "POST", "/api/receipt", None, body)
+            self.token = renewed["token"]
 
     async def _take_part(self, socket: ClientConnection, until_s: float) -> bool:
         """Return whether there is nothing more to send."""

@@ -8,11 +8,12 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from heapq import merge
 from typing import Any
 
-from mien.classroom.client import Sending, SimulatedStudent, SimulatedTeacher, ask
+from mien.classroom.client import ClientError, Sending, SimulatedStudent, SimulatedTeacher, ask
 from mien.classroom.protocol import Kind
 from mien.classroom.simulator import Scenario, simulated_frames
 
@@ -137,9 +138,15 @@ async def simulate(
         for number in range(scenario.num_students)
     ]
     watching = asyncio.create_task(teacher.run(told)) if teacher else None
-    await _join(students)
-    until_s = time.monotonic() + scenario.duration_s
-    await asyncio.gather(*(student.run(until_s) for student in students))
+    try:
+        await _join(students)
+        until_s = time.monotonic() + scenario.duration_s
+        await asyncio.gather(*(student.run(until_s) for student in students))
+    except BaseException:  # an interruption too
+        if teacher is not None:  # nobody else would end it
+            with suppress(ClientError):
+                await teacher.end()
+        raise
     if teacher is not None and watching is not None:
         await teacher.end()
         await asyncio.wait_for(watching, 10)
