@@ -164,12 +164,19 @@ def test_html_is_whole_escaped_and_in_both_languages(report):
 
 
 @pytest.mark.usefixtures("report")
-def test_nothing_is_exported_of_fewer_students_than_a_class_needs(store, fake_time):
+@pytest.mark.parametrize("num_windows", [0, 3])
+def test_nothing_is_exported_of_fewer_students_than_a_class_needs(store, fake_time, num_windows):
     silent = ParticipantRecord(
         id="Z", lesson="l", tag=None, camera="frames", consent="c", research=True,
         joined_at=fake_time.now(),
     )  # fmt: skip
-    store.add_participant(silent)  # agreed, and gave no data
+    store.add_participant(silent)  # agreed, and gave no data: left at once, or covered the camera
+    (given,) = store.rows_of(tables.windows, "l", "a")
+    empty = {
+        "lesson": "l", "at": fake_time.now(), "participant": "Z", "state": "no_data",
+        "window": {**given["window"], "state": "no_data", "reason": "blurred", "z": None},
+    }  # fmt: skip
+    store.write(Batch(windows=[empty] * num_windows))
     with pytest.raises(reports.TooFewError, match="Fewer than 2 students agreed"):
         reports.export_windows(store, "l", min_students=2)
 

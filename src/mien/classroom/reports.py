@@ -16,6 +16,7 @@ from mien.classroom import tables
 from mien.classroom.caveats import caveats
 from mien.classroom.policy import REASONS, Mode, Rule
 from mien.classroom.records import LessonRecord, Row
+from mien.classroom.signals import State
 from mien.classroom.store import Store
 from mien.classroom.wording import words
 from mien.errors import InputError
@@ -155,12 +156,14 @@ def export_windows(store: Store, lesson: str, min_students: int) -> str:
     """Return the windows of students who agreed to research as CSV, numbered by lot.
 
     Raises:
-        TooFewError: If fewer than ``min_students`` of them left any windows.
+        TooFewError: If fewer than ``min_students`` of them gave data.
     """
     agreed = [one.id for one in store.participants(lesson) if one.research]
     # By lot, anew each time: any order that can be worked out, of joining or of ids, would tell who a number is.
     _LOTS.shuffle(agreed)
-    given = [kept for one in agreed if (kept := store.rows_of(tables.windows, lesson, one))]
+    given = [
+        kept for one in agreed if _has_data(kept := store.rows_of(tables.windows, lesson, one))
+    ]
     if len(given) < min_students:
         raise TooFewError(
             f"Fewer than {min_students} students agreed to research and gave data; nothing is exported of so few."
@@ -175,6 +178,11 @@ def export_windows(store: Store, lesson: str, min_students: int) -> str:
             rows.append([number, *(window[name] for name in names), *raised])
     heads: list[object] = ["student", *names, "z_strained", "z_positive", "z_surprised"]
     return _table([heads, *rows])
+
+
+def _has_data(windows: list[Row]) -> bool:
+    """Whether anything is known of a student; a camera that is covered leaves windows too."""
+    return any(row["state"] != State.NO_DATA for row in windows)
 
 
 def _as_html(report: dict[str, Any], lang: str, utc_offset_min: int) -> str:
