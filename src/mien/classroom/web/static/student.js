@@ -63,7 +63,8 @@ function closed(code) {
 function later(action) {
   show("link", true);
   page.wait = Math.min(10000, page.wait * 2);
-  setTimeout(() => page.over || action(), page.wait * (0.5 + Math.random()));
+  clearTimeout(page.again); // one at a time, or the second would close the first as opened elsewhere
+  page.again = setTimeout(() => page.over || action(), page.wait * (0.5 + Math.random()));
 }
 
 // The token is over: a lid was closed for half an hour. The receipt lives longer, and gives a new one for the same seat.
@@ -245,6 +246,7 @@ onPress(byId("withdraw"), async () => {
   } catch (error) {
     if (wasOver) return explain(error);
     page.over = false;
+    if (page.socket.readyState > WebSocket.OPEN) later(connect); // it broke meanwhile, when nobody wanted another
     turnOff(error);
   }
 });
