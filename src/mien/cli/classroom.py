@@ -182,7 +182,9 @@ def simulate(  # noqa: PLR0913 - one argument an option
     recording: Annotated[
         Path | None, typer.Option("--recording", help="Send the frames of this video instead.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of a lesson that is drawn by lot.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Of a lesson that is drawn by lot.")
+    ] = 0,
 ) -> None:
     """Let scripted students take part in a running server, and tell what came of it.
 

@@ -76,6 +76,12 @@ def test_the_shipped_lesson_fits_any_number_of_students():
         ),
         ('[[answers]]\nanswer = "meh"\nat_s = 1', "answers.answer is 'meh'; expected one of lost"),
         ('[[answers]]\nanswer = "ok"', "An answer lacks something"),
+        ('[[answers]]\nanswer = "ok"\nat_s = "x"', "An answer lacks something"),
+        ('[[answers]]\nanswer = "ok"\nat_s = -1', "An answer comes at -1 s; expected 0 or more"),
+        ("seed = -1", "seed is -1; expected a whole number, 0 or more"),
+        ("seed = 1.5", "seed is 1.5; expected a whole number, 0 or more"),
+        ("fps = inf", "fps is inf; expected a number that is not infinite"),
+        ("noise = inf", "noise is inf; expected a number that is not infinite"),
         ("x = = 1", "is not valid TOML"),
     ],
 )
@@ -94,6 +100,11 @@ def test_missing_files_and_numbers_are_named(tmp_path):
     (tmp_path / "empty.toml").write_text("duration_s = 5")
     with pytest.raises(ConfigError, match="num_students is None; expected a whole number above 0"):
         load_scenario(tmp_path / "empty.toml")
+
+
+def test_a_seed_below_zero_is_none():
+    with pytest.raises(ConfigError, match="seed is -1; expected a whole number, 0 or more"):
+        random_lesson(-1)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,9 @@ class ScriptedAnswer:
     at_s: float
     students: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        _check(self.at_s >= 0, f"An answer comes at {self.at_s} s; expected 0 or more.")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
@@ -86,6 +90,10 @@ class Scenario:
             value = getattr(self, name)
             _check(0 <= value <= 1, f"{name} is {value}; expected 0 to 1.")
         _check(self.noise >= 0, f"noise is {self.noise}; expected 0 or more.")
+        for name in ("duration_s", "fps", "noise"):
+            value = getattr(self, name)
+            _check(value < math.inf, f"{name} is {value}; expected a number that is not infinite.")
+        _check_seed(self.seed)
         for stretch in self.stretches:
             _check(
                 0 <= stretch.from_s < stretch.to_s,
@@ -111,6 +119,12 @@ class Scenario:
 def _check(holds: bool, message: str) -> None:
     if not holds:
         raise ConfigError(message)
+
+
+def _check_seed(seed: object) -> None:
+    _check(
+        type(seed) is int and seed >= 0, f"seed is {seed!r}; expected a whole number, 0 or more."
+    )
 
 
 def load_scenario(path: Path | None = None, num_students: int | None = None) -> Scenario:
@@ -222,7 +236,11 @@ def random_lesson(seed: int, num_students: int = 24, duration_s: float = 3000.0)
         seed: The same seed gives the same lesson.
         num_students: How many students.
         duration_s: Its length; the class events need 3000 s.
+
+    Raises:
+        ConfigError: If the seed is below 0.
     """
+    _check_seed(seed)
     generator = np.random.default_rng([seed, 1])
     events = tuple(_class_events(generator, num_students, duration_s))
     own = tuple(
