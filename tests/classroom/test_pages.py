@@ -201,6 +201,9 @@ def test_only_research_speaks_of_an_export_and_says_that_deleting_does_not_reach
     live = start(tmp_path / "another", mode="research", context="research")
     assert told in live.http.get("/privacy?lang=en").text
     assert "cannot be taken back" in live.http.get("/?lang=en").text
+    for lang, words in (("en", "may tell by the times which are mine"), ("ko", "시각을 보고")):
+        page = live.http.get(f"/?lang={lang}").text.partition('<script type="application/json"')[0]
+        assert page.count(words) == 2  # on joining, and beside the switch
 
 
 @slow

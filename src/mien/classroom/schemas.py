@@ -24,7 +24,7 @@ __all__ = [
     "SignIn",
 ]
 
-CONSENT_VERSION = "2026-11-27"
+CONSENT_VERSION = "2026-11-28"
 """Of the words that a student agrees to; a change of them is a new version, and old pages must be loaded again."""
 
 _UNSEEN = ("Cc", "Cf", "Mn", "Me", "Zl", "Zp", "Zs")

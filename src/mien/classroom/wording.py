@@ -142,12 +142,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "위 내용을 읽었으며 이 수업에 한해 동의합니다.",
     ),
     "research": (
-        "I also agree that my numbers, without my name, are exported for research. Nothing depends on it. What has been exported before I delete cannot be taken back.",
-        "이름 없는 나의 수치를 연구용으로 내보내는 것에도 동의합니다. 동의하지 않아도 불이익이 없습니다. 삭제하기 전에 이미 내보낸 수치는 되돌릴 수 없습니다.",
+        "I also agree that my numbers, without my name, are exported for research. Whoever saw when I came, left or was away may tell by the times which are mine. Nothing depends on it. What has been exported before I delete cannot be taken back.",
+        "이름 없는 나의 수치를 연구용으로 내보내는 것에도 동의합니다. 내가 언제 들어오고 나갔는지, 언제 자리를 비웠는지 본 사람은 시각을 보고 어느 수치가 나의 것인지 알아낼 수 있습니다. 동의하지 않아도 불이익이 없습니다. 삭제하기 전에 이미 내보낸 수치는 되돌릴 수 없습니다.",
     ),
     "research_switch": (
-        "My numbers, without my name, may be exported for research. You can take this back at any time; stopping the camera does so too. What has been exported before cannot be taken back.",
-        "이름 없는 나의 수치를 연구용으로 내보내도 됩니다. 언제든지 취소할 수 있으며 카메라를 꺼도 취소됩니다. 이미 내보낸 수치는 되돌릴 수 없습니다.",
+        "My numbers, without my name, may be exported for research. Whoever saw when I came, left or was away may tell by the times which are mine. You can take this back at any time; stopping the camera does so too. What has been exported before cannot be taken back.",
+        "이름 없는 나의 수치를 연구용으로 내보내도 됩니다. 내가 언제 들어오고 나갔는지, 언제 자리를 비웠는지 본 사람은 시각을 보고 어느 수치가 나의 것인지 알아낼 수 있습니다. 언제든지 취소할 수 있으며 카메라를 꺼도 취소됩니다. 이미 내보낸 수치는 되돌릴 수 없습니다.",
     ),
     "join_button": ("Join", "참여하기"),
     "waiting": ("You are in the waiting room", "대기실에 있습니다"),
