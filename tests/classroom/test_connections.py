@@ -3,6 +3,7 @@
 import contextlib
 import socket
 
+import httpx
 import pytest
 
 from mien.classroom import connections, perimeter, server
@@ -153,6 +154,17 @@ def test_an_address_has_no_more_connections_than_it_may(start, call):
     assert is_closed(call(live))
     sockets[0].close()
     live.until(lambda: b" 200 " in answer(call(live, HEAD + "\r\n")))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_callers_have_the_address_that_a_proxy_of_this_machine_names(start, host):
+    name = f"[{host}]" if ":" in host else host
+    live = start(host=host, behind_proxy=True)
+    base = f"http://{name}:{live.settings.port}"
+    headers = {"origin": base, "x-forwarded-for": "203.0.113.7"}
+    wrong = httpx.post(f"{base}/api/sign-in", headers=headers, json={"key": "wrong"}, timeout=60)
+    assert wrong.status_code == 401
+    assert list(live.app.state.limits.wrong_keys._buckets) == ["203.0.113.7"]
 
 
 def test_a_proxy_has_one_address_and_is_not_counted(start, call):

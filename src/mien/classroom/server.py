@@ -186,7 +186,7 @@ def make_server(app: Any, settings: Settings) -> uvicorn.Server:
         timeout_graceful_shutdown=DRAIN_S,
         h11_max_incomplete_event_size=16 * 1024,
         proxy_headers=settings.behind_proxy,
-        forwarded_allow_ips="127.0.0.1" if settings.behind_proxy else None,
+        forwarded_allow_ips=["127.0.0.1", "::1"] if settings.behind_proxy else None,
         server_header=False,
         access_log=False,  # addresses of students are nobody's business afterwards
         log_config=None,
