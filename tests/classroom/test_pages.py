@@ -1166,6 +1166,30 @@ def test_the_teacher_s_page_says_that_the_server_is_overloaded_and_when_it_is_ov
 
 
 @slow
+def test_a_page_whose_connection_broke_while_a_withdrawal_failed_connects_again(
+    open_browser, live, monkeypatch
+):
+    _, student = both_inside(live, open_browser(), open_browser())
+    (lesson,) = live.school.lessons.values()
+    (mine,) = lesson.students.values()
+    broken = mine.outbox
+
+    async def break_and_fail(*_):
+        broken.close(1011, "broken")
+        await asyncio.sleep(1)
+        raise StoreError("The store does not take or give rows: gone.", "gone")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(live.school, "withdraw", break_and_fail)
+        student.click("#withdraw")
+        student.click("#withdraw-dialog .grave")
+        student.until(lambda: student.text("#problem") == WORDS["error_store"][0])
+    student.until(lambda: mine.outbox not in (broken, None))
+    student.click("[data-answer=lost]")
+    student.until(lambda: student.text("#tapped") == WORDS["tapped"][0])
+
+
+@slow
 @pytest.mark.parametrize("reason", ["locked", "gone"])
 def test_a_lesson_ends_without_a_store_and_the_report_comes_with_it(
     open_browser, live, tmp_path, reason
