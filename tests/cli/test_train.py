@@ -235,6 +235,15 @@ def test_the_recorded_command_holds_no_folder_of_the_user(tmp_path):
         "mien train 'a b.toml' -o seed=1 --data PATH"
     )
 
+    options = [f"init={tmp_path}/first", f'distill.teacher = "{tmp_path}/t.safetensors"']
+    told = _command(
+        Path("recipes/a.toml"), [*options, "init=runs/first", "data.source=synthetic:9"]
+    )
+    assert str(tmp_path) not in told
+    assert told == (
+        "mien train recipes/a.toml -o init=first -o distill.teacher=t.safetensors -o init=runs/first "
+        "-o data.source=synthetic:9 --data PATH"
+    )
 
 @pytest.mark.slow
 def test_a_user_error_is_one_line_and_exit_2(recipe):
