@@ -57,6 +57,15 @@ def test_loss_is_the_cross_entropy_without_smoothing():
     assert row["valid_loss"] == pytest.approx(float(expected))
 
 
+def test_a_further_head_without_a_face_to_score_has_no_accuracy():
+    votes = [[5, 5, 0, 0, 0, 0, 0, 0, 0, 0]] * 2
+    row = score(
+        data([0, 3], [0, 3], votes), HeadOptions(), HeadOptions(labels="ferplus"), sizes=(7, 8)
+    )
+    assert row["valid_accuracy"] == 1.0
+    assert "valid_accuracy/ferplus" not in row
+
+
 def test_one_answer_to_all_is_named_as_a_collapse():
     assert score(data([3] * 10, [3, 0] * 5), HeadOptions())["collapsed"] == "happy"
 

@@ -68,7 +68,7 @@ class Validator:
 
         Returns:
             ``valid_loss`` without label smoothing; ``valid_accuracy`` and ``valid_macro_f1`` of the first head;
-            ``valid_accuracy/NAME`` of each further one; ``collapsed``, the class, when nearly all answers are one.
+            ``valid_accuracy/NAME`` of each further one that a face can be scored by; ``collapsed``, the class, when nearly all answers are one.
         """
         logits = self._logits(network)
         row: dict[str, float | str] = {}
@@ -83,6 +83,8 @@ class Validator:
             kept = truth.counts > 0
             predicted = part.argmax(dim=1).numpy()[kept]
             labels = truth.probs.argmax(axis=1)[kept]
+            if not len(labels):
+                continue  # a further head, on few faces; the first was made sure of
             confusion = confusion_matrix(labels, predicted, len(names))
             if index:
                 row[f"valid_accuracy/{head.labels}"] = float(accuracy(confusion))
