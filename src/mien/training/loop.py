@@ -258,7 +258,8 @@ class Trainer:
                 f"The loss is {loss} in epoch {self.progress.epoch + 1}, batch {self.progress.batch + 1}: the run "
                 f"has diverged. Lower optimizer.lr (it is {self.recipe.optimizer.lr}) or set train.clip_norm."
             )
-        right = logits[:, : self.head_sizes[0]].argmax(dim=1) == probs.argmax(dim=1)
+        answers = logits[:, : self.head_sizes[0]].argmax(dim=1, keepdim=True)
+        right = probs.gather(1, answers)[:, 0] == probs.amax(dim=1)  # of several that are, any
         num_right, num_seen = torch.stack([(right * counts).sum(), counts.sum()]).tolist()
         self.progress.loss_sum += loss * num_seen
         self.progress.num_right += num_right
