@@ -109,6 +109,15 @@ def test_model_facts_say_that_training_was_shortened(facts, tmp_path, data, epoc
     assert shortened == expected
 
 
+@pytest.mark.usefixtures("facts")
+def test_an_ensemble_of_shortened_runs_was_shortened_too(tmp_path):
+    short = {"epochs": 4, "recipe": {"data": {"limit": 1500}}}
+    members = [{"provenance": short}, {"provenance": {}}, {"provenance": {**short}}]
+    info = dataclasses.replace(INFO, architecture="ensemble", options={"members": members})
+    told = rows.model_facts(info, tmp_path / "model.onnx")["shortened"]
+    assert told == "1,500 faces, 4 epochs"
+
+
 def test_model_facts_say_that_imagenet_was_trained_on(facts, tmp_path):
     assert facts["external_data"] is False
     info = dataclasses.replace(INFO, provenance={**INFO.provenance, "imagenet": True})

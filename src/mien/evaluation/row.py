@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mien.checksums import sha256_of
 from mien.errors import InputError
 from mien.evaluation.evaluate import Result
-from mien.modelfile import ModelInfo
+from mien.modelfile import ENSEMBLE, ModelInfo
 from mien.replacing import replacing
 from mien.runtime import commit, machine
 from mien.utf8 import write_text
@@ -47,12 +47,20 @@ def model_facts(
         "seed": provenance.get("seed"),
         "commit": provenance.get("commit"),
         "trained_on": provenance.get("data_hash"),
-        "shortened": _shortened(provenance),
+        "shortened": _shortened(info),
         "external_data": info.from_imagenet,
     }
 
 
-def _shortened(provenance: Mapping[str, Any]) -> str | None:
+def _shortened(info: ModelInfo) -> str | None:
+    """Of an ensemble, what its members say, each once."""
+    members = info.options.get("members", ()) if info.architecture == ENSEMBLE else ()
+    runs = [info.provenance, *(one.get("provenance", {}) for one in members)]
+    told = dict.fromkeys(filter(None, map(_shortened_run, runs)))
+    return "; ".join(told) or None
+
+
+def _shortened_run(provenance: Mapping[str, Any]) -> str | None:
     data = provenance.get("recipe", {}).get("data", {})
     if not (data.get("limit") or data.get("valid_limit")):
         return None
