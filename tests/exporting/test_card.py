@@ -97,6 +97,20 @@ def test_the_card_says_how_a_run_was_to_end_and_what_was_not_changed():
     assert "fixed beforehand" not in card
 
 
+def test_what_was_only_scored_on_fer2013_was_not_trained_on_it():
+    facts = card_facts(load_model("mien-s"), ROOT / "results")
+    record = {**facts.info.provenance, "data_hash": "0" * 64}
+    heads = tuple(replace(head, prior=None) for head in facts.info.heads)
+    info = replace(facts.info, provenance=record, heads=heads)
+    card = model_card([replace(facts, info=info)], "mien card")
+    assert "Nothing else: no other faces" not in card
+    assert "Data of its maker's own" in card
+    # Without rows the record's own frequencies of labels tell whose faces the scores are of.
+    for told, is_fer2013 in ((facts.info, True), (info, False)):
+        card = model_card([replace(facts, info=told, rows=[])], "mien card")
+        assert ("28,709 are for training" in card) is is_fer2013
+
+
 @pytest.fixture(scope="module")
 def results(tiny_model_path, tmp_path_factory):
     """A results folder of the brightness model on 42 grey faces: rows, balanced rows, robustness."""

@@ -107,7 +107,7 @@ def card_sections(models: Sequence[CardFacts]) -> Iterator[str]:
     """Yield the lines of a card below its title."""
     yield from _models(models)
     yield from ("", "## Uses, intended and refused", "", _USES)
-    is_fer2013 = all(map(_knows_fer2013, models))
+    is_fer2013 = all(map(_learned_from_fer2013, models))
     data = _DATA.format(beyond=_beyond(models)) if is_fer2013 else _OTHER_DATA
     yield from ("", "## Data", "", data)
     yield from _training(models)
@@ -131,11 +131,17 @@ def card_sections(models: Sequence[CardFacts]) -> Iterator[str]:
     )
 
 
-def _knows_fer2013(facts: CardFacts) -> bool:
-    """Whether a score has FER2013's name, which it only gets where the data's counts are the published ones."""
-    return any(
-        protocol.startswith("fer2013-") for protocol in (*facts.info.scores, *facts.protocols)
-    )
+def _learned_from_fer2013(facts: CardFacts) -> bool:
+    """Whether the data of the training has FER2013's name in a score: others are scored on FER2013, too.
+
+    A score only gets it where the data's counts are the published ones. The record's own scores do not say on which data
+    they are; frequencies of labels are noted only where it is that of the training.
+    """
+    trained_on = facts.info.provenance.get("data_hash")
+    protocols = [row["protocol"] for row in facts.rows if row["data"]["hash"] == trained_on]
+    if any(head.prior for head in facts.info.heads):
+        protocols += facts.info.scores
+    return any(protocol.startswith("fer2013-") for protocol in protocols)
 
 
 def _beyond(models: Sequence[CardFacts]) -> str:
