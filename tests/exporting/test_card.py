@@ -111,6 +111,15 @@ def test_what_was_only_scored_on_fer2013_was_not_trained_on_it():
         assert ("28,709 are for training" in card) is is_fer2013
 
 
+def test_the_card_says_on_which_faces_the_confidence_was_chosen():
+    facts = card_facts(load_model("mien-s"), None)
+    assert "a confidence that was chosen on PublicTest;" in model_card([facts], "mien card")
+    own = {"labels-valid": facts.info.scores["fer2013-publictest"]}
+    card = model_card([replace(facts, info=replace(facts.info, scores=own))], "mien card")
+    assert "a confidence that was chosen on these validation faces;" in card
+    assert "PublicTest" not in card
+
+
 @pytest.fixture(scope="module")
 def results(tiny_model_path, tmp_path_factory):
     """A results folder of the brightness model on 42 grey faces: rows, balanced rows, robustness."""

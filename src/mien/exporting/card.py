@@ -265,9 +265,11 @@ def _figures(facts: CardFacts) -> Iterator[str]:
         yield from ("", "**Calibration**, before and after temperature scaling:", "")
         yield from tables.calibration_table(facts.rows)
     if facts.info.scores:
+        is_public = all("-publictest" in protocol for protocol in facts.info.scores)
+        where = "PublicTest" if is_public else "these validation faces"
         yield from (
             "",
-            "**Unsure**: answers below a confidence that was chosen on PublicTest; from the file's record of when it was chosen:",
+            f"**Unsure**: answers below a confidence that was chosen on {where}; from the file's record of when it was chosen:",
             "",
         )
         yield from tables.unsure_table(facts.info.scores)
