@@ -244,6 +244,22 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
+def test_a_run_goes_on_in_the_precision_that_it_began_in(faces, tmp_path, monkeypatch):
+    """Another machine might choose another for ``auto``, and the record would not say so."""
+    asked = []
+
+    def choose(name, _device):
+        asked.append(name)
+        return "fp32"
+
+    monkeypatch.setattr("mien.training.run.choose_precision", choose)
+    folder, recipe = RunFolder(tmp_path / "run"), tiny(train={"epochs": 1, "precision": "auto"})
+    with pytest.raises(StopRequested):
+        train(recipe, faces, folder, Silent(stop_after=1))
+    train(recipe, faces, folder, Silent(), resume=True)
+    assert asked == ["auto", "fp32"]
+
+
 def test_resuming_where_nothing_was_begun_says_so(faces, tmp_path):
     with pytest.raises(CheckpointError, match=r"holds no checkpoint to resume from"):
         train(tiny(), faces, RunFolder(tmp_path / "none"), Silent(), resume=True)

@@ -108,7 +108,6 @@ def train(
         StopRequested: If the reporter raised it; the state is saved.
     """
     chosen = choose_device(device)
-    precision = choose_precision(recipe.train.precision, chosen)
     # Before a teacher is asked, which may take minutes: whether there is anything to do at all.
     state = load_checkpoint(folder.path) if resume else None
     if state is None:
@@ -116,6 +115,9 @@ def train(
         recipe = with_model_of_init(recipe)
     else:
         _check_data(folder, data)
+    # A run ends in the precision that it began in, also where another would be chosen: its record says so.
+    begun = recipe.train.precision if state is None else folder.facts()["precision"]
+    precision = choose_precision(begun, chosen)
     training, validation = prepare(recipe.data, recipe.seed, data)
     validation = _some(validation, recipe.data.valid_limit, [recipe.seed, 6])
     spec = input_spec(recipe)
