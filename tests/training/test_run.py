@@ -19,6 +19,7 @@ from mien.errors import (
     ConfigError,
     DataError,
     DivergedError,
+    InputError,
     TrainingError,
 )
 from mien.models.weights import load_network
@@ -242,6 +243,30 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
         save_checkpoint(tmp_path, {"step": 2})
     assert load_checkpoint(tmp_path) == {"step": 1}
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+def test_figures_that_cannot_be_written_are_told_in_one_line(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.metrics.mkdir()
+    folder.tensorboard.write_text("in the way of a folder")
+    for write in (lambda: folder.append({"epoch": 1}), lambda: folder.open_tensorboard(0)):
+        with pytest.raises(TrainingError, match=r"The run folder .* cannot be written: "):
+            write()
+
+
+def test_what_ended_a_run_is_told_though_its_picture_cannot_be_drawn_either(
+    faces, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise TrainingError("The checkpoint cannot be written")
+
+    def no_picture(*_):
+        raise InputError("Cannot write curves.png")
+
+    monkeypatch.setattr("mien.training.run.save_checkpoint", full)
+    monkeypatch.setattr("mien.training.run.curves", no_picture)
+    with pytest.raises(TrainingError, match="The checkpoint cannot be written"):
+        train(tiny(train={"epochs": 1}), faces, RunFolder(tmp_path / "run"), Silent())
 
 
 def test_a_run_goes_on_in_the_precision_that_it_began_in(faces, tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ from mien.data.dataset import SPLITS, Dataset
 from mien.data.ferplus import not_a_face
 from mien.data.offline import merge
 from mien.data.splits import with_validation
-from mien.errors import ConfigError, DataError, DivergedError
+from mien.errors import ConfigError, DataError, DivergedError, MienError
 from mien.evaluation.plots import curves
 from mien.modelfile import Head, ModelInfo
 from mien.models.macs import count_macs, count_parameters
@@ -208,21 +208,23 @@ class _Run:
     def to_the_end(self) -> Outcome:
         trainer = self._trainer
         self._reporter.begin(self._folder, trainer)
-        writer = _open_tensorboard(self._folder.tensorboard, trainer.progress.epoch)
+        writer = self._folder.open_tensorboard(trainer.progress.epoch)
         try:
             while not self._is_done:
                 row = self._epoch()
-                for name, value in row.items():
-                    if not isinstance(value, str):
-                        writer.add_scalar(name, value, row["epoch"])
-                writer.flush()
+                with self._folder.writing():
+                    for name, value in row.items():
+                        if not isinstance(value, str):
+                            writer.add_scalar(name, value, row["epoch"])
+                    writer.flush()
         except StopRequested:
             self._save()
             raise
         finally:
-            writer.close()
-            # Whatever ended the run is the message, not that its picture could not be drawn.
+            # Whatever ended the run is the message, not what could not be written or drawn then.
             with contextlib.suppress(OSError):
+                writer.close()
+            with contextlib.suppress(OSError, MienError):
                 self._draw()
         return self._finish()
 
@@ -340,12 +342,6 @@ class _Run:
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         )
-
-
-def _open_tensorboard(folder: Path, epoch: int) -> Any:
-    from torch.utils.tensorboard import SummaryWriter  # seconds to import: only when a run starts
-
-    return SummaryWriter(str(folder), purge_step=epoch + 1)
 
 
 def _check_teacher(folder: RunFolder, teacher: Teacher | None) -> None:

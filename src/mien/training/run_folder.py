@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,13 +65,11 @@ class RunFolder:
             TrainingError: If another run is in it, or the disk does not take it.
         """
         self.check_free()
-        try:
+        with self.writing():
             self.path.mkdir(parents=True, exist_ok=True)
             _replace_text(self._facts, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
             # Written last: a folder with a recipe is a run that was really begun.
             _replace_text(self._recipe, tomli_w.dumps(recipe.as_dict()))
-        except OSError as error:
-            raise TrainingError(f"The run folder {self.path} cannot be written: {error}.") from None
 
     def recipe(self) -> Recipe:
         """Read back what the run was told.
@@ -128,14 +127,48 @@ class RunFolder:
             raise _damaged(self.metrics, error) from None
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add an epoch's figures."""
-        with self.metrics.open("a", encoding="utf-8") as file:
+        """Add an epoch's figures.
+
+        Raises:
+            TrainingError: If the disk does not take them.
+        """
+        with self.writing(), self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
+    def open_tensorboard(self, epoch: int) -> Any:
+        """Return TensorBoard's writer for a run that has so many complete epochs.
+
+        Raises:
+            TrainingError: If the disk does not take its file.
+        """
+        from torch.utils.tensorboard import (
+            SummaryWriter,
+        )  # seconds to import: only when a run starts
+
+        with self.writing():
+            return SummaryWriter(str(self.tensorboard), purge_step=epoch + 1)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Say in one line that the disk does not take what is written in this block.
+
+        Raises:
+            TrainingError: If it does not.
+        """
+        try:
+            yield
+        except OSError as error:
+            raise TrainingError(f"The run folder {self.path} cannot be written: {error}.") from None
+
     def forget_after(self, epoch: int) -> None:
-        """Drop the figures of epochs that are to be trained again: those beyond ``epoch`` complete ones."""
+        """Drop the figures of epochs that are to be trained again: those beyond ``epoch`` complete ones.
+
+        Raises:
+            TrainingError: If they are damaged, or the disk does not take those that are kept.
+        """
         kept = [row for row in self.rows() if row["epoch"] <= epoch]
-        _replace_text(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+        with self.writing():
+            _replace_text(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
         if not kept:
             shutil.rmtree(self.tensorboard, ignore_errors=True)
 
