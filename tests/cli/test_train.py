@@ -118,8 +118,9 @@ def test_the_command_that_a_stopped_run_names_goes_on_with_it(recipe, tmp_path, 
     with monkeypatch.context() as patch:
         patch.setattr(SignalStop, "__init__", lambda self: setattr(self, "_signalled", True))
         words = ("-o", "optimizer.lr=0.02", "--data", "synthetic:300", "--out", "runs/cut off")
-        result = invoke(recipe, *words)
+        result = invoke(recipe, *words, "--device", "cpu")
     assert result.exit_code == 130
+    assert "--device cpu" in result.output
     told = result.output.partition("the state is saved. Go on with: mien train ")[2]
     assert invoke(*shlex.split(told)).exit_code == 0
     rows = (tmp_path / "runs/cut off/metrics.jsonl").read_text().splitlines()
@@ -234,7 +235,6 @@ def test_the_recorded_command_holds_no_folder_of_the_user(tmp_path):
     assert _command(tmp_path / "a b.toml", ["seed=1"]) == (
         "mien train 'a b.toml' -o seed=1 --data PATH"
     )
-
     options = [f"init={tmp_path}/first", f'distill.teacher = "{tmp_path}/t.safetensors"']
     told = _command(
         Path("recipes/a.toml"), [*options, "init=runs/first", "data.source=synthetic:9"]
@@ -244,6 +244,7 @@ def test_the_recorded_command_holds_no_folder_of_the_user(tmp_path):
         "mien train recipes/a.toml -o init=first -o distill.teacher=t.safetensors -o init=runs/first "
         "-o data.source=synthetic:9 --data PATH"
     )
+
 
 @pytest.mark.slow
 def test_a_user_error_is_one_line_and_exit_2(recipe):

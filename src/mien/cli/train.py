@@ -61,7 +61,8 @@ def train(
     except StopRequested:
         changes = [word for one in option or [] for word in ("-o", one)]
         source = ["--data", data] if data else []
-        again = [str(recipe), *changes, *source, "--out", str(folder_path), "--resume"]
+        place = [] if device == "auto" else ["--device", device]
+        again = [str(recipe), *changes, *source, *place, "--out", str(folder_path), "--resume"]
         typer.echo(_farewell(folder_path, again), err=True)
         raise typer.Exit(130) from None
     _conclude(outcome)
