@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mien.data.synthetic import draw_faces
-from mien.errors import DataError, InputError, ModelFileError
+from mien.errors import ConfigError, DataError, InputError, ModelFileError
 from mien.exporting import quantize
 from mien.exporting.export import export_model
 from mien.exporting.hub import write_hub_folder
@@ -98,6 +98,28 @@ def test_a_file_with_its_weights_beside_it_is_taken_as_it_is(folder, weights, tm
     assert exact.heads == model.info.heads
     assert dict(exact.scores) == {}  # they were measured on the int8 file
     assert exact.provenance["export"] == {"precision": "fp32"}
+
+
+@pytest.mark.slow
+def test_a_file_in_fp32_gets_its_int8_twin_from_the_weights_beside_it(
+    folder, weights, faces, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(quantize, "MIN_AGREEMENT", 0.5)
+    shutil.copyfile(folder / "onnx" / "model.onnx", tmp_path / "tiny.onnx")
+    shutil.copyfile(weights, tmp_path / "tiny.safetensors")
+    with pytest.raises(DataError, match=r"int8 needs faces .* --calibrate PATH"):
+        write_hub_folder(str(tmp_path / "tiny.onnx"), tmp_path / "hub", int8=True)
+    model = write_hub_folder(str(tmp_path / "tiny.onnx"), tmp_path / "hub", data=faces, int8=True)
+    assert model.path.name == "model_int8.onnx"
+    assert model.info.provenance["export"]["precision"] == "int8"
+    exact = tmp_path / "hub" / "onnx" / "model.onnx"
+    assert exact.read_bytes() == (tmp_path / "tiny.onnx").read_bytes()
+
+
+def test_a_file_that_is_taken_as_it_is_keeps_its_name(tmp_path):
+    with pytest.raises(ConfigError, match=r"is called mien-s: leave --name other out"):
+        write_hub_folder("mien-s", tmp_path / "hub", name="other")
+    assert not (tmp_path / "hub").exists()
 
 
 def test_its_weights_are_found_by_the_folder_s_name(folder):

@@ -13,7 +13,7 @@ import onnx
 
 from mien.checksums import sha256_of
 from mien.data.dataset import Dataset
-from mien.errors import DataError, ModelFileError
+from mien.errors import ConfigError, DataError, ModelFileError
 from mien.evaluation.protocols import is_chosen_on
 from mien.exporting.card import card_sections
 from mien.exporting.card_facts import CardFacts, card_facts
@@ -53,8 +53,8 @@ def write_hub_folder(
             which is taken as it is, with the ``.safetensors`` beside it or else with what `restore_weights` makes of it.
         folder: Where to write; it appears whole or not at all.
         data: What to calibrate on; without, the fp32 file has the calibration of the int8 one, if any. Restoring needs it.
-        int8: Make an int8 file too; needs data. A model that ships brings its own.
-        name: What the model is called; as in its record by default.
+        int8: Make an int8 file too; needs data. A model that ships, or an ``.onnx`` file in int8, is its own.
+        name: What the model is called; as in its record by default, and always where an ONNX file is taken as it is.
         results: The folder of result rows for the card; None takes the record's scores.
 
     Returns:
@@ -64,10 +64,12 @@ def write_hub_folder(
         InputError: If the folder holds something, or cannot be written.
         ModelFileError: If weights are missing, damaged or another network's, or a parity gate does not pass.
         DataError: If int8 is asked for without data, or weights are to be restored without.
+        ConfigError: If another name is asked for where there is an ONNX file.
     """
     check_new_folder(folder)
     weights, ready = _sources(source)
-    if int8 and data is None and ready is None:
+    _check_name(name, ready)
+    if int8 and data is None and not _is_int8(ready):
         raise DataError("int8 needs faces to take its ranges from: --calibrate PATH of a data set.")
     if ready is not None and weights is None and data is None:
         raise DataError(
@@ -117,6 +119,20 @@ def _sources(source: str) -> tuple[Path | None, Path | None]:
     return file, None
 
 
+def _is_int8(ready: Path | None) -> bool:
+    if ready is None:
+        return False
+    return bool(load_model(ready).info.provenance.get("export", {}).get("precision") == "int8")
+
+
+def _check_name(name: str, ready: Path | None) -> None:
+    """Refuse another name than a file's own: it stands in the file, which results are told by to the byte."""
+    if name and ready is not None and name != (own := load_model(ready).info.name):
+        raise ConfigError(
+            f"{ready} is taken as it is, and is called {own}: leave --name {name} out, or give the run that it came from."
+        )
+
+
 def _check_same_network(weights: ModelInfo, ready: ModelInfo, file: Path) -> None:
     """Refuse weights that are not those of the file beside them, as far as their records tell."""
     for what in ("architecture", "options", "input"):
@@ -148,8 +164,10 @@ def _write_onnx(
             return exact
         return export_model(weights, folder / _INT8, data=data, int8=True, name=name)
     info = load_model(ready).info
-    if info.provenance.get("export", {}).get("precision") != "int8":
+    if not _is_int8(ready):
         shutil.copyfile(ready, folder / _FP32)
+        if int8:
+            return export_model(weights, folder / _INT8, data=data, int8=True, name=info.name)
         return load_model(folder / _FP32)
     shutil.copyfile(ready, folder / _INT8)
     exact = export_model(weights, folder / _FP32, data=data, name=info.name)
