@@ -16,6 +16,7 @@ from mien.exporting.hub import write_hub_folder
 from mien.modelfile import load_model
 from mien.models.predict import network_predictor
 from mien.models.weights import find_weights, load_network, save_network
+from mien.paths import weights_dir
 
 OPTIONS = {"widths": (8,), "depths": (1,)}
 
@@ -159,6 +160,17 @@ def test_weights_of_another_network_are_refused(folder, weights, tmp_path):
         save_network(tmp_path / "tiny.safetensors", network, other)
         with pytest.raises(ModelFileError, match=message):
             write_hub_folder(str(tmp_path / "tiny.onnx"), tmp_path / "hub")
+    assert not (tmp_path / "hub").exists()
+
+
+@pytest.mark.parametrize("changed", [{"date": "2020-01-01"}, {"refit": {"fer2013": {}}}])
+def test_weights_of_another_training_of_the_same_network_are_refused(tmp_path, changed):
+    shutil.copyfile(weights_dir() / "mien-s.onnx", tmp_path / "mien-s.onnx")
+    network, info = load_network(find_weights("mien-s"))
+    other = dataclasses.replace(info, provenance={**info.provenance, **changed})
+    save_network(tmp_path / "mien-s.safetensors", network, other)
+    with pytest.raises(ModelFileError, match=r"was trained or fitted otherwise than the ONNX file"):
+        write_hub_folder(str(tmp_path / "mien-s.onnx"), tmp_path / "hub")
     assert not (tmp_path / "hub").exists()
 
 

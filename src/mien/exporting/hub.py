@@ -142,6 +142,13 @@ def _check_same_network(weights: ModelInfo, ready: ModelInfo, file: Path) -> Non
                 f"{file} is another network than the ONNX file beside it: {what} is {ours}, there {theirs}. Put the weights "
                 "there that it came from, or none."
             )
+    for what in ("date", "refit"):
+        ours, theirs = weights.provenance.get(what), ready.provenance.get(what)
+        if ours != theirs:
+            raise ModelFileError(
+                f"{file} was trained or fitted otherwise than the ONNX file beside it: {what} is {ours}, there {theirs}. Put the "
+                "weights there that it came from, or none."
+            )
     if [head.labels for head in weights.heads] != [head.labels for head in ready.heads]:
         raise ModelFileError(
             f"{file} has other labels than the ONNX file beside it. Put the weights there that it came from, or none."
