@@ -57,6 +57,7 @@ def test_weights_come_back_from_an_fp32_file_with_what_bn_saw(run, faces, tmp_pa
     before, _ = load_network(run)
     after, read = load_network(tmp_path / "back.safetensors")
     assert read.provenance["restored_from"] == {"file": "tiny.onnx", "faces": len(faces)}
+    assert read.provenance["export"] == {"precision": "fp16"}
     ours = network_predictor(before, info)(faces)
     assert largest_difference(ours, network_predictor(after, info)(faces)) < 0.03
     # Trained on, it must behave alike as well: then BN normalises by the batch.
@@ -71,8 +72,10 @@ def test_weights_come_back_from_an_int8_file_but_for_rounding(
     # A network that has learnt nothing is undecided on a few faces; rounding may tip one of 29.
     monkeypatch.setattr("mien.exporting.quantize.MIN_AGREEMENT", 0.9)
     model = export_model(run, tmp_path / "tiny.onnx", data=data, int8=True)
+    assert model.info.scores
     info, same = restore_weights(model, tmp_path / "back.safetensors", faces)
     assert same > 0.9
+    assert info.scores == {}  # they were measured on the int8 file
     before, _ = load_network(run)
     after, _ = load_network(tmp_path / "back.safetensors")
     ours, back = (network_predictor(network, info)(faces) for network in (before, after))

@@ -48,7 +48,7 @@ def restore_weights(
         name: What the weights are called; the model's name by default.
 
     Returns:
-        The record, and the part of the faces to which weights and file give the same answer for all heads.
+        The record, without scores, and the part of the faces to which weights and file give the same answer for all heads.
 
     Raises:
         ModelFileError: If the file is an ensemble or holds another network than its record says, or the disk does not take the weights.
@@ -64,8 +64,13 @@ def restore_weights(
     melted = _melted_into(network, inputs[:1], stored)
     network.load_state_dict(_state(network, stored, melted, model.path))
     _draw_apart(network, inputs, melted.values())
-    notes = {**info.provenance, "restored_from": {"file": model.path.name, "faces": len(faces)}}
-    info = dataclasses.replace(info, name=name or info.name, provenance=notes)
+    notes = {
+        **info.provenance,
+        "restored_from": {"file": model.path.name, "faces": len(faces)},
+        "export": {"precision": "fp16"},
+    }
+    # The scores were measured on the file.
+    info = dataclasses.replace(info, name=name or info.name, provenance=notes, scores={})
     ours, theirs = network_predictor(network, info)(faces), model.logits(faces)
     same = np.all([ours[h].argmax(axis=1) == theirs[h].argmax(axis=1) for h in ours], axis=0)
     save_network(path, network, info, half=True)
