@@ -82,7 +82,7 @@ def choose_precision(name: str, device: torch.device) -> str:
         return "bf16"
     if name == "bf16":
         raise ConfigError(
-            "bf16 convolutions differ from fp32 on this machine; set train.precision to fp32."
+            'bf16 convolutions differ from fp32 on this machine; begin a run with train.precision = "fp32" here.'
         )
     logger.warning("bf16 convolutions differ from fp32 on this machine: training in fp32.")
     return "fp32"

@@ -141,9 +141,8 @@ class RunFolder:
         Raises:
             TrainingError: If the disk does not take its file.
         """
-        from torch.utils.tensorboard import (
-            SummaryWriter,
-        )  # seconds to import: only when a run starts
+        # Seconds to import: only when a run starts.
+        from torch.utils.tensorboard import SummaryWriter
 
         with self.writing():
             return SummaryWriter(str(self.tensorboard), purge_step=epoch + 1)
