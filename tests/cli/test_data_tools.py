@@ -154,6 +154,35 @@ def test_nothing_is_overwritten_and_nothing_read_for_it(source):
         assert "is not empty; nothing is overwritten" in str(result.exception)
 
 
+def test_nothing_is_written_over_the_data_and_earlier_results_may_lie_among_it(source):
+    file = source / "fer2013.csv"
+    before = file.read_bytes()
+    for written in (
+        data("info", source, "--json", file),
+        data("info", file, "--json", file),
+        data("audit", source, "--html", file),
+        data("audit", file, "--write-clean", file),
+    ):
+        assert "is a file that is read. Name another one." in str(written.exception)
+    assert file.read_bytes() == before
+    for _ in range(2):
+        assert data("audit", source, "--html", source / "audit.html").exit_code == 0
+        assert data("info", source, "--json", source / "info.json").exit_code == 0
+
+
+def test_a_preview_is_not_written_over_a_picture_of_the_data(source, tmp_path):
+    write_dataset(open_dataset(source), tmp_path / "folders", "folders")
+    picture = next((tmp_path / "folders" / "train").glob("*/*.png"))
+    before = picture.read_bytes()
+    assert "is a file that is read" in str(
+        data("preview", tmp_path / "folders", "--out", picture).exception
+    )
+    assert picture.read_bytes() == before
+    for _ in range(2):
+        sheet = tmp_path / "folders" / "preview.png"
+        assert data("preview", tmp_path / "folders", "--out", sheet).exit_code == 0
+
+
 @pytest.mark.slow  # torch
 def test_preview_draws_samples_and_augmentations(source, tmp_path):
     recipe = tmp_path / "turned.toml"

@@ -9,6 +9,7 @@ import typer
 
 from mien.cli import data_audit, data_convert, data_preview
 from mien.cli.ending import removing_what_is_half_written
+from mien.cli.outputs import check_not_read
 from mien.replacing import check_target, write_whole
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def info(
     is_printed = json == Path("-")
     if json is not None and not is_printed:
         check_target(json, "--json")
+        check_not_read(json, "--json", None, path)
     found = _describe(path, size, cache)
     if is_printed:
         typer.echo(_as_json(found), nl=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli.outputs import check_not_read
 from mien.errors import InputError
 from mien.replacing import check_target, write_whole
 
@@ -56,7 +57,7 @@ def audit(
 
     is_printed = json == Path("-")
     to_write = None if is_printed else json
-    _check_files({"--html": html, "--json": to_write, "--write-clean": write_clean})
+    _check_files({"--html": html, "--json": to_write, "--write-clean": write_clean}, path)
     console = Console(highlight=False, stderr=is_printed)
     waiting = Console(stderr=True)
     with waiting.status("Reading the data"):
@@ -83,11 +84,12 @@ def audit(
         typer.echo(f"written: {write_clean}", err=True)
 
 
-def _check_files(files: Mapping[str, Path | None]) -> None:
-    """Refuse what could not be written before half a minute is spent on it."""
+def _check_files(files: Mapping[str, Path | None], data: Path) -> None:
+    """Refuse what could not, or must not, be written before half a minute is spent on it."""
     given = {option: file for option, file in files.items() if file is not None}
     for option, file in given.items():
         check_target(file, option)
+        check_not_read(file, option, None, data)
     if len({file.resolve() for file in given.values()}) < len(given):
         raise InputError("Two options name the same file to write; give each its own.")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.outputs import check_not_read
 from mien.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def preview(
 
     if out.suffix.lower() not in images.WRITTEN_SUFFIXES:
         raise InputError(f"{out} has no ending of a picture; use .png or .jpg.")
+    check_not_read(out, "--out", None, path)
     if option and recipe is None:
         raise InputError("--option changes a recipe; name one with --recipe.")
     wanted = None if recipe is None else load_recipe(recipe, option or [])

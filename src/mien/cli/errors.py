@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.given_results import SplitName, ViewsName
+from mien.cli.outputs import check_not_read
 from mien.replacing import check_target, write_whole
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def errors(  # noqa: PLR0913 - each option of the command is an argument
 
     if output is not None:
         check_target(output, "--output", _SUFFIXES)
+        check_not_read(output, "--output", None, data)
     is_file = holds_answers(result)
     answers = find_protocol(
         read_or_score(result, None if is_file else data, split, views, batch_size=256), protocol

@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mien.errors import InputError
+from mien.images import WRITTEN_SUFFIXES
 from mien.replacing import check_target
 
 __all__ = ["check_not_read", "check_written_file"]
+
+_RESULTS = (".json", ".npz", ".html")
 
 
 def check_written_file(out: Path, suffix: str, sources: Iterable[Path], what: str = "") -> None:
@@ -33,7 +36,7 @@ def check_written_file(out: Path, suffix: str, sources: Iterable[Path], what: st
         )
 
 
-def check_not_read(out: Path, option: str, model: str, data: Path) -> None:
+def check_not_read(out: Path, option: str, model: str | None, data: Path) -> None:
     """Refuse to write in the place of the model, or of a file of the data, that a command reads.
 
     Raises:
@@ -42,11 +45,12 @@ def check_not_read(out: Path, option: str, model: str, data: Path) -> None:
     if not out.exists():
         return
     place, source = out.resolve(), data.resolve()
-    given = Path(model)
-    of_model = [given, *given.glob("*.safetensors")] if given.exists() else []
-    # Earlier results may lie among the data; what else lies there is the data.
-    of_data = place == source or (
-        source in place.parents and place.suffix.lower() not in (".json", ".npz")
-    )
+    of_model = []
+    if model is not None and (given := Path(model)).exists():
+        of_model = [given, *given.glob("*.safetensors")]
+    # Earlier results may lie among the data, as may pictures that are in no folder of it; what else lies there is the data.
+    suffix = place.suffix.lower()
+    is_result = suffix in _RESULTS or (place.parent == source and suffix in WRITTEN_SUFFIXES)
+    of_data = place == source or (source in place.parents and not is_result)
     if of_data or place in [one.resolve() for one in of_model]:
         raise InputError(f"{option} {out} is a file that is read. Name another one.")
