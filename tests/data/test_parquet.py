@@ -6,7 +6,7 @@ import weakref
 import numpy as np
 import pytest
 
-from mien.data import parquet
+from mien.data import open_dataset, parquet
 from mien.errors import DataError, MissingExtraError
 from mien.labels import FER2013, FERPLUS_VOTES
 
@@ -57,6 +57,25 @@ def test_a_hub_data_set_takes_names_from_the_schema_and_splits_from_the_files(
     np.testing.assert_array_equal(dataset.split, drawn.split[order])
     np.testing.assert_array_equal(dataset.images, drawn.images[order])
     assert dataset.votes is None
+
+
+@pytest.mark.parametrize("above", [".", "data"])
+def test_files_may_lie_in_folders_of_splits_as_the_hub_converts_them(
+    tmp_path, write_hub_parquet, drawn, above
+):
+    whole = tmp_path / "test"  # the data set's own folder says nothing
+    for split, name in enumerate(("train", "validation", "test")):
+        write_hub_parquet(whole / above / name / "0000.parquet", split, sorted(FER2013.labels))
+    dataset = open_dataset(whole, size=48, use_cache=False)
+    order = np.argsort(drawn.split, kind="stable")
+    np.testing.assert_array_equal(dataset.split, drawn.split[order])
+    np.testing.assert_array_equal(dataset.images, drawn.images[order])
+    (tmp_path / "pictures/train/happy").mkdir(parents=True)
+    write_hub_parquet(tmp_path / "pictures/train/metadata.parquet", 0)
+    assert parquet.find_files(tmp_path / "pictures") == ()
+    alone = parquet.read(write_hub_parquet(whole / "0000.parquet", 0, FER2013.labels), 48)
+    assert np.unique(alone.split).tolist() == [0]
+    assert "0000.parquet says no split" in alone.notes[-1]
 
 
 def test_classes_without_names_are_called_by_number(tmp_path, write_hub_parquet):

@@ -31,11 +31,24 @@ _MOST_UNNAMED = 1_000
 
 
 def find_files(path: Path) -> tuple[Path, ...]:
-    """Return the parquet files of a data set: ``path`` itself, or those in it or in its ``data/``; train first."""
+    """Return the parquet files of a data set, train first.
+
+    They are ``path`` itself, or those in it, in its ``data/``, or in folders of splits there, ``train/`` and ``test/``.
+    """
     if path.is_file():
         return (path,) if path.suffix.lower() == ".parquet" else ()
-    files = _inside(path) or _inside(path / "data")
-    return tuple(sorted(files, key=lambda file: (_split_of_file(file) or 0, file.name)))
+    folders = (path, path / "data")
+    files = next((found for found in map(_inside, folders) if found), None) or [
+        file for folder in folders for file in _in_splits(folder)
+    ]
+    return tuple(sorted(files, key=lambda file: (_split_of_file(file, path) or 0, file.name)))
+
+
+def _in_splits(folder: Path) -> list[Path]:
+    splits = [one for one in folder.glob("*") if split_of_name(one.name) is not None]
+    # Beside folders of labels a table only describes the pictures in them.
+    bare = [one for one in sorted(splits) if not any(one.glob("*/"))]
+    return [file for one in bare for file in _inside(one)]
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -55,7 +68,7 @@ def read(path: Path, size: int) -> Dataset:
         MissingExtraError: If pyarrow is not installed.
         DataError: If a file is damaged, lacks the columns, or holds a row that cannot be used.
     """
-    read_files = (_read_file(file, size) for file in find_files(path))
+    read_files = (_read_file(file, _split_of_file(file, path), size) for file in find_files(path))
     parts = [part for part in read_files if part is not None]
     if not parts:
         raise DataError(f"{path} holds no rows.")
@@ -98,17 +111,17 @@ def _together(parts: Sequence[Dataset]) -> tuple[NDArray[np.uint8] | None, list[
     return np.concatenate(votes), [note] if num_without else []
 
 
-def _read_file(file: Path, size: int) -> Dataset | None:
+def _read_file(file: Path, split: int | None, size: int) -> Dataset | None:
     """Read one file, and let go of its table before the next is read; None if it has no rows."""
     table = _read_table(file)
-    return _read_rows(table, file, size) if len(table) else None
+    return _read_rows(table, file, split, size) if len(table) else None
 
 
-def _read_rows(table: pa.Table, file: Path, size: int) -> Dataset:
+def _read_rows(table: pa.Table, file: Path, split: int | None, size: int) -> Dataset:
     images = _column(table, file, _IMAGE_COLUMNS, "pictures")
     labels = _column(table, file, _LABEL_COLUMNS, "labels")
     label_names, codes, notes = _labels(table, labels, file)
-    splits, unsplit = _splits(table, file)
+    splits, unsplit = _splits(table, file, split)
     return Dataset(
         images=_decode_all(table[images], file, size),
         labels=codes,
@@ -205,14 +218,15 @@ def _class_names(table: pa.Table, column: str) -> tuple[str, ...] | None:
     return tuple(str(name) for name in names) if isinstance(names, list) else None
 
 
-def _splits(table: pa.Table, file: Path) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Return (N,) the split of each row, and what is to be known of it."""
+def _splits(
+    table: pa.Table, file: Path, of_file: int | None
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Return (N,) the split of each row, that of the file where no column says it, and what is to be known of it."""
     columns = {name.lower(): name for name in reversed(table.column_names)}
     column = columns.get("usage") or columns.get("split")
     if column is None:
-        split = _split_of_file(file)
         unsplit = f"{file.name} says no split, neither by a column usage or split nor by its name: all of it is for training."
-        return np.full(len(table), split or 0, np.uint8), (unsplit,) if split is None else ()
+        return np.full(len(table), of_file or 0, np.uint8), (unsplit,) if of_file is None else ()
     splits = np.empty(len(table), np.uint8)
     for row, word in enumerate(table[column].to_pylist()):
         split = split_of_name(str(word))
@@ -224,13 +238,14 @@ def _splits(table: pa.Table, file: Path) -> tuple[NDArray[np.uint8], tuple[str, 
     return splits, ()
 
 
-def _split_of_file(file: Path) -> int | None:
-    """Return the split that is a word of the file's name: of ``test-00000-of-00001`` or ``fer2013_PublicTest``."""
+def _split_of_file(file: Path, path: Path) -> int | None:
+    """Return the split that is a word of the file's name, of ``test-00000-of-00001`` or ``fer2013_PublicTest``, or its folder's."""
     for word in re.split(r"[-_.]", file.stem):
         split = split_of_name(word)
         if split is not None:
             return split
-    return None
+    # A data set may lie anywhere: only folders within it say something of it.
+    return None if path in (file, file.parent) else split_of_name(file.parent.name)
 
 
 def _votes(table: pa.Table, file: Path) -> NDArray[np.uint8] | None:
