@@ -161,9 +161,10 @@ def test_test_runs_of_one_model_on_one_data_set_are_counted(tmp_path, result, fa
     assert (first["model"], first["protocol"], first["data"]) == ("mien-s", "labels-test", "d1")
 
 
-def test_a_damaged_ledger_is_named(tmp_path, result, facts):
+@pytest.mark.parametrize("line", ["{broken", "3", '["a"]', "null"])
+def test_a_damaged_ledger_is_named(tmp_path, result, facts, line):
     ledger = tmp_path / "test_runs.jsonl"
-    ledger.write_text("{broken\n")
+    ledger.write_text(f"{line}\n")
     with pytest.raises(InputError, match=r"Cannot note the test run in .*test_runs\.jsonl"):
         rows.count_test_run(ledger, facts, result)
-    assert ledger.read_text() == "{broken\n"
+    assert ledger.read_text() == f"{line}\n"

@@ -147,10 +147,10 @@ def count_test_run(ledger: Path, model: Mapping[str, Any], result: Result) -> in
     try:
         ledger.parent.mkdir(parents=True, exist_ok=True)
         text = ledger.read_text(encoding="utf-8") if ledger.exists() else ""
-        earlier = [json.loads(one) for one in text.splitlines()]
+        earlier = [dict(json.loads(one)) for one in text.splitlines()]
         with ledger.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:  # TypeError: a line that is no object
         raise InputError(
             f"Cannot note the test run in {ledger}: {error}. Mend the file, or move it away."
         ) from None
