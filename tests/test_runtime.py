@@ -69,7 +69,7 @@ def test_auto_falls_back_to_fp32_aloud_and_bf16_refuses(monkeypatch, caplog):
     with caplog.at_level(logging.WARNING):
         assert runtime.choose_precision("auto", CPU) == "fp32"
     assert "bf16 convolutions differ from fp32" in caplog.text
-    with pytest.raises(ConfigError, match=r"set train.precision to fp32"):
+    with pytest.raises(ConfigError, match=r"begin a run with train.precision = \"fp32\""):
         runtime.choose_precision("bf16", CPU)
 
 
