@@ -89,18 +89,24 @@ def test_mistakes_are_sorted_and_doubted_for_their_reasons(predictions, data):
     assert first.truth_prob == pytest.approx(1 / (np.exp(3) + 6))
 
 
-def test_on_votes_fer2013_s_label_may_side_with_the_model(predictions, data):
-    logits = np.zeros((1, 8), np.float32)
-    logits[0, FERPLUS.labels.index("sadness")] = 3
-    on_votes = replace(
+def of_row_1(predictions, data, protocol, labels, truth):
+    """Row 1 alone, answered with sadness, in labels of FER+."""
+    logits = np.zeros((1, len(labels)), np.float32)
+    logits[0, labels.index("sadness")] = 3
+    return replace(
         predictions,
-        protocol="ferplus-majority-publictest",
-        labels=FERPLUS.labels,
+        protocol=protocol,
+        labels=labels,
         rows=np.array([1]),
         pictures_hash=hashlib.sha256(data.images[1:2].tobytes()).hexdigest(),
-        targets=np.array([FERPLUS.labels.index("happiness")]),
+        targets=np.array([labels.index(truth)]),
         logits=logits,
     )
+
+
+def test_on_votes_fer2013_s_label_may_side_with_the_model(predictions, data):
+    protocol = "ferplus-majority-publictest"
+    on_votes = of_row_1(predictions, data, protocol, FERPLUS.labels, "happiness")
     (only,) = find_mistakes(on_votes, data).found
     assert (only.truth, only.answer, dict(only.doubts)) == (
         "happiness",
@@ -116,17 +122,8 @@ def test_ten_columns_are_doubted_by_ten_columns(predictions, data):
     images[2] = images[1]
     both = np.concatenate([data.votes[:1], unclear, data.votes[3:]])
     voted = replace(data, votes=both, images=images)
-    logits = np.zeros((1, 10), np.float32)
-    logits[0, FERPLUS_VOTES.labels.index("sadness")] = 3
-    on_columns = replace(
-        predictions,
-        protocol="ferplus-argmax10-publictest",
-        labels=FERPLUS_VOTES.labels,
-        rows=np.array([1]),
-        pictures_hash=hashlib.sha256(images[1:2].tobytes()).hexdigest(),
-        targets=np.array([FERPLUS_VOTES.labels.index("unknown")]),
-        logits=logits,
-    )
+    protocol = "ferplus-argmax10-publictest"
+    on_columns = of_row_1(predictions, voted, protocol, FERPLUS_VOTES.labels, "unknown")
     (only,) = find_mistakes(on_columns, voted).found
     assert only.truth == "unknown"
     assert dict(only.doubts) == {"label": "sad", "copy": "sadness"}

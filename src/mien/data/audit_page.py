@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mien.data.audit import Audit, Finding
 from mien.data.dataset import SPLITS, Dataset
 from mien.data.published import class_counts
-from mien.data.writers import row_name
+from mien.data.row_names import row_name
 from mien.labels import FERPLUS, FERPLUS_VOTES
 
 __all__ = ["NUM_GROUPS", "audit_page"]

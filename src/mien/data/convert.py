@@ -12,7 +12,8 @@ from mien.data.classes import class_meaning
 from mien.data.dataset import Dataset
 from mien.data.fer2013 import SIDE_PX
 from mien.data.ferplus import majority
-from mien.data.writers import WRITERS, is_named, picture_names
+from mien.data.row_names import is_named
+from mien.data.writers import WRITERS, picture_names
 from mien.errors import DataError, UnknownNameError
 from mien.labels import FER2013, FERPLUS, LabelSet, canonical
 from mien.replacing import whole_folder

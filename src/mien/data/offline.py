@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset
+from mien.data.row_names import is_named
 from mien.data.turning import mirror, turn
-from mien.data.writers import is_named
 from mien.errors import InputError
 
 __all__ = ["MOST_DEG", "merge", "rows_to_copy"]

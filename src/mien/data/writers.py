@@ -22,6 +22,7 @@ from mien.csv_rows import CsvRows
 from mien.data import fer2013, votes
 from mien.data.classes import USAGES
 from mien.data.dataset import SPLITS, Dataset
+from mien.data.row_names import is_named, number_of
 from mien.errors import MissingExtraError
 from mien.labels import FER2013, FERPLUS_VOTES
 from mien.utf8 import in_utf8
@@ -31,9 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "WRITERS",
-    "is_named",
     "picture_names",
-    "row_name",
     "write_csv",
     "write_ferplus",
     "write_folders",
@@ -42,9 +41,6 @@ __all__ = [
 
 _ROWS = 512
 """At a time."""
-
-_NUMBERED = re.compile(r"row \d+")
-"""What readers call a row that has no name."""
 
 _NOT_FOUND_AGAIN = re.compile(r"^[.\s\0]+|\s+$|\0")
 """Readers pass hidden files by, and take names of votes without the spaces around them; no file has a NUL in its name."""
@@ -140,19 +136,6 @@ WRITERS = {
 """By the names of `catalog.LAYOUTS`."""
 
 
-def is_named(dataset: Dataset) -> NDArray[np.bool_]:
-    """Return (N,) which rows have a name of their own, and not only their number."""
-    if dataset.names is None:
-        return np.zeros(len(dataset), bool)
-    return np.array([_NUMBERED.fullmatch(name) is None for name in dataset.names.tolist()], bool)
-
-
-def row_name(dataset: Dataset, row: int) -> str:
-    """Return a row's own name, or else its number, counted from 0 as predictions, columns and clean lists do."""
-    name = "" if dataset.names is None else str(dataset.names[row])
-    return name if name and _NUMBERED.fullmatch(name) is None else f"row {row}"
-
-
 def picture_names(dataset: Dataset, layout: str) -> list[str]:
     """Return a path for each row that no other row has, its own name in it where it has one, as PNG.
 
@@ -229,8 +212,8 @@ def _numbers(dataset: Dataset, rows: NDArray[np.intp]) -> list[int]:
     numbers: list[int] = (rows + 1).tolist()
     if dataset.names is not None:
         for place, name in enumerate(dataset.names[rows].tolist()):
-            if _NUMBERED.fullmatch(name):
-                numbers[place] = int(name.split()[1])
+            if (number := number_of(name)) is not None:
+                numbers[place] = number
     return numbers
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mien.data.dataset import Dataset
 from mien.data.ferplus import majority, not_a_face
 from mien.data.likeness import fingerprint
-from mien.data.writers import row_name
+from mien.data.row_names import row_name
 from mien.errors import InputError
 from mien.evaluation.predictions import Predictions
 from mien.labels import FERPLUS, FERPLUS_VOTES, canonical

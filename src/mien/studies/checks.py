@@ -1,4 +1,7 @@
-"""What is looked at before a study's first run, so that no hours are spent on what its last one would end at."""
+"""What is looked at before the runs of a study, so that no hours are spent on what could not be used.
+
+Networks and teachers of all runs before the first one; before each, whether its weights are those that the others had.
+"""
 
 from __future__ import annotations
 
