@@ -59,3 +59,9 @@ def test_all_commands_can_be_walked():
     assert "audit" in group.commands["data"].commands
     with pytest.raises(KeyError):
         group.commands["nothing"]
+
+
+def test_no_group_offers_to_complete_words_that_mien_does_not_complete():
+    group = typer.main.get_command(cli.app)
+    options = {name: {one.name for one in group.commands[name].params} for name in LINES}
+    assert not [name for name in LINES if options[name] & {"install_completion", "show_completion"}]

@@ -23,6 +23,7 @@ __all__ = ["app"]
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     help="The live class: a monitor for an online lesson that shows signals, never a diagnosis.",
 )
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Look at data sets, audit and write them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at data sets, audit and write them.", no_args_is_help=True, add_completion=False
+)
 
 
 @app.callback()

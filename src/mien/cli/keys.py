@@ -12,6 +12,7 @@ __all__ = ["app"]
 app = typer.Typer(
     help="API keys of the service: make, list, revoke. Only their hashes are kept.",
     no_args_is_help=True,
+    add_completion=False,
 )
 
 KeysFile = Annotated[
