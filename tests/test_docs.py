@@ -190,6 +190,11 @@ def test_the_results_are_those_of_the_rows(readme):
     assert insert_table(text, results_table(ROOT / "results")) == text, "run: make results"
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_documents_install_from_the_clone(document):
+    assert "pip install 'mien" not in read(document)  # no index has it
+
+
 def test_documents_name_the_variables_that_the_code_reads():
     read_by_code = {
         name
