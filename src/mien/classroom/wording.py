@@ -105,8 +105,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "pace_a_second": ("{n} a second at most", "1초에 최대 {n}장"),
     "pace_seconds": ("one every {n} seconds at most", "{n}초에 최대 한 장"),
     "sent_looked": (
-        "Looked at: the square around your face, which you see all the time, for how strained, positive or surprised it looks beside your own usual.",
-        "보는 것: 내 화면에 늘 표시되는 얼굴 주위의 사각형. 평소의 나와 비교해 긴장, 긍정, 놀람이 더 보이는지를 봅니다.",
+        "Looked at: the square around your face, which you see all the time: whether you are there, where your head is turned, and how strained, positive or surprised you look beside your own usual.",
+        "보는 것: 내 화면에 늘 표시되는 얼굴 주위의 사각형. 자리에 있는지, 고개를 돌렸는지, 그리고 평소의 나와 비교해 긴장, 긍정, 놀람이 더 보이는지를 봅니다.",
     ),
     "sent_looked_presence": (
         "Looked at: whether a face is there, and nothing of it. No expression is read.",
