@@ -334,6 +334,14 @@ def test_agreement_is_renewed_when_five_have_tapped(room):
     assert (agreement.num_taps, agreement.percent_agreeing, agreement.kappa) == (5, 100, 1.0)
 
 
+def test_taps_of_the_last_seconds_are_held_beside_the_signals_too(room):
+    room.join(*"abcde")
+    room.run(60)
+    for name in "abcde":
+        room.lesson.answer(name, room.time_s - 1, Answer.OK)
+    assert room.lesson.finish(room.time_s).agreement.num_taps == 5
+
+
 def test_self_view_counts_nobody(quick_mapping, face):
     room = Room(quick_mapping, face, aggregates=False)
     room.join(*"abcdefg")

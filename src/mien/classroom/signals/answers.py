@@ -130,7 +130,7 @@ class AgreementTally:
         """Pair the taps whose windows have closed with the reading that ended nearest to them.
 
         Args:
-            time_s: Now.
+            time_s: Now; infinite where no more windows will close.
             readings: By student, at least the last ``2 * near_s`` seconds.
         """
         near_s = self._mapping.answers.near_s

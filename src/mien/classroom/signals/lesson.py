@@ -201,7 +201,8 @@ class ClassSignals:
     def _publish(self, delay_s: float, *, is_over: bool = False) -> Publication:
         readings = self._close_windows()
         recent = {name: seat.recent for name, seat in self._seats.items()}
-        self._agreement.match(self._now_s, recent)
+        # At the end no window will close that could lie nearer to a tap.
+        self._agreement.match(math.inf if is_over else self._now_s, recent)
         answers = tuple(self._count_answers(delay_s, is_over))
         aggregates: list[Aggregate] = []
         moments: list[Moment] = []
