@@ -149,6 +149,15 @@ def test_a_report_is_written_and_its_reading_noted(run, lesson, tmp_path):
 
 
 @pytest.mark.usefixtures("lesson")
+def test_a_csv_in_korean_opens_in_excel_as_the_page_s_own_does(run, tmp_path):
+    file = tmp_path / "r.csv"
+    assert run("report", "last", "--format", "csv", "--lang", "ko", "-o", file)[0] == 0
+    assert file.read_bytes().startswith("\ufefftime_s,".encode())
+    assert "분수" in file.read_text("utf-8-sig")
+    assert run("report", "last", "--format", "csv")[1].startswith("time_s,")  # for other programs
+
+
+@pytest.mark.usefixtures("lesson")
 def test_an_unknown_lesson_names_the_newest(run):
     code, _, err = run("report", "xyz")
     assert code == 2

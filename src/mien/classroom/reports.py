@@ -21,7 +21,7 @@ from mien.classroom.store import Store
 from mien.classroom.wording import words
 from mien.errors import InputError
 
-__all__ = ["FORMATS", "TooFewError", "collect", "export_windows", "render"]
+__all__ = ["FORMATS", "TooFewError", "as_file", "collect", "export_windows", "render"]
 
 FORMATS = ("html", "csv", "json")
 
@@ -102,6 +102,11 @@ def render(
     if form == "html":
         return _as_html(report, lang, utc_offset_min), "text/html; charset=utf-8"
     raise InputError(f"A report has no format '{form}'; expected {', '.join(FORMATS)}.")
+
+
+def as_file(text: str, form: str) -> str:
+    """Return a report from `render` as a file of it begins: Excel takes Korean for something else in a CSV without a mark."""
+    return "\ufeff" + text if form == "csv" else text
 
 
 def _cell(value: object) -> object:

@@ -277,7 +277,7 @@ def report(
     if output is None:
         typer.echo(text, nl=not text.endswith("\n"))
         return
-    write_whole(output, text)
+    write_whole(output, reports.as_file(text, format_))
 
 
 def _find(store: Store, lesson: str) -> LessonRecord:

@@ -113,11 +113,9 @@ async def show_report(
     await school.ask(school.store.note, teacher.teacher or "", record.id, f"report {format}")
     report = await school.ask(reports.collect, school.store, record)
     text, kind = await school.ask(reports.render, report, format, lang, utc_offset_min)
-    if format == "csv":
-        # Or Excel, which most people open it with, takes Korean for something else.
-        text = "\ufeff" + text
     disposition = f'attachment; filename="lesson-{record.id}.{format}"'
-    return Response(text, media_type=kind, headers={"content-disposition": disposition})
+    headers = {"content-disposition": disposition}
+    return Response(reports.as_file(text, format), media_type=kind, headers=headers)
 
 
 @router.get("/lessons/{lesson_id}/export")
