@@ -1114,6 +1114,17 @@ def test_a_token_that_is_over_is_renewed_by_the_receipt(open_browser, live):
     student.click("#come-back button")
     student.until(lambda: student.text("#lesson") == "Fractions")
 
+    # Nor does it keep the field from whoever has read in it for a quarter of an hour.
+    token = student.browser.execute_script("return token")
+    live.school.store.delete_token(hashlib.sha256(token.encode()).hexdigest())
+    live.school.tokens.forget(inside)
+    student.click("#take")
+    student.until(lambda: student.is_shown("#come-back"))
+    assert student.text("#problem") == WORDS["error_token"][0]
+    assert not student.is_shown("#kept")
+    student.click("#come-back button")
+    student.until(lambda: student.is_shown("#kept"))
+
     # Only when the server keeps nothing is the receipt thrown away.
     student.browser.get(live.base + "/?lang=en")
     student.until(lambda: student.is_shown("#inside"))

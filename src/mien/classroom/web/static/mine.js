@@ -8,8 +8,23 @@ async function tell(action) {
   try {
     await action();
   } catch (error) {
-    explain(error);
+    refused(error);
   }
+}
+
+// A token that is over is no mistake of anybody's: then the receipt is asked for, which this tab may know.
+function refused(error) {
+  explain(error);
+  if (error.status === 401 && !byId("kept").hidden) {
+    askForReceipt();
+    byId("mine-title").focus(); // the button is gone
+  }
+}
+
+function askForReceipt() {
+  byId("come-back").elements.receipt.value = sessionStorage.getItem("receipt") || "";
+  show("kept", false);
+  show("come-back", true);
 }
 
 onSubmit("come-back", ({ receipt }) => tell(async () => {
@@ -47,8 +62,6 @@ onPress(byId("withdraw"), async () => {
   });
 });
 
-listenToResearch(() => token);
-
-// A token of this tab that is over is no mistake of anybody's: then the receipt is asked for, which this tab may know.
-byId("come-back").elements.receipt.value = sessionStorage.getItem("receipt") || "";
+listenToResearch(() => token, refused);
+askForReceipt();
 if (token) showKept().catch((error) => error.status === 401 || explain(error));

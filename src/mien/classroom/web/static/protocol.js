@@ -156,13 +156,13 @@ function showResearch(me) {
   one.disabled = !me.research && (me.is_over || !me.consent);
 }
 
-function listenToResearch(tokenNow) {
+function listenToResearch(tokenNow, refused = explain) {
   byId("research-on")?.addEventListener("change", async ({ target }) => {
     explain(null);
     try {
       await ask("PUT", "/api/me/research", tokenNow(), { research: target.checked });
     } catch (error) {
-      explain(error);
+      refused(error);
       target.checked = !target.checked;
     }
   });
