@@ -279,6 +279,22 @@ def test_what_deleting_leaves_on_the_disk_is_swept_by_the_running_server(start, 
     assert live.ask("GET", f"/api/lessons/{lesson['id']}", teacher).json()["ended_at"] is not None
 
 
+def test_rows_of_a_lesson_longer_than_their_age_are_said_to_stay_until_it_is_over(start):
+    late = timedelta()
+    live = start(window_hours=1, parts={"now": lambda: datetime.now(UTC) + late})
+    _, lesson, student, _ = live.student_inside()
+    round_s = timedelta(minutes=6)
+    me = live.ask("GET", "/api/me", student["token"]).json()
+    started_at = datetime.fromisoformat(lesson["started_at"])
+    assert datetime.fromisoformat(me["kept_until"]) == started_at + timedelta(hours=12) + round_s
+    late = timedelta(hours=3)
+    live.ask("POST", f"/api/lessons/{lesson['id']}/end", live.teacher())
+    again = live.ask("POST", "/api/receipt", body={"receipt": student["receipt"]}).json()["token"]
+    me = live.ask("GET", "/api/me", again).json()
+    ended_at = live.school.store.lesson(lesson["id"]).ended_at
+    assert datetime.fromisoformat(me["kept_until"]) == ended_at + round_s
+
+
 def test_after_the_end_a_student_can_still_delete_until_the_rows_go_by_themselves(live):
     teacher, lesson, student, opened = live.student_inside()
     other = live.join(lesson["code"])

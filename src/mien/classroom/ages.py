@@ -8,12 +8,27 @@ import sqlalchemy as sa
 
 from mien.classroom import tables
 
-__all__ = ["LESSON_HOURS", "too_old"]
+__all__ = ["LESSON_HOURS", "kept_until", "too_old"]
 
 LESSON_HOURS = 12.0
 """A lesson that nobody ended is ended then."""
 _ENDED_WITHIN_HOURS = 1.0
 """By then a server that runs has ended it; what is still open is of one that was not started again."""
+
+
+def kept_until(
+    joined_at: datetime, lesson_ends_at: datetime, window_hours: float, round_s: float
+) -> datetime:
+    """Return when the last of a student has gone by itself, at the latest: at its age, but not before the lesson is over.
+
+    Args:
+        joined_at: When the student joined.
+        lesson_ends_at: When the lesson ended, or ends if nobody ends it.
+        window_hours: Age of what is one student's.
+        round_s: From one deletion to the next.
+    """
+    by_age = joined_at + timedelta(hours=window_hours)
+    return max(by_age, lesson_ends_at + timedelta(seconds=round_s))
 
 
 def too_old(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from mien.classroom import tables
+from mien.classroom.ages import kept_until
 from mien.classroom.joining import Joining, LessonFullError
 from mien.classroom.routes.access import (
     KeptOf,
@@ -120,7 +120,8 @@ async def come_back(body: Receipt, request: Request) -> dict[str, Any]:
 @router.get("/me")
 async def show_me(kept: KeptOf, request: Request) -> dict[str, Any]:
     """Tell a student how the seat stands, or what it was if the lesson is over."""
-    record, hours = kept.record, school_of(request).settings.window_hours
+    record, school = kept.record, school_of(request)
+    hours, round_s = school.settings.window_hours, school.purge_every_s
     return {
         "participant": record.id,
         "tag": record.tag,
@@ -131,7 +132,7 @@ async def show_me(kept: KeptOf, request: Request) -> dict[str, Any]:
         "title": kept.title,
         "is_over": kept.is_over,
         "joined_at": record.joined_at.isoformat(),
-        "kept_until": (record.joined_at + timedelta(hours=hours)).isoformat(),
+        "kept_until": kept_until(record.joined_at, kept.ends_at, hours, round_s).isoformat(),
     }
 
 
