@@ -1,6 +1,7 @@
 """A scripted class against a real server: every message is answered, and the counts on both sides agree."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -108,3 +109,37 @@ def test_a_student_whose_token_is_over_comes_back_by_the_receipt(start, monkeypa
     outcome = asyncio.run(simulate(live.base, script, key=live.KEY))
     assert outcome.reconnects == 1
     assert outcome.counts["seen"] > 2
+
+
+def test_a_lesson_that_somebody_else_ends_is_over_for_everybody(start):
+    live = start()
+    script = Scenario(name="s", duration_s=300, num_students=2, fps=2, dropped=0)
+
+    async def ended_by_hand():
+        taking_part = asyncio.create_task(simulate(live.base, script, key=live.KEY))
+        async with asyncio.timeout(60):
+            while not answered(live).get("seen"):
+                await asyncio.sleep(0.1)
+            (lesson,) = live.school.lessons
+            token = await asyncio.to_thread(live.teacher)
+            await asyncio.to_thread(live.ask, "POST", f"/api/lessons/{lesson}/end", token)
+            return await taking_part
+
+    outcome = asyncio.run(ended_by_hand())
+    assert outcome.counts["seen"] > 0
+    assert outcome.reconnects == 0
+
+
+def test_nobody_comes_back_for_ever_to_a_lesson_that_had_ended(start):
+    live = start()
+    teacher = SimulatedTeacher(live.base, live.KEY)
+    student = SimulatedStudent(live.base, teacher.lesson["code"], "none", None, iter(()), 1.0)
+
+    async def too_late():
+        await student.join()
+        await teacher.end()
+        async with asyncio.timeout(30):
+            await asyncio.gather(teacher.run(lambda _: None), student.run(time.monotonic() + 600))
+
+    asyncio.run(too_late())
+    assert student.reconnects == 0

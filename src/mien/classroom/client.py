@@ -28,6 +28,8 @@ _LET_IN_EVERY_S = 0.4
 STAY_SIGNED_IN_S = 240.0
 """A teacher's token lives an hour after its last use, and sockets do not use it; pages ask as often."""
 _TOKEN_IS_OVER = 4003
+_IS_OVER = (1000, 4002, 4004)
+"""The lesson has ended, the seat is gone, the lesson had ended before: whoever comes back to that is sent away again."""
 _JOIN_PATIENCE_S = 300.0
 
 
@@ -68,6 +70,11 @@ def _told(error: urllib.error.HTTPError) -> str:
         return str(json.loads(error.read())["error"]["message"])
     except (ValueError, KeyError, TypeError):
         return f"status {error.code}"
+
+
+def _code_of(closed: ConnectionClosed) -> int | None:
+    """With which code the server closed; None if the connection broke."""
+    return closed.rcvd.code if closed.rcvd is not None else None
 
 
 @asynccontextmanager
@@ -117,8 +124,12 @@ class SimulatedTeacher:
                             self._waiting = [one["id"] for one in message["waiting"]]
                         tell(message)
                 return
+            except ConnectionClosed as closed:
+                if _code_of(closed) in _IS_OVER:
+                    return
             except (OSError, WebSocketException):
-                await asyncio.sleep(0.5)
+                pass
+            await asyncio.sleep(0.5)
 
     async def _let_in(self) -> None:
         """Let in whoever waits, several at a time as a person would: a request for each is too many for the server."""
@@ -135,9 +146,13 @@ class SimulatedTeacher:
                 await asyncio.to_thread(ask, self.base, "GET", path, self.token)
 
     async def end(self) -> None:
-        """End the lesson."""
+        """End the lesson, unless somebody has."""
         path = f"/api/lessons/{self.lesson['id']}/end"
-        await asyncio.to_thread(ask, self.base, "POST", path, self.token)
+        try:
+            await asyncio.to_thread(ask, self.base, "POST", path, self.token)
+        except ClientError as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +208,16 @@ class SimulatedStudent:
         self.receipt = joined["receipt"]
 
     async def run(self, until_s: float) -> None:
-        """Take part until a time of the monotonic clock."""
+        """Take part until a time of the monotonic clock, or until the lesson is over."""
         while time.monotonic() < until_s:
             try:
                 async with _open(self.base, "/ws/student", self.token) as socket:
                     if await self._take_part(socket, until_s):
                         return
             except ConnectionClosed as closed:
-                if closed.rcvd is not None and closed.rcvd.code == _TOKEN_IS_OVER:
+                if _code_of(closed) in _IS_OVER:
+                    return
+                if _code_of(closed) == _TOKEN_IS_OVER:
                     await self._renew()
             except (OSError, WebSocketException, TimeoutError):
                 pass
