@@ -11,7 +11,6 @@ the same canvas cut at the very place, so what is lost there is lost by resizing
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import sys
 from dataclasses import dataclass
@@ -248,12 +247,13 @@ def _print_misses(seen: Seen, detector: Detector) -> None:
         f"{detector.name}: {len(seen.is_found)} faces on canvases of {WIDTH_PX} × {HEIGHT_PX} px; "
         f"missed {100 * share:.1f} %, boxes without a face {seen.extra}"
     )
-    edges = np.geomspace(SMALLEST_PX, LARGEST_PX, 4)
-    for low, high in itertools.pairwise(edges):
-        some = (seen.side_px >= round(low)) & (seen.side_px <= round(high))
+    starts = np.geomspace(SMALLEST_PX, LARGEST_PX, 4).round().astype(int)[:-1]
+    groups = np.digitize(seen.side_px, starts[1:])
+    for group, (low, high) in enumerate(zip(starts, [*(starts[1:] - 1), LARGEST_PX], strict=True)):
+        some = groups == group
         if some.any():
             missed = 100 * (1 - seen.is_found[some].mean())
-            print(f"  faces of {low:.0f} to {high:.0f} px: missed {missed:.1f} % of {some.sum()}")
+            print(f"  faces of {low} to {high} px: missed {missed:.1f} % of {some.sum()}")
 
 
 def _print(result: Result, facts: dict[str, Any]) -> None:
