@@ -132,6 +132,34 @@ def test_a_number_of_frames_that_was_guessed_is_no_damage():
     assert len(list(VideoSource(capture, "x", is_live=False, is_counted=False).frames())) == 10
 
 
+def test_a_matroska_file_whose_end_is_zeros_is_said_to_announce_more(tmp_path, caplog):
+    path = draw_avi(tmp_path / "a.mkv", 60)
+    assert len(list(open_source(path).frames())) == 60
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2].ljust(len(whole), b"\0"))
+    with open_source(path) as source:
+        assert len(list(source.frames(end=1))) == 25
+    assert not caplog.records
+    with open_source(path) as source:
+        assert 25 < len(list(source.frames())) < 35
+    (said,) = caplog.messages
+    assert "a.mkv announces 2.40 s, and its pictures end at" in said
+    assert said.endswith("the rest is sound alone, or it is damaged there.")
+
+
+def test_a_last_frame_that_stands_for_long_is_no_end_too_early(caplog):
+    # As of a GIF of ten frames, nine of 0.1 s and one of 3.
+    capture = FakeCapture([100.0 * n for n in range(10)], fps=2.564, count=10.0)
+    assert len(list(VideoSource(capture, "x", is_live=False, is_counted=False).frames())) == 10
+    assert not caplog.records
+
+
+def test_a_rate_that_cannot_be_is_not_taken_for_a_length(caplog):
+    capture = FakeCapture([40.0 * n for n in range(50)], fps=90_000.0, count=180_000.0)
+    assert len(list(VideoSource(capture, "x", is_live=False, is_counted=False).frames())) == 50
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(("count", "is_whole"), [(100, True), (60, False)])
 def test_a_clock_s_rate_is_no_damage(count, is_whole):
     # As `ffmpeg -c copy` makes AVI of an MP4: 100 frames in 4 s, announced as 2400 of 600 a second.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
@@ -25,6 +26,8 @@ from mien.utf8 import is_text
 
 __all__ = ["Frame", "VideoSource", "open_source"]
 
+logger = logging.getLogger(__name__)
+
 _SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt")
 _PATIENCE_MS = 10_000
 _USUAL_FPS = 25.0
@@ -32,6 +35,8 @@ _SLOWEST_FPS, _FASTEST_FPS = 1 / 3600, 1000.0
 """A frame an hour, as of a plant that grows; slow motion."""
 _MISSING_FRAMES = 3
 """So many fewer than announced are no damage: many containers only estimate how many they hold."""
+_SOUND_ALONE_S = 1.0
+"""By so much the sound of a whole recording may well be longer than its pictures."""
 _CLOCK_S = 0.0005
 """Containers round times to their clock, often to milliseconds."""
 
@@ -84,6 +89,7 @@ class VideoSource:
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.num_frames = int(count) if not is_live and 0 < count < 2**40 else None
         """As the container announces, which may be a guess; None if it does not, or never ends."""
+        self._announced_s = count / fps if self.num_frames is not None and fps > 0 else None
         self.frames_seen = 0
         """So far."""
         self.time_s = 0.0
@@ -96,6 +102,8 @@ class VideoSource:
         self, start: float | None = None, end: float | None = None, fps: float | None = None
     ) -> Iterator[Frame]:
         """Decode frame after frame.
+
+        That a container which does not count its frames announces more than was read is said in the log: it may be sound.
 
         Args:
             start: Leave out what is before, seconds.
@@ -161,7 +169,10 @@ class VideoSource:
             raise VideoError(f"{where}: the camera or stream gives no more. Is it still connected?")
         if self._is_cut:
             raise VideoError(f"{where}: the file is cut off there. All rows up to there are right.")
-        if self.num_frames is None or not self._is_counted:
+        if not self._is_counted:
+            self._say_if_short(end)
+            return
+        if self.num_frames is None:
             return
         duration_s = self.num_frames / self.fps
         missing_s = min(duration_s, self._shown_s, end or duration_s) - self.time_s
@@ -172,6 +183,21 @@ class VideoSource:
             raise VideoError(
                 f"{where} of {self.num_frames} ({duration_s:.2f} s): it is damaged or cut off there. "
                 "All rows up to there are right."
+            )
+
+    def _say_if_short(self, end: float | None) -> None:
+        """Compare what was read with what was announced, where nobody can tell a longer sound from damage."""
+        if self._announced_s is None or self.num_frames is None:
+            return
+        if self.num_frames - self.frames_seen <= _MISSING_FRAMES:
+            return  # the last one stands for long, as in many a GIF
+        wanted_s = min(self._announced_s, self._shown_s, end or self._announced_s)
+        if wanted_s - self.time_s > max(_SOUND_ALONE_S, (_MISSING_FRAMES + 1) / self.fps):
+            logger.warning(
+                "%s announces %.2f s, and its pictures end at %.2f s: the rest is sound alone, or it is damaged there.",
+                self.name,
+                self._announced_s,
+                self.time_s,
             )
 
     def close(self) -> None:
