@@ -135,6 +135,16 @@ def test_a_tiff_whose_white_is_zero_is_no_negative(kind, white):
     assert images.decode(bytes(written))[0, :, 0].tolist() == [255, 0]
 
 
+def test_a_tiff_of_twelve_bits_keeps_its_tones():
+    packed = PIL.Image.fromarray(np.frombuffer(b"\x00\x08\x00\xff\xf0\x10", np.uint8)[None])
+    written = bytearray(encoded(packed, "TIFF"))
+    # Pillow writes no such files: six bytes of one of 8 bits are four pixels of 12.
+    for tag, value in ((256, 4), (258, 12)):
+        place = written.index(struct.pack("<H", tag), 8)
+        written[place + 8] = value
+    assert images.decode(bytes(written))[0, :, 0].tolist() == [0, 128, 255, 1]
+
+
 @pytest.mark.parametrize("suffix", [".webp", ".gif", ".jpg"])
 def test_a_picture_that_is_too_wide_for_its_kind_is_refused_and_nothing_left(tmp_path, suffix):
     with pytest.raises(ImageError, match=f"wide{suffix} cannot be written: "):

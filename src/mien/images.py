@@ -71,7 +71,7 @@ _BRIGHTEST_FLOAT = 4.0
 """Floats up to here have 1 as their white: enlarging and sharpening overshoot it, and lamps are brighter than paper. Of 255, it
 is a black picture."""
 
-_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # of TIFF
+_BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # of TIFF
 
 _JPEG_QUALITY = 92
 _JPEG_START = b"\xff\xd8"
@@ -258,12 +258,15 @@ def _from_deep_grey(picture: PIL.Image.Image) -> Image:
     """Keep the tones of 16-bit, 32-bit and float pictures; Pillow's own conversion clips them to white."""
     deep = np.asarray(picture, dtype=np.float32)
     highest = float(deep.max(initial=0, where=np.isfinite(deep)))
+    tags = getattr(picture, "tag_v2", {})
     if picture.mode.startswith("I;16") or highest > 255:
-        white = max(65535.0, highest)
+        # Pillow leaves 12 bits, as scanners and cameras pack them, as they are.
+        bits = 12 if tags.get(_BITS) == (12,) else 16
+        white = max(2.0**bits - 1, highest)
     else:  # no format says what white is in these; the values do
         white = 1.0 if picture.mode == "F" and highest <= _BRIGHTEST_FLOAT else 255.0
     grey = np.rint(np.nan_to_num(deep).clip(0, white) * (255.0 / white)).astype(np.uint8)
-    if getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         grey = 255 - grey  # Pillow turns round only what has 8 bits
     return np.repeat(grey[:, :, None], 3, axis=2)
 
