@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 import weakref
 import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +14,7 @@ from service_calls import error_of, png
 
 from mien import images
 from mien.data.synthetic import draw_scene
-from mien.faces import CropFrame
+from mien.faces import CropFrame, WholePicture
 from mien.modelfile import Model
 from mien.recognition import Recognizer
 from mien.service.fallback import Reply
@@ -513,14 +514,23 @@ def test_a_cloud_that_never_answers_costs_some_time_and_not_our_answer(open_clie
             future.set_running_or_notify_cancel()
             return future
 
-    client = open_client(fallback=Silent(None), fallback_timeout_s=0.1)
-    answer = client.post("/v1/predict", content=GREY, headers=PNG)
-    assert answer.status_code == 200
-    (picture,) = answer.json()["pictures"]
-    assert picture["fallback_asked"]
-    assert [(face["expression"], face["source"]) for face in picture["faces"]] == [
-        ("neutral", "mien")
-    ]
+    class Slow(WholePicture):
+        def detect(self, image):
+            time.sleep(0.6)  # or waits for a thread, where many ask
+            return super().detect(image)
+
+    for detector, settings in (
+        ("none", {"fallback_timeout_s": 0.1}),
+        (Slow(), {"timeout_s": 1.0}),
+    ):
+        client = open_client(detector, Silent(None), **settings)
+        answer = client.post("/v1/predict", content=GREY, headers=PNG)
+        assert answer.status_code == 200
+        (picture,) = answer.json()["pictures"]
+        assert picture["fallback_asked"]
+        assert [(face["expression"], face["source"]) for face in picture["faces"]] == [
+            ("neutral", "mien")
+        ]
 
 
 def test_what_is_not_sent_to_the_cloud_is_not_said_to_be(open_client):

@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 _CLOSE_S = 0.5
 """So long threads are waited for at the end. What was accepted is answered or given up by then."""
+_OWN_IN_TIME = 0.9
+"""After this part of what an answer may take, the cloud is waited for no more."""
 _STUCK = 2
 """A thread that has been at one picture for so many times what an answer may take is at work for nobody."""
 
@@ -78,6 +80,7 @@ def create_app(
         fallback=fallback,
         # Connecting and reading each have their limit; what is left is for our own answer, whose limit this is too.
         fallback_wait_s=min(2 * settings.fallback_timeout_s, settings.timeout_s / 2),
+        fallback_until_s=_OWN_IN_TIME * settings.timeout_s,
         observe_batch=metrics.batches.observe,
     )
     rates = RateLimit(rates_file, settings.rate_per_s, settings.burst)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -84,6 +85,7 @@ class Engine:
         batch_wait_s: float = 0.0,
         fallback: Fallback | None = None,
         fallback_wait_s: float = 4.0,
+        fallback_until_s: float = 9.0,
         observe_batch: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Start the threads.
@@ -97,6 +99,8 @@ class Engine:
             batch_wait_s: How long a thread waits for more pictures than wait already.
             fallback: Whom to ask where the recogniser finds no face or is unsure; None asks nobody.
             fallback_wait_s: How long it is waited for; then our own answer stands.
+            fallback_until_s: After so long, counted from when the picture came, it is waited for no more: our own answer may
+                have taken long already, and is to come in time.
             observe_batch: Is told the size of each batch.
         """
         # Pictures are searched side by side; OpenCV's own threads would be in the way.
@@ -106,6 +110,7 @@ class Engine:
         self._max_faces = max_faces
         self._fallback = fallback
         self._fallback_wait_s = fallback_wait_s
+        self._fallback_until_s = fallback_until_s
         self._num_threads = jobs
         self._batcher = Batcher(
             lambda found: recognizer.answers(found, batch_size),
@@ -121,11 +126,12 @@ class Engine:
         Raises:
             Problem: 413 if it has too many pixels, 422 if it cannot be read.
         """
+        until = asyncio.get_running_loop().time() + self._fallback_until_s
         looked = await self.look(data)
         own = looked.faces
         faces, asked = [(face, "mien") for face in own], False
         if self._fallback and is_wanted(own) and self._fallback.is_open():
-            reply = await self._ask(self._fallback, data)
+            reply = await self._ask(self._fallback, data, until)
             asked = reply.was_sent
             if reply.faces is not None:
                 faces = merge(own, reply.faces[: self._max_faces])
@@ -231,14 +237,17 @@ class Engine:
         faces = [self.recognizer.fitted(crop_detection(image, one, frame), one) for one in kept]
         return _Seen(width, height, kept, len(found) - len(kept)), faces
 
-    async def _ask(self, fallback: Fallback, data: bytes) -> Reply:
+    async def _ask(self, fallback: Fallback, data: bytes, until: float) -> Reply:
+        """Ask about a picture; ``until`` is on the clock of the loop."""
         decode = partial(self._decode, data, "The picture")
-        # In the same threads, so that there are never more pictures in memory than `jobs`.
-        image, _ = await asyncio.wrap_future(self._batcher.submit(lambda: (decode(), [])))
-        asking = fallback.submit(image)
+        asking: Future[Reply] | None = None
+        until = min(until, asyncio.get_running_loop().time() + self._fallback_wait_s)
         try:
-            async with asyncio.timeout(self._fallback_wait_s):
+            async with asyncio.timeout_at(until):
+                # In the same threads, so that there are never more pictures in memory than `jobs`; others may wait for them.
+                image, _ = await asyncio.wrap_future(self._batcher.submit(lambda: (decode(), [])))
+                asking = fallback.submit(image)
                 return await asyncio.wrap_future(asking)
         except TimeoutError:
             # Cancelled, it waited for a thread of theirs to the end.
-            return Reply(None, was_sent=not asking.cancelled())
+            return Reply(None, was_sent=asking is not None and not asking.cancelled())
