@@ -69,8 +69,8 @@ class Cloud:
         pass
 
 
-def cloud_face(expression="fear"):
-    return Face(expression, 0.9, {expression: 0.9, "neutral": 0.1}, Box(0, 0, 48, 48), 0.99)
+def cloud_face(expression="fear", box=Box(0, 0, 48, 48)):  # noqa: B008 - it is frozen
+    return Face(expression, 0.9, {expression: 0.9, "neutral": 0.1}, box, 0.99)
 
 
 def text_of(data):
@@ -504,6 +504,28 @@ def test_an_unsure_face_takes_the_clouds_answer_and_keeps_ours_if_there_is_none(
         ("neutral", True, "mien")
     ]
     assert (picture["source"], picture["fallback_asked"]) == ("mien", True)
+
+
+def test_of_the_clouds_faces_too_the_largest_stay_and_the_others_are_counted(open_client):
+    faces = [cloud_face(box=Box(0, 0, side, side)) for side in (40, 30, 20)]
+    client = open_client(NoFaces(), Cloud(faces), max_faces=1)
+    (picture,) = client.post("/v1/predict", content=GREY, headers=PNG).json()["pictures"]
+    assert [face["box"] for face in picture["faces"]] == [[0, 0, 40, 40]]
+    assert picture["faces_left_out"] == 2
+
+
+def test_an_unsure_face_finds_its_answer_behind_larger_ones_of_the_clouds(open_client):
+    class Corner(NoFaces):
+        def detect(self, image):  # noqa: ARG002 - a detector takes a picture
+            return [Detection(Box(0, 0, 20, 20), 1.0)]
+
+    theirs = [cloud_face("anger", Box(22, 22, 26, 26)), cloud_face("fear", Box(0, 0, 20, 20))]
+    client = open_client(Corner(), Cloud(theirs), max_faces=1)
+    (picture,) = client.post("/v1/predict", content=GREY, headers=PNG).json()["pictures"]
+    assert [(face["expression"], face["source"]) for face in picture["faces"]] == [
+        ("fear", "rekognition")
+    ]
+    assert picture["faces_left_out"] == 0
 
 
 def test_a_cloud_that_never_answers_costs_some_time_and_not_our_answer(open_client):

@@ -134,12 +134,13 @@ class Engine:
             reply = await self._ask(self._fallback, data, until)
             asked = reply.was_sent
             if reply.faces is not None:
-                faces = merge(own, reply.faces[: self._max_faces])
+                faces = merge(own, reply.faces)
+        kept = faces[: self._max_faces]  # of ours there are no more
         return Answer(
             width=looked.width,
             height=looked.height,
-            faces=faces,
-            num_left_out=looked.num_left_out,
+            faces=kept,
+            num_left_out=looked.num_left_out + len(faces) - len(kept),
             asked=asked,
         )
 
