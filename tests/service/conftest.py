@@ -36,8 +36,9 @@ def open_client(tiny_model_path):
     """Return a function that opens a client of the service; each picture is a face unless a detector is given."""
     with contextlib.ExitStack() as stack:
 
-        def open_(detector="none", fallback=None, **settings):
-            recognizer = Recognizer(tiny_model_path, detector=detector, min_confidence=0.5)
+        def open_(detector="none", fallback=None, recognizer=None, **settings):
+            if recognizer is None:
+                recognizer = Recognizer(tiny_model_path, detector=detector, min_confidence=0.5)
             app = create_app(Settings(**settings), recognizer=recognizer, fallback=fallback)
             return stack.enter_context(TestClient(app, base_url=BASE))
 

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from service_calls import error_of, png
 
@@ -388,6 +389,19 @@ def test_analyze_says_what_it_does_not_do(client, sent, expected):
     status, code, message = error_of(client.post("/analyze", **sent))
     assert (status, code) == expected[:2]
     assert expected[2] in message
+
+
+def test_analyze_says_that_labels_of_ones_own_have_no_counterpart(
+    open_client, tiny_model_path, tmp_path
+):
+    model = onnx.load(tiny_model_path)
+    record = model.metadata_props[0]
+    record.value = record.value.replace('"anger"', '"troubled"')
+    (tmp_path / "own.onnx").write_bytes(model.SerializeToString())
+    client = open_client(recognizer=Recognizer(tmp_path / "own.onnx", detector="none"))
+    status, code, message = error_of(client.post("/analyze", json={"img": text_of(DARK)}))
+    assert (status, code) == (422, "not_analyzed")
+    assert message.startswith("These labels have no counterpart: angry.")
 
 
 def test_analyze_tells_again_little_of_what_was_asked_and_no_half_of_a_letter(client):

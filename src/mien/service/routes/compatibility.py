@@ -121,15 +121,15 @@ def compatibility_routes(engine: Engine, settings: Settings, metrics: Metrics) -
                 )
             if not looked.found:
                 raise deepface.no_face("numpy array")
+            records = [
+                deepface.record(face, found)
+                for face, found in zip(looked.faces, looked.found, strict=True)
+            ]
         except InputError as error:
             raise Problem(422, "not_analyzed", str(error)) from None
         request.scope["state"]["facts"]["faces"] = len(looked.faces)
         metrics.pictures.inc()
         metrics.faces.labels("mien").inc(len(looked.faces))
-        records = [
-            deepface.record(face, found)
-            for face, found in zip(looked.faces, looked.found, strict=True)
-        ]
         return json_response({"results": records})
 
     @router.post("/main", response_model=EmotionAnswer, openapi_extra=_MAIN_BODY)
