@@ -552,12 +552,12 @@ def test_a_cloud_that_never_answers_costs_some_time_and_not_our_answer(open_clie
 
     class Slow(WholePicture):
         def detect(self, image):
-            time.sleep(0.6)  # or waits for a thread, where many ask
+            time.sleep(1.2)  # or waits for a thread, where many ask
             return super().detect(image)
 
     for detector, settings in (
         ("none", {"fallback_timeout_s": 0.1}),
-        (Slow(), {"timeout_s": 1.0}),
+        (Slow(), {"timeout_s": 2.0}),
     ):
         client = open_client(detector, Silent(None), **settings)
         answer = client.post("/v1/predict", content=GREY, headers=PNG)
