@@ -14,7 +14,7 @@ from mien.cli import app
 from mien.errors import ConfigError, DataError, InputError, MienError, UnknownNameError
 from mien.labels import FER2013, FERPLUS
 from mien.modelfile import Head, ModelInfo
-from mien.models.weights import save_network
+from mien.models.weights import load_network, save_network
 from mien.models.zoo import build_network
 from mien.preprocess import InputSpec
 
@@ -275,6 +275,23 @@ def test_a_column_called_as_a_slice_of_mien_s_own_is_refused(data, tmp_path):
     assert "The column 'brightness' is called as a slice that mien makes itself" in str(
         result.exception
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name,side\na.png,l\n", "says nothing about 14"),
+        ("brightness\n" + 14 * "a\n", "mien makes"),
+    ],
+)
+def test_columns_are_read_before_the_scoring(run_folder, data, tmp_path, text, words):
+    network, info = load_network(run_folder)
+    next(network.parameters()).data.fill_(3e38)
+    save_network(run_folder / "weights.safetensors", network, info)
+    (tmp_path / "c.csv").write_text(text)
+    assert "NaN" in str(invoke("runs/a", "--data", data).exception)
+    result = invoke("runs/a", "--data", data, "--columns", tmp_path / "c.csv")
+    assert words in str(result.exception)
 
 
 @pytest.mark.usefixtures("run_folder")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mien.data.dataset import Dataset
     from mien.evaluation.evaluate import Result
     from mien.evaluation.predictions import Predictions
+    from mien.evaluation.protocols import Protocol
 
 __all__ = ["evaluate"]
 
@@ -95,6 +96,7 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
     from mien.cli.progress import faces_progress
     from mien.cli.result_tables import show_result
     from mien.evaluation.evaluate import evaluate as evaluate_model
+    from mien.evaluation.evaluate import scored_protocols
     from mien.evaluation.priors import under_prior
     from mien.evaluation.row import count_test_run, result_row
     from mien.evaluation.scored_model import open_scored_model
@@ -108,6 +110,9 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
     predict = under_prior(opened.predict, opened.info, prior)
     whole = open_data(data, opened.info.input.size)
     dataset, keep, numbers = _chosen(whole, split, clean, limit)
+    # Before the scoring, which may take minutes: a column that is missing or misspelt is said at once.
+    scored = scored_protocols(opened.info, dataset, split, keep)
+    divisions = [_groups(columns, data, whole, one, numbers) for one in scored]
     with faces_progress(len(dataset.rows(split))) as advance:
         results = evaluate_model(
             predict,
@@ -119,7 +124,6 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
             keep=keep,
             on_batch=advance,
         )
-    divisions = [_groups(columns, data, whole, numbers[result.rows]) for result in results]
     results = tuple(
         result.sliced(own, min_group) for result, own in zip(results, divisions, strict=True)
     )
@@ -225,12 +229,19 @@ def _chosen(
 
 
 def _groups(
-    columns: Path | None, data: Path, dataset: Dataset, rows: NDArray[np.intp]
+    columns: Path | None,
+    data: Path,
+    dataset: Dataset,
+    scored: Protocol,
+    numbers: NDArray[np.intp],
 ) -> Mapping[str, NDArray[np.str_]]:
-    """Return the divisions that the data's files and the user's own columns give."""
+    """Return the divisions of a protocol's pictures that the data's files and the user's own columns give."""
     from mien.evaluation.columns import face_sizes, read_columns
+    from mien.evaluation.slices import check_names
 
+    rows = numbers[scored.rows]
     given = {} if columns is None else read_columns(columns, dataset, rows)
+    check_names(given, has_votes=scored.shares is not None)
     return {**face_sizes(data, dataset, rows), **given}
 
 

@@ -11,15 +11,30 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import Dataset
 from mien.errors import DataError, InputError, TrainingError
-from mien.evaluation.protocols import copies_of_training, protocols
+from mien.evaluation.protocols import Protocol, copies_of_training, protocols
 from mien.evaluation.scores import Scores, score
-from mien.evaluation.slices import MIN_GROUP, Slice, picture_groups, slice_scores, vote_groups
+from mien.evaluation.slices import (
+    MIN_GROUP,
+    Slice,
+    check_names,
+    picture_groups,
+    slice_scores,
+    vote_groups,
+)
 from mien.evaluation.views import Predictor, averaged
 from mien.modelfile import Head, ModelInfo
 from mien.preprocess import InputSpec, fit
 from mien.softmax import softmax
 
-__all__ = ["Result", "checked_logits", "evaluate", "predict_logits", "sample", "sample_rows"]
+__all__ = [
+    "Result",
+    "checked_logits",
+    "evaluate",
+    "predict_logits",
+    "sample",
+    "sample_rows",
+    "scored_protocols",
+]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -72,11 +87,7 @@ class Result:
         Raises:
             InputError: If a column does not name a group for each picture, or is called as one of `divisions`.
         """
-        both = sorted(set(columns) & set(self.divisions))
-        if both:
-            raise InputError(
-                f"The column '{both[0]}' is called as a slice that mien makes itself; give it another name."
-            )
+        check_names(columns, has_votes="votes" in self.divisions)
         divisions = {**self.divisions, **columns}
         correct = self.predictions == self.targets
         return replace(self, slices=slice_scores(correct, divisions, min_group))
@@ -115,14 +126,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own, and five have a de
         UnknownNameError: If there are no such views.
         TrainingError: If the network gives anything but finite numbers.
     """
-    found = protocols(info.heads, dataset, split)
-    if keep is not None:
-        found = tuple(cleaned for one in found if len((cleaned := one.without(keep)).rows))
-        if not found:
-            raise DataError(
-                f"The clean lists leave nothing of the {split} split; make them anew: mien data audit PATH "
-                "--write-clean FILE"
-            )
+    found = scored_protocols(info, dataset, split, keep)
     rows = np.unique(np.concatenate([protocol.rows for protocol in found]))
     logits = predict_logits(
         predict,
@@ -166,6 +170,27 @@ def evaluate(  # noqa: PLR0913 - each is a choice of its own, and five have a de
             )
         )
     return tuple(results)
+
+
+def scored_protocols(
+    info: ModelInfo, dataset: Dataset, split: str, keep: NDArray[np.bool_] | None = None
+) -> tuple[Protocol, ...]:
+    """Return what `evaluate` scores, in the order of its results; the arguments are as there.
+
+    Raises:
+        DataError: If no head can be scored on this data, or the split is not there, or nothing of it is kept.
+        InputError: If there is no such split.
+    """
+    found = protocols(info.heads, dataset, split)
+    if keep is None:
+        return found
+    kept = tuple(cleaned for one in found if len((cleaned := one.without(keep)).rows))
+    if not kept:
+        raise DataError(
+            f"The clean lists leave nothing of the {split} split; make them anew: mien data audit PATH "
+            "--write-clean FILE"
+        )
+    return kept
 
 
 def predict_logits(

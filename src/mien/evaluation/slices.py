@@ -5,7 +5,7 @@ FER2013 says nothing about the people in it, so how fair a network is to them is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ __all__ = [
     "UNMEASURED",
     "Group",
     "Slice",
+    "check_names",
     "picture_groups",
     "slice_scores",
     "thirds",
@@ -156,6 +157,23 @@ def _chance(groups: Sequence[Group]) -> float:
     # A share of hits is an exact fraction; a hair is taken off so that rounding loses no tie.
     gaps = np.ptp(dealt / sizes, axis=1)
     return float((1 + (gaps >= np.ptp(hits / sizes) - 1e-12).sum()) / (1 + SHUFFLES))
+
+
+def check_names(columns: Iterable[str], *, has_votes: bool) -> None:
+    """Refuse columns of one's own that are called as a division that mien makes itself.
+
+    Args:
+        columns: Their names.
+        has_votes: Whether pictures are divided by their votes too: see `vote_groups`.
+
+    Raises:
+        InputError: If one is.
+    """
+    both = sorted({*columns} & ({*_THIRDS} if has_votes else {*_THIRDS} - {"votes"}))
+    if both:
+        raise InputError(
+            f"The column '{both[0]}' is called as a slice that mien makes itself; give it another name."
+        )
 
 
 def picture_groups(images: NDArray[np.uint8]) -> dict[str, NDArray[np.str_]]:
