@@ -105,6 +105,18 @@ def test_what_is_read_is_not_written_over(data, tmp_path, option, place):
 
 
 @pytest.mark.usefixtures("run_folder")
+@pytest.mark.parametrize(
+    ("given", "option"), [("--columns", "--predictions"), ("--clean", "--json")]
+)
+def test_lists_that_are_read_are_not_written_over(data, tmp_path, given, option):
+    (tmp_path / "list.csv").write_text("row,side\n")
+    arguments = (given, tmp_path / "list.csv", option, tmp_path / "list.csv")
+    result = invoke("runs/a", "--data", data, *arguments)
+    assert "is a file that is read. Name another one" in str(result.exception)
+    assert (tmp_path / "list.csv").read_text() == "row,side\n"
+
+
+@pytest.mark.usefixtures("run_folder")
 def test_rows_are_printed_alone(data, tmp_path):
     result = invoke("runs/a", "--data", data, "--json", "-")
     assert result.exit_code == 0, result.output

@@ -102,7 +102,7 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
     from mien.evaluation.scored_model import open_scored_model
 
     outputs = _Outputs(json, predictions, report)
-    outputs.check(model, data)
+    outputs.check(model, data, [columns, clean])
     console = Console(highlight=False, stderr=outputs.is_printed)
     opened = open_scored_model(model, device)
     if opened.device is None:
@@ -157,14 +157,14 @@ class _Outputs:
         """Whether the rows are the standard output."""
         return self.json == Path("-")
 
-    def check(self, model: str, data: Path) -> None:
+    def check(self, model: str, data: Path, lists: Sequence[Path | None]) -> None:
         """Refuse what could not be written before minutes are spent on it, or would destroy what is read."""
         if self.json is not None and not self.is_printed:
             check_target(self.json, "--json")
-            check_not_read(self.json, "--json", model, data)
+            check_not_read(self.json, "--json", model, data, lists)
         if self.predictions is not None:
             check_target(self.predictions, "--predictions", _SUFFIXES)
-            check_not_read(self.predictions, "--predictions", model, data)
+            check_not_read(self.predictions, "--predictions", model, data, lists)
         if self.report is not None and self.report.exists() and not self.report.is_dir():
             raise InputError(f"--report names a file: {self.report}. Give a folder.")
         if self.report is not None and find_spec("matplotlib") is None:

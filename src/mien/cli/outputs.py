@@ -36,8 +36,10 @@ def check_written_file(out: Path, suffix: str, sources: Iterable[Path], what: st
         )
 
 
-def check_not_read(out: Path, option: str, model: str | None, data: Path) -> None:
-    """Refuse to write in the place of the model, or of a file of the data, that a command reads.
+def check_not_read(
+    out: Path, option: str, model: str | None, data: Path, lists: Iterable[Path | None] = ()
+) -> None:
+    """Refuse to write in the place of the model, of a file of the data, or of a list about it, that a command reads.
 
     Raises:
         InputError: If it is either.
@@ -52,5 +54,6 @@ def check_not_read(out: Path, option: str, model: str | None, data: Path) -> Non
     suffix = place.suffix.lower()
     is_result = suffix in _RESULTS or (place.parent == source and suffix in WRITTEN_SUFFIXES)
     of_data = place == source or (source in place.parents and not is_result)
-    if of_data or place in [one.resolve() for one in of_model]:
+    given_lists = [one for one in lists if one is not None]
+    if of_data or place in [one.resolve() for one in (*of_model, *given_lists)]:
         raise InputError(f"{option} {out} is a file that is read. Name another one.")
