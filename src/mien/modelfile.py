@@ -327,7 +327,7 @@ def _find(name_or_path: str | Path) -> Path:
         raise UnknownNameError("model", "", list_models(), "mien models")
     if str(name_or_path) in list_models():
         return weights_dir() / f"{name_or_path}.onnx"
-    if (path / HUB_CONFIG).is_file():
+    if path.is_dir() and (path / HUB_CONFIG).is_file():
         return _onnx_of(path / HUB_CONFIG, lambda file, _: path / file)
     if path.suffix == ".safetensors" or path.is_dir():
         raise ModelFileError(

@@ -83,12 +83,10 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
-        from mien.cli.ending import drop_lost_output
+        from mien.cli.failures import say_system_error
 
-        if not drop_lost_output():
+        if not say_system_error(error):
             raise
-        reason = error.strerror or str(error)
-        typer.echo(f"mien: The standard output cannot be written: {reason}.", err=True)
         sys.exit(2)
 
 
