@@ -286,6 +286,7 @@ def test_without_the_extra_it_says_which(monkeypatch, tmp_path):
         ("a/b/c", False),
         ("../faces", False),
         ("some/", False),
+        ("runs/mine", False),  # of `mien train`, and not in this folder
     ],
 )
 def test_what_can_be_a_name_on_the_hub(name, expected, tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from mien.addresses import is_loopback
 from mien.checksums import sha256_of
 from mien.errors import DownloadError, MissingExtraError
+from mien.paths import RUNS
 from mien.replacing import replacing
 
 __all__ = ["RemoteFile", "fetch", "hub_file", "is_hub_name", "is_intact"]
@@ -99,9 +100,11 @@ def is_intact(path: Path, file: RemoteFile) -> bool:
 def is_hub_name(name: str) -> bool:
     """Tell whether a name can be that of a model on the Hugging Face Hub: ``owner/name`` or ``owner/name@revision``.
 
-    Where the part before the slash is a folder here, it is a path that was mistyped: nothing is asked of the Hub.
+    Where the part before the slash is a folder here, it is a path that was mistyped: nothing is asked of the Hub. Nor is it
+    for a run, in a folder where there are none yet.
     """
-    return bool(_HUB_NAME.fullmatch(name)) and not Path(name.partition("/")[0]).exists()
+    owner = name.partition("/")[0]
+    return bool(_HUB_NAME.fullmatch(name)) and owner != RUNS and not Path(owner).exists()
 
 
 def hub_file(name: str, file: str, size_bytes: int | None = None) -> Path:

@@ -1,4 +1,4 @@
-"""Where mien keeps things: its cache, the models inside the package. The variables that move them."""
+"""Where mien keeps things: its cache, the models inside the package, runs. The variables that move them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["cache_dir", "weights_dir", "yunet_path"]
+__all__ = ["RUNS", "cache_dir", "weights_dir", "yunet_path"]
+
+RUNS = "runs"
+"""The folder, in the one where a command is given, that runs and studies are put into unless another is named."""
 
 
 def cache_dir() -> Path:

@@ -14,6 +14,7 @@ import typer
 
 from mien.cli.study_table import StudyTable, result_table
 from mien.errors import ConfigError, MissingExtraError
+from mien.paths import RUNS
 from mien.processors import usable_cores
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def study(  # noqa: PLR0913 - one an option
 
     design = load_design(file, option or [])
     wanted = _chosen(design, only or [])
-    folder = out or Path("runs") / "studies" / design.name
+    folder = out or Path(RUNS) / "studies" / design.name
     again = ["study", str(file), "--data", data or design.base.data.source, "--out", str(folder)]
     for text in only or []:
         again += ["--only", text]

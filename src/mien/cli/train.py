@@ -11,6 +11,7 @@ import typer
 
 from mien.cli.options import ChangesOption, RecipeDataOption
 from mien.errors import ConfigError, MissingExtraError
+from mien.paths import RUNS
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -44,7 +45,7 @@ def train(
     from mien.training.stop import StopRequested
 
     wanted = load_recipe(recipe, option or [])
-    folder_path = out or Path("runs") / wanted.name
+    folder_path = out or Path(RUNS) / wanted.name
     try:
         command = _command(recipe, option or [])
         outcome = _train(wanted, data, folder_path, resume=resume, device=device, command=command)
