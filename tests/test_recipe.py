@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mien.errors import ConfigError
-from mien.recipe import Recipe, load_recipe, recipe_from_dict
+from mien.recipe import Recipe, load_recipe, nameless, recipe_from_dict
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.toml"))
 
@@ -203,3 +203,21 @@ def test_a_byte_order_mark_is_no_setting(recipe_file):
 def test_settings_that_would_have_no_effect_or_another_are_refused(tables, words):
     with pytest.raises(ConfigError, match=words):
         recipe_from_dict({"name": "new", **tables}, "new")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("init=/home/me/runs/a", "init=a"),
+        (
+            'distill={teacher = "/home/me/t.safetensors", weight = 0.5}',
+            'distill={teacher = "t.safetensors", weight = 0.5}',
+        ),
+        ('data={source="/home/me/faces",size=24}', 'data={source = "faces", size = 24}'),
+        ("distill.teacher=runs/a", "distill.teacher=runs/a"),
+        ("train.sizes=[36, 48]", "train.sizes=[36, 48]"),
+    ],
+)
+def test_an_option_for_the_record_says_nothing_of_where_things_are(recipe_file, given, told):
+    assert nameless(given) == told
+    assert load_recipe(recipe_file, [told]) is not None

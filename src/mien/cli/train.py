@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-_PATHS = ("init", "distill.teacher", "data.source")
-"""Settings that may say where the user keeps something."""
-_QUOTES = "\"'"
-
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe (TOML); see recipes/.")],
@@ -80,20 +76,11 @@ def _farewell(folder: Path, again: list[str]) -> str:
 
 def _command(recipe: Path, options: list[str]) -> str:
     """The command for the record; where the user keeps things is left out, for model files are given away."""
-    changes = [part for option in options for part in ("-o", _nameless(option))]
-    return f"mien train {shlex.join([_without_home(str(recipe)), *changes])} --data PATH"
+    from mien.recipe import nameless
 
-
-def _nameless(option: str) -> str:
-    key, _, value = option.partition("=")
-    if key.strip() not in _PATHS:
-        return option
-    return f"{key.strip()}={_without_home(value.strip().strip(_QUOTES))}"
-
-
-def _without_home(path: str) -> str:
-    """The path as it stands from here, or else its name alone."""
-    return Path(path).name if Path(path).is_absolute() else path
+    changes = [part for option in options for part in ("-o", nameless(option))]
+    shown = recipe.name if recipe.is_absolute() else str(recipe)
+    return f"mien train {shlex.join([shown, *changes])} --data PATH"
 
 
 def _train(

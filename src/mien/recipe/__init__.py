@@ -14,7 +14,7 @@ from mien.recipe.options import (
     ScheduleOptions,
     TrainOptions,
 )
-from mien.recipe.reading import load_recipe, recipe_from_dict
+from mien.recipe.reading import load_recipe, nameless, recipe_from_dict
 
 __all__ = [
     "AugmentOptions",
@@ -27,5 +27,6 @@ __all__ = [
     "ScheduleOptions",
     "TrainOptions",
     "load_recipe",
+    "nameless",
     "recipe_from_dict",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import typing
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,10 @@ from mien.recipe.options import Recipe
 from mien.tables import parse_toml, read_toml
 from mien.utf8 import in_utf8
 
-__all__ = ["load_recipe", "recipe_from_dict"]
+__all__ = ["load_recipe", "nameless", "recipe_from_dict"]
+
+_PATHS = ("init", "distill.teacher", "data.source")
+"""Settings that may say where the user keeps something."""
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -52,16 +56,21 @@ def _override(tables: dict[str, Any], override: str) -> None:
         raise ConfigError(
             f"-o {override} cannot be read; expected key=value, for example train.epochs=3."
         )
-    try:
-        value = parse_toml(f"value = {text}")["value"]
-    except ValueError:
-        value = text.strip()
+    value = _value(text)
     table: Any = tables
     for part in parts[:-1]:
         table = _inside(table, part, override)
     if not isinstance(table, dict):
         raise ConfigError(f"-o {override}: {'.'.join(parts[:-1])} is not a table.")
     table[parts[-1]] = value
+
+
+def _value(text: str) -> Any:
+    """What stands behind the ``=`` of an ``-o`` option: a value of TOML, or else the words as they are."""
+    try:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
+        return text.strip()
 
 
 def _inside(table: Any, part: str, override: str) -> Any:
@@ -71,6 +80,30 @@ def _inside(table: Any, part: str, override: str) -> Any:
     if isinstance(table, list) and part.isdecimal() and int(part) < len(table):
         return table[int(part)]
     raise ConfigError(f"-o {override}: there is no '{part}' to change a setting in.")
+
+
+def nameless(override: str) -> str:
+    """Return an ``-o`` option for records that are given away: of where the user keeps something, the name alone."""
+    key, _, text = override.partition("=")
+    value = _value(text)
+    told = _nameless(key.strip(), value)
+    if told == value:
+        return override
+    return f"{key.strip()}={told if isinstance(told, str) else _inline(told)}"
+
+
+def _nameless(key: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _nameless(f"{key}.{name}", one) for name, one in value.items()}
+    is_elsewhere = key in _PATHS and isinstance(value, str) and Path(value).is_absolute()
+    return Path(value).name if is_elsewhere else value
+
+
+def _inline(value: Any) -> str:
+    """A value as TOML has it on one line; of texts, numbers and lists of them JSON has the same."""
+    if not isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    return f"{{{', '.join(f'{key} = {_inline(one)}' for key, one in value.items())}}}"
 
 
 Record = TypeVar("Record")

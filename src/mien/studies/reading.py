@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import ConfigError, suggestion
-from mien.recipe import load_recipe
+from mien.recipe import load_recipe, nameless
 from mien.studies.design import DESIGNS, SCORES, Design, Factor, Level, Published
 from mien.tables import read_toml
 
@@ -46,7 +46,7 @@ def load_design(path: Path, overrides: Sequence[str] = ()) -> Design:
         num_points=tables.get("num_points", 0),
         pruning=tables.get("pruning", "none"),
         note=" ".join(tables.get("note", "").split()),
-        changes=tuple(overrides),
+        changes=tuple(map(nameless, overrides)),
         published=tuple(_published(entry, path) for entry in tables.get("published", ())),
         source=str(path),
     )
