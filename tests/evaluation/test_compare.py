@@ -1,6 +1,7 @@
 """A against B on the same pictures."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy.stats import binomtest
 from mien.errors import InputError
 from mien.evaluation import metrics
 from mien.evaluation.compare import compare, mcnemar, paired_bootstrap
+from mien.evaluation.intervals import percentiles, resample
 from mien.evaluation.predictions import Predictions
 
 
@@ -45,6 +47,27 @@ def test_the_paired_difference_by_hand_and_its_width():
     half = 1.96 * ((100 / 600 - (20 / 600) ** 2) / 600) ** 0.5
     assert difference.low == pytest.approx(20 / 600 - half, abs=0.003)
     assert difference.high == pytest.approx(20 / 600 + half, abs=0.003)
+
+
+def test_the_draws_are_those_over_all_cells():
+    labels, a, b = answers(40, 30, 10, 20)
+    joint = np.zeros((3, 3, 3), int)
+    np.add.at(joint, (labels, a, b), 1)
+    drawn = resample(joint, np.random.default_rng(0))
+    low, high = percentiles(metrics.macro_f1(drawn.sum(-1)) - metrics.macro_f1(drawn.sum(-2)))
+    found = paired_bootstrap(labels, a, b, metrics.macro_f1, np.random.default_rng(0))
+    assert (found.low, found.high) == (low, high)
+
+
+def test_many_classes_need_little_memory():
+    rng = np.random.default_rng(0)
+    labels, a, b = rng.integers(0, 60, (3, 1000))
+    tracemalloc.start()
+    try:
+        paired_bootstrap(labels, a, b, metrics.macro_f1, np.random.default_rng(0))
+        assert tracemalloc.get_traced_memory()[1] < 400e6  # of all cells it would be 3.5e9
+    finally:
+        tracemalloc.stop()
 
 
 def test_swapping_the_models_turns_the_sign():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mien.errors import InputError
 from mien.evaluation import metrics
-from mien.evaluation.intervals import RESAMPLES, Estimate, percentiles, resample
+from mien.evaluation.intervals import RESAMPLES, Estimate, percentiles, resampled
 from mien.evaluation.predictions import Predictions, check_same_pictures
 
 __all__ = ["Comparison", "McNemar", "compare", "mcnemar", "paired_bootstrap"]
@@ -136,15 +136,29 @@ def paired_bootstrap(
     """
     _check(labels, a, b)
     num_classes = 1 + max(int(values.max()) for values in (labels, a, b))
-    cells = (labels.astype(np.int64) * num_classes + a) * num_classes + b
-    # Axes: label, A, B.
-    joint = np.bincount(cells, minlength=num_classes**3).reshape((num_classes,) * 3)
+    triples = (labels.astype(np.int64) * num_classes + a) * num_classes + b
+    # Only those that occur: of 100 classes there are a million. The last one, so that the draws are those over all of them.
+    cells, counts = np.unique([*triples, num_classes**3 - 1], return_counts=True)
+    counts[-1] -= 1
+    of_a, of_b = cells // num_classes, cells // num_classes**2 * num_classes + cells % num_classes
 
     def difference(counts: NDArray[np.int64]) -> Any:
-        return statistic(counts.sum(axis=-1)) - statistic(counts.sum(axis=-2))
+        theirs, others = (_confusions(counts, places, num_classes) for places in (of_a, of_b))
+        return statistic(theirs) - statistic(others)
 
-    low, high = percentiles(difference(resample(joint, rng, resamples)))
-    return Estimate(float(difference(joint)), low, high)
+    low, high = percentiles(resampled(counts, difference, rng, resamples, 2 * num_classes**2))
+    return Estimate(float(difference(counts[None])[0]), low, high)
+
+
+def _confusions(
+    counts: NDArray[np.int64], places: NDArray[np.int64], num_classes: int
+) -> NDArray[np.int64]:
+    """Sum (R, K) counts into (R, C, C) confusion matrices, where (K,) places say which entry each belongs to."""
+    order = np.argsort(places, kind="stable")
+    entries, starts = np.unique(places[order], return_index=True)
+    confusions = np.zeros((len(counts), num_classes**2), np.int64)
+    confusions[:, entries] = np.add.reduceat(counts[:, order], starts, axis=1)
+    return confusions.reshape(-1, num_classes, num_classes)
 
 
 def mcnemar(labels: Integers, a: Integers, b: Integers) -> McNemar:

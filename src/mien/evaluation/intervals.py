@@ -20,6 +20,7 @@ __all__ = [
     "percent",
     "percentiles",
     "resample",
+    "resampled",
     "wilson",
     "with_interval",
 ]
@@ -28,6 +29,9 @@ LEVEL = 0.95
 """Share of repetitions whose interval holds the truth."""
 
 RESAMPLES = 2_000
+
+_CELLS_AT_ONCE = 1 << 22
+"""Counts that are held at a time, 32 MB of them: all resamples of many classes together would take gigabytes."""
 
 _Z = 1.959963984540054  # the standard normal's 97.5 % quantile, for `LEVEL`
 
@@ -83,6 +87,30 @@ def resample(
     return draws.reshape(resamples, *counts.shape)
 
 
+def resampled(
+    counts: NDArray[np.integer[Any]],
+    statistic: Callable[[NDArray[np.int64]], Any],
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+    num_cells: int = 0,
+) -> NDArray[np.float64]:
+    """Score resamples, some at a time.
+
+    Args:
+        counts: As for `resample`, whose draws they are.
+        statistic: Maps (R, *counts.shape) counts to (R,) scores.
+        rng: Where the draws come from.
+        resamples: How many to score.
+        num_cells: Of the arrays that the statistic makes of one resample, if they are larger than that.
+
+    Raises:
+        InputError: If there is nothing to draw from.
+    """
+    at_once = max(1, _CELLS_AT_ONCE // max(counts.size, num_cells))
+    sizes = [min(at_once, resamples - start) for start in range(0, max(1, resamples), at_once)]
+    return np.concatenate([statistic(resample(counts, rng, size)) for size in sizes])
+
+
 def percentiles(draws: NDArray[np.floating[Any]]) -> tuple[float, float]:
     """Return the ends of the middle 95 % of (R,) draws, leaving out those without a value."""
     low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -106,7 +134,7 @@ def bootstrap(
     Source:
         Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
     """
-    low, high = percentiles(statistic(resample(confusion, rng, resamples)))
+    low, high = percentiles(resampled(confusion, statistic, rng, resamples))
     return Estimate(float(statistic(np.asarray(confusion))), low, high)
 
 
