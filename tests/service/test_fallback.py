@@ -160,6 +160,31 @@ def test_what_nobody_listened_to_was_not_sent(monkeypatch):
     cloud.close()
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ({"HAPPY": 60.0, "CALM": 20.0, "SAD": 20.0}, [0.75, 0.0, 0.25]),
+        ({"HAPPY": 40.0, "CALM": 20.0, "SAD": 41.0}, None),
+        ({"SAD": 99.0}, None),
+    ],
+)
+def test_of_labels_of_ones_own_they_answer_those_that_they_know(client, theirs, ours):
+    labels = ("joy", "troubled", "neutral")
+    cloud = RekognitionFallback(client, labels, dict.fromkeys(labels, 0.0))
+    answered = [
+        list(face.probabilities.values()) for face in ask(client, cloud, [detail(**theirs)])
+    ]
+    cloud.close()
+    assert answered == ([] if ours is None else [pytest.approx(ours)])
+
+
+def test_a_model_whose_labels_they_do_not_know_asks_nobody(client):
+    with pytest.raises(
+        ConfigError, match=r"knows none of the model's expressions \(pleased, calm\)"
+    ):
+        RekognitionFallback(client, ("pleased", "calm"), {})
+
+
 def test_every_error_that_is_taken_for_nothing_sent_exists():
     assert all(hasattr(botocore.exceptions, name) for name in module._NEVER_SENT)
 

@@ -87,8 +87,8 @@ def serve(  # noqa: PLR0913 - one argument an option
         # A supervisor does without all that this brings.
         from mien.service.app import check_fallback, open_recognizer
 
-        check_fallback(settings)
         recognizer = open_recognizer(settings)
+        check_fallback(settings, recognizer.labels)
     listener = bind(settings.host, settings.port)
     name, port = listener.getsockname()[:2]
     place = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

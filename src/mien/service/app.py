@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,7 +19,12 @@ from mien import __version__
 from mien.processors import usable_cores
 from mien.recognition import Recognizer
 from mien.service.engine import Engine
-from mien.service.fallback import Fallback, RekognitionFallback, rekognition_client
+from mien.service.fallback import (
+    Fallback,
+    RekognitionFallback,
+    check_labels,
+    rekognition_client,
+)
 from mien.service.gate import EXPOSED, Gate
 from mien.service.keys import KeyRing
 from mien.service.limits import Admission, RateLimit
@@ -101,14 +106,19 @@ def open_recognizer(settings: Settings) -> Recognizer:
     )
 
 
-def check_fallback(settings: Settings) -> None:
+def check_fallback(settings: Settings, labels: Collection[str]) -> None:
     """See whether the fallback of the settings could be asked at all.
+
+    Args:
+        settings: Name it.
+        labels: The recogniser's.
 
     Raises:
         MissingExtraError: If what asks it is not installed.
-        ConfigError: If it is not known where it is.
+        ConfigError: If it is not known where it is, or it knows none of the labels.
     """
     if settings.fallback == "rekognition":
+        check_labels(labels)
         rekognition_client(settings.fallback_region, settings.fallback_timeout_s)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ __all__ = [
     "Fallback",
     "RekognitionFallback",
     "Reply",
+    "check_labels",
     "is_wanted",
     "merge",
     "rekognition_client",
@@ -117,7 +118,11 @@ class RekognitionFallback:
             labels: How the recogniser spells the expressions, in its order.
             unsure_below: Label -> answers of it that are less confident are unsure, as the recogniser's are.
             clock: Seconds.
+
+        Raises:
+            ConfigError: See `check_labels`.
         """
+        check_labels(labels)
         self._client = client
         self._labels = tuple(labels)
         self._unsure_below = unsure_below
@@ -163,19 +168,18 @@ class RekognitionFallback:
         return sorted(faces, key=lambda face: -(face.box.w * face.box.h if face.box else 0))
 
     def _face(self, detail: Mapping[str, Any], width: int, height: int) -> Face | None:
-        """Bring one of their faces to our shape; None if it shows none of our expressions."""
+        """Bring one of their faces to our shape; None if it shows none of our expressions, or another one more."""
         shares = {
             _EXPRESSIONS[one["Type"]]: float(one["Confidence"])
             for one in detail.get("Emotions", ())
             if one["Type"] in _EXPRESSIONS
         }
-        total = sum(shares.values())
+        ours = {label: shares.get(canonical(label) or label, 0.0) for label in self._labels}
+        total, highest = sum(ours.values()), max(ours.values())
         box = _box(detail["BoundingBox"], width, height)
-        if total <= 0 or box is None:
+        if total <= 0 or highest < max(shares.values()) or box is None:
             return None
-        probs = {
-            label: shares.get(canonical(label) or label, 0.0) / total for label in self._labels
-        }
+        probs = {label: share / total for label, share in ours.items()}
         best = max(probs, key=lambda label: probs[label])
         return Face(
             expression=best,
@@ -184,6 +188,18 @@ class RekognitionFallback:
             box=box,
             score=float(detail.get("Confidence", 0.0)) / 100,
             is_unsure=probs[best] < self._unsure_below[best],
+        )
+
+
+def check_labels(labels: Collection[str]) -> None:
+    """Refuse to ask about expressions that Rekognition does not know: pictures would leave the machine for nothing.
+
+    Raises:
+        ConfigError: If none of the labels has a counterpart there.
+    """
+    if not {canonical(label) for label in labels} & set(_EXPRESSIONS.values()):
+        raise ConfigError(
+            f"--fallback rekognition knows none of the model's expressions ({', '.join(labels)}). Leave it out."
         )
 
 

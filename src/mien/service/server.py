@@ -169,8 +169,7 @@ def run_worker(arguments: Sequence[str]) -> int:
 def _check() -> int:
     try:
         settings = load_settings()
-        check_fallback(settings)
-        open_recognizer(settings)
+        check_fallback(settings, open_recognizer(settings).labels)
     except MienError as error:
         raise SystemExit(str(error)) from None  # Python writes it to stderr
     return 0
