@@ -490,6 +490,23 @@ def test_whoever_looks_after_the_server_is_told_that_nothing_is_deleted(start, m
     live.until(lambda: live.http.get("/readyz").json()["purge"] == "ok")
 
 
+def test_who_is_in_comes_back_though_the_store_hangs(start, monkeypatch):
+    late, is_back = timedelta(), threading.Event()
+    live = start(parts={"now": lambda: datetime.now(UTC) + late})
+    teacher, lesson, student, _ = live.student_inside()
+    monkeypatch.setattr(store_threads, "ASK_S", 3)
+    for name in ("token", "note"):
+        monkeypatch.setattr(live.school.store, name, lambda *_: is_back.wait(60))
+    late = timedelta(minutes=10)  # of the student's fifteen: the store would let it live on
+    try:
+        assert live.receive(live.socket("/ws/student", student["token"]))["admitted"]
+        late = timedelta(minutes=40)
+        watching = live.socket("/ws/teacher", f"{teacher} {lesson['id']}")
+        assert live.receive(watching)["type"] == "history"
+    finally:
+        is_back.set()
+
+
 def test_a_locked_store_stops_no_lesson_and_the_gap_is_marked(live, tmp_path):
     teacher, lesson, student, opened = live.student_inside()
     watching = live.socket("/ws/teacher", f"{teacher} {lesson['id']}")

@@ -113,7 +113,7 @@ async def _hello(socket: WebSocket, school: School) -> tuple[Bearer, str]:
         raise _Closed(1008, "no token came") from None
     token, _, subject = protocol.hello_token(message).partition(" ")
     await limits_of(socket).turns.take()
-    bearer = school.tokens.recall(token) or await school.ask(school.tokens.bearer, token)
+    bearer = school.tokens.recall(token) or await school.bearer(token)
     if bearer is None:
         raise _Closed(4003, "token")
     if not limits_of(socket).sockets.take(bearer.digest):
