@@ -208,6 +208,18 @@ def test_numbers_in_the_export_tell_neither_who_came_first_nor_whose_id_is_the_s
     assert orders == {("away", "steady"), ("steady", "away")}
 
 
+@pytest.mark.usefixtures("report")
+def test_moments_stand_in_the_order_in_which_they_began(store):
+    def moment(start_s, end_s):
+        fields = {"state": "strained", "start_s": start_s, "end_s": end_s}
+        return {"lesson": "l", "state": "strained", "start_s": start_s, "moment": fields}
+
+    for one in (moment(100.0, None), moment(200.0, 300.0), moment(100.0, 400.0)):
+        store.write(Batch(moments=[one]))
+    kept = reports.collect(store, store.lesson("l"))["moments"]
+    assert [one["start_s"] for one in kept] == [5.0, 100.0, 200.0]
+
+
 def test_other_formats_are_unknown(report):
     with pytest.raises(InputError, match="no format 'pdf'; expected html, csv, json"):
         reports.render(report, "pdf")

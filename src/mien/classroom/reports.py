@@ -43,6 +43,8 @@ def collect(store: Store, lesson: LessonRecord) -> dict[str, Any]:
         StoreError: If the store does not answer.
     """
     rows = store.rows_of(tables.aggregates, lesson.id)
+    # In the order written the ones that peaked higher or ended later stand last.
+    moments = [row["moment"] for row in store.rows_of(tables.moments, lesson.id)]
     by_kind: dict[str, list[Row]] = {"aggregate": [], "answers": [], "agreement": []}
     for row in rows:
         by_kind[row["kind"]].append({"at": row["at"].isoformat(), **row["aggregate"]})
@@ -55,7 +57,7 @@ def collect(store: Store, lesson: LessonRecord) -> dict[str, Any]:
         "decision": lesson.decision,
         "mapping": lesson.mapping,
         "aggregates": by_kind["aggregate"],
-        "moments": [row["moment"] for row in store.rows_of(tables.moments, lesson.id)],
+        "moments": sorted(moments, key=lambda one: one["start_s"]),
         "answers": by_kind["answers"],
         "agreement": by_kind["agreement"][-1] if by_kind["agreement"] else None,
         "gaps": [_gap(row) for row in store.rows_of(tables.gaps, lesson.id)],

@@ -271,7 +271,7 @@ if (byId("earlier")) {
 }
 
 function drawMoments() {
-  const moments = [...page.moments.values()];
+  const moments = [...page.moments.values()].sort((one, other) => one.start_s - other.start_s); // a restart tells them as they ended
   show("moments-none", !moments.length);
   byId("moments").replaceChildren(...moments.map((one) => {
     const until = one.end_s === null ? WORDS.going_on : clock(one.end_s);
