@@ -220,6 +220,24 @@ def test_moments_stand_in_the_order_in_which_they_began(store):
     assert [one["start_s"] for one in kept] == [5.0, 100.0, 200.0]
 
 
+def polylines(report, *times):
+    shares = [aggregate(time_s, {"steady": 100}) for time_s in times]
+    text, _ = reports.render({**report, "aggregates": shares}, "html")
+    return [points.split() for points in re.findall('<polyline[^>]* points="([^"]*)"', text)]
+
+
+def test_no_line_is_drawn_over_a_time_without_a_server(report):
+    before, after = polylines(report, 5.0, 10.0, 600.0, 605.0)
+    assert (len(before), len(after)) == (2, 2)
+    assert before[-1].startswith("11.9,")
+    assert after[0].startswith("714.0,")
+
+
+def test_a_single_time_is_a_line_that_can_be_seen(report):
+    ((begin, end), _) = polylines(report, 5.0, 600.0, 605.0)
+    assert begin == end
+
+
 def test_other_formats_are_unknown(report):
     with pytest.raises(InputError, match="no format 'pdf'; expected html, csv, json"):
         reports.render(report, "pdf")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import random
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -27,6 +28,8 @@ FORMATS = ("html", "csv", "json")
 
 _WEB = Path(__file__).parent / "web" / "templates"
 _CHART_WIDTH, _CHART_HEIGHT = 720, 200
+_BREAK_S = 12.0
+"""Windows end every five seconds; after a longer silence a line begins anew, as on the teacher's page."""
 _LOTS = random.SystemRandom()
 _FORMULA = tuple("=+-@") + tuple("\uff1d\uff0b\uff0d\uff20")
 """How formulas begin; Excel with East Asian input takes the full-width forms for the same."""
@@ -208,18 +211,23 @@ def _as_html(report: dict[str, Any], lang: str, utc_offset_min: int) -> str:
 
 
 def _lines(report: dict[str, Any]) -> dict[str, list[str]]:
-    """Return the chart's lines: for each state pieces of ``x,y x,y …``, broken where shares are withheld."""
+    """Return the chart's lines: for each state pieces of ``x,y x,y …``, broken where shares are withheld or nothing was counted."""
     aggregates = report["aggregates"]
     end_s = max((one["time_s"] for one in aggregates), default=1) or 1
     lines: dict[str, list[str]] = {}
     for state in {s: None for one in aggregates for s in one["percent"] or ()}:
-        pieces: list[list[str]] = [[]]
+        pieces: list[list[str]] = []
+        last_s = -math.inf
         for one in aggregates:
             if one["percent"] is None:
-                pieces.append([])
+                last_s = -math.inf
                 continue
+            if one["time_s"] - last_s > _BREAK_S:
+                pieces.append([])
+            last_s = one["time_s"]
             x = one["time_s"] / end_s * _CHART_WIDTH
             y = _CHART_HEIGHT * (1 - min(100, one["percent"].get(state, 0)) / 100)
             pieces[-1].append(f"{x:.1f},{y:.1f}")
-        lines[state] = [" ".join(piece) for piece in pieces if piece]
+        # A line of one point has no length, and is not drawn.
+        lines[state] = [" ".join(piece if len(piece) > 1 else 2 * piece) for piece in pieces]
     return lines
