@@ -295,6 +295,15 @@ def test_rows_of_a_lesson_longer_than_their_age_are_said_to_stay_until_it_is_ove
     assert datetime.fromisoformat(me["kept_until"]) == ended_at + round_s
 
 
+def test_rows_are_said_to_go_with_a_lesson_that_is_kept_for_less_than_they_are(start):
+    live = start(aggregate_days=0.5)
+    teacher, lesson, student, _ = live.student_inside()
+    live.ask("POST", f"/api/lessons/{lesson['id']}/end", teacher)
+    me = live.ask("GET", "/api/me", student["token"]).json()
+    started_at = datetime.fromisoformat(lesson["started_at"])
+    assert datetime.fromisoformat(me["kept_until"]) == started_at + timedelta(hours=12)
+
+
 def test_after_the_end_a_student_can_still_delete_until_the_rows_go_by_themselves(live):
     teacher, lesson, student, opened = live.student_inside()
     other = live.join(lesson["code"])

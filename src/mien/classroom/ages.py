@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from mien.classroom import tables
+from mien.classroom.records import LessonRecord, ParticipantRecord
 
 __all__ = ["LESSON_HOURS", "kept_until", "too_old"]
 
@@ -17,18 +18,27 @@ _ENDED_WITHIN_HOURS = 1.0
 
 
 def kept_until(
-    joined_at: datetime, lesson_ends_at: datetime, window_hours: float, round_s: float
+    student: ParticipantRecord,
+    lesson: LessonRecord,
+    window_hours: float,
+    aggregate_days: float,
+    round_s: float,
 ) -> datetime:
-    """Return when the last of a student has gone by itself, at the latest: at its age, but not before the lesson is over.
+    """Return when the last of a student has gone by itself, at the latest: at its age or its lesson's, but not before that is over.
 
     Args:
-        joined_at: When the student joined.
-        lesson_ends_at: When the lesson ended, or ends if nobody ends it.
+        student: As it is kept.
+        lesson: The student's.
         window_hours: Age of what is one student's.
+        aggregate_days: Of lessons with all that is theirs.
         round_s: From one deletion to the next.
     """
-    by_age = joined_at + timedelta(hours=window_hours)
-    return max(by_age, lesson_ends_at + timedelta(seconds=round_s))
+    by_age = min(
+        student.joined_at + timedelta(hours=window_hours),
+        lesson.started_at + timedelta(days=aggregate_days),
+    )
+    ends_at = lesson.ended_at or lesson.started_at + timedelta(hours=LESSON_HOURS)
+    return max(by_age, ends_at + timedelta(seconds=round_s))
 
 
 def too_old(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
-from mien.classroom.ages import LESSON_HOURS
 from mien.classroom.lessons import LiveLesson
 from mien.classroom.limits import Bucket, Buckets, Rate, Turns
 from mien.classroom.live_student import LiveStudent
@@ -201,25 +199,22 @@ class Kept:
     """A student of whom something is kept, in a lesson that runs or that is over."""
 
     record: ParticipantRecord
-    title: str
+    lesson: LessonRecord
     is_over: bool
-    ends_at: datetime
-    """When the lesson ended, or ends at the latest."""
 
 
 async def _kept(request: Request, student: StudentOf) -> Kept:
     school, (participant, lesson_id) = school_of(request), student
     found = school.find_student(participant, lesson_id)
     if found is not None:
-        running = found[0].record
-        ends_at = running.started_at + timedelta(hours=LESSON_HOURS)
-        return Kept(found[1].record, running.title, is_over=False, ends_at=ends_at)
+        return Kept(found[1].record, found[0].record, is_over=False)
     record = await school.ask(school.store.participant, participant)
     lesson = await school.ask(school.store.lesson, lesson_id)
     if record is None or lesson is None or school.writer.is_forgotten(lesson_id, participant):
         raise RefusedError(401, "token", "The token is missing, wrong or too old. Sign in again.")
-    ends_at = lesson.ended_at or utc_now()  # that is being written down
-    return Kept(record, lesson.title, is_over=True, ends_at=ends_at)
+    # A lesson may be over before its end is written down.
+    ended = replace(lesson, ended_at=lesson.ended_at or utc_now())
+    return Kept(record, ended, is_over=True)
 
 
 KeptOf = Annotated[Kept, Depends(_kept)]

@@ -121,7 +121,8 @@ async def come_back(body: Receipt, request: Request) -> dict[str, Any]:
 async def show_me(kept: KeptOf, request: Request) -> dict[str, Any]:
     """Tell a student how the seat stands, or what it was if the lesson is over."""
     record, school = kept.record, school_of(request)
-    hours, round_s = school.settings.window_hours, school.purge_every_s
+    ages = (school.settings.window_hours, school.settings.aggregate_days)
+    until = kept_until(record, kept.lesson, *ages, school.purge_every_s)
     return {
         "participant": record.id,
         "tag": record.tag,
@@ -129,10 +130,10 @@ async def show_me(kept: KeptOf, request: Request) -> dict[str, Any]:
         "camera": record.camera,
         "consent": record.consent,
         "research": record.research,
-        "title": kept.title,
+        "title": kept.lesson.title,
         "is_over": kept.is_over,
         "joined_at": record.joined_at.isoformat(),
-        "kept_until": kept_until(record.joined_at, kept.ends_at, hours, round_s).isoformat(),
+        "kept_until": until.isoformat(),
     }
 
 
