@@ -81,8 +81,9 @@ _LIMITS = f"""\
 _FER2013_LIMITS = """\
 - **Whom the pictures show**: those whom an image search found in 2013. Skin tones, ages, head coverings and cultures are
   unevenly present, and errors must be expected to be uneven too.
-- **A score on PublicTest is slightly too good**: what could be chosen was chosen there. PrivateTest is scored once, by a
-  command of its own, and stands in the tables from then on."""
+- **A score on PublicTest is slightly too good**: what could be chosen was chosen there, and where a last layer was fitted again,
+  its offsets were fitted there; what learns from such a network, or begins with it, has them at second hand. PrivateTest is scored
+  once, by a command of its own, and stands in the tables from then on."""
 
 _HOW_MEASURED = """\
 Intervals (in brackets) are 95 %: bootstrap for scores, Wilson's for a single proportion, paired bootstrap for drops.
