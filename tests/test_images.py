@@ -145,6 +145,15 @@ def test_a_tiff_of_twelve_bits_keeps_its_tones():
     assert images.decode(bytes(written))[0, :, 0].tolist() == [0, 128, 255, 1]
 
 
+def test_decoders_that_are_to_be_quiet_write_nothing_of_damaged_rows(capfd):
+    rows = PIL.Image.fromarray(np.eye(400, 8, dtype=bool))
+    damaged = bytearray(encoded(rows, "TIFF", compression="group3"))
+    damaged[200:400] = bytes(range(200))
+    images.quiet_decoders()
+    assert images.decode(bytes(damaged)).shape == (400, 8, 3)
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("suffix", [".webp", ".gif", ".jpg"])
 def test_a_picture_that_is_too_wide_for_its_kind_is_refused_and_nothing_left(tmp_path, suffix):
     with pytest.raises(ImageError, match=f"wide{suffix} cannot be written: "):

@@ -49,9 +49,11 @@ def demo(
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
     from mien.demo import serve
+    from mien.images import quiet_decoders
     from mien.modelfile import list_models
 
     def announce(address: str) -> None:
         typer.echo(f"The page is at {address} , for this computer only. Ctrl-C ends it.")
 
+    quiet_decoders()
     serve(model or list_models(), port, results, announce)

@@ -6,7 +6,6 @@ import contextlib
 import glob
 import os
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -118,10 +117,10 @@ def predict(  # noqa: PLR0913 - one argument an option
     # After the checks, so that a mistyped path is answered at once; `--help` never loads OpenCV.
 
     from mien.faces import open_detector
+    from mien.images import quiet_decoders
     from mien.recognition import Recognizer
 
-    # Pillow warns of broken EXIF fields and the like without naming the picture; what matters is an error.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
+    quiet_decoders()
     finder = open_detector(detector, detector_file)
     recognizer = Recognizer(model, labels, finder, min_confidence=min_confidence, prior=prior)
     copies = Copies(annotate, pictures, lang) if annotate else None

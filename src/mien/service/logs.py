@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import warnings
 from datetime import UTC, datetime
+
+from mien.images import quiet_decoders
 
 __all__ = ["JsonLines", "set_up_logging"]
 
@@ -47,8 +48,7 @@ def set_up_logging(level: str) -> None:
     # What callers can have written as often as they like, and what they are told anyway.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     logging.getLogger("uvicorn.error").addFilter(_is_no_caller_s_doing)
-    # Pillow warns of odd EXIF fields, each number in them anew, beside the log; what matters of a picture is its answer.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
+    quiet_decoders()
 
 
 def _is_no_caller_s_doing(record: logging.LogRecord) -> bool:
