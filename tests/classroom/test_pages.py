@@ -655,6 +655,13 @@ def test_a_camera_that_ends_is_off_and_one_that_gives_nothing_is_no_data(
     student.until(lambda: student.text("#air") == WORDS["on_air"][0])
     sent = inside.guard.last
     student.until(lambda: inside.guard.last > sent)
+    # Of a video that has no size there is no picture; it is tried again.
+    size = "Object.defineProperty(byId('video'), 'videoWidth', { value: 0, configurable: true })"
+    student.browser.execute_script(size)
+    time.sleep(1.5)
+    student.browser.execute_script("delete byId('video').videoWidth")
+    sent = inside.guard.last
+    student.until(lambda: inside.guard.last > sent)
     happens("ended")
     student.until(lambda: student.text("#problem") == WORDS["camera_ended"][0])
     assert student.text("#air") == WORDS["off_air"][0]

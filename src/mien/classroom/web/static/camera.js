@@ -111,9 +111,9 @@ class Camera {
     resize(this.sent.canvas, size);
     this.sent.drawImage(byId("video"), 0, 0, size.width, size.height);
     this.sent.canvas.toBlob(async (blob) => {
-      const jpeg = new Uint8Array(await blob.arrayBuffer());
+      const jpeg = blob && new Uint8Array(await blob.arrayBuffer()); // none of a video that has no size yet
       if (this.stream !== stream) return; // stopped in the meantime
-      if (jpeg.length > MAX_JPEG || !this.send(jpeg)) this.inFlight = false;
+      if (!jpeg || jpeg.length > MAX_JPEG || !this.send(jpeg)) this.inFlight = false;
       this.plan();
     }, "image/jpeg", 0.8);
   }
