@@ -513,6 +513,22 @@ def test_the_table_of_a_long_lesson_grows_row_by_row(open_browser, live):
 
 
 @slow
+def test_bars_of_a_report_s_sums_are_held_against_the_largest(open_browser, live):
+    teacher = Page(open_browser(), live, "/teach?lang=en")
+    open_lesson(teacher, live)
+
+    def bars(counts):
+        return teacher.browser.execute_script(
+            "drawAnswers({ start_s: 0, end_s: 3000, num_present: 30, counts: arguments[0] });"
+            "return [...document.querySelectorAll('#answers progress')].map((one) => one.position)",
+            counts,
+        )
+
+    # Of one minute: against those who are there.
+    assert bars({"lost": 6, "ok": 15, "too_fast": 0}) == [0.2, 0.5, 0]
+
+
+@slow
 def test_who_is_there_is_told_though_nobody_can_be_counted(open_browser, fast):
     live = fast()
     teacher = Page(open_browser(), live, "/teach?lang=en")

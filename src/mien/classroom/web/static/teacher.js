@@ -287,7 +287,7 @@ function drawAnswers(message) {
   const { counts } = message, of = { from: Math.round(message.start_s / 60), to: Math.round(message.end_s / 60), n: message.num_present };
   byId("trouble").textContent = counts ? counts.lost + counts.too_fast : "–";
   const bars = Object.entries(counts || {}).flatMap(([answer, count]) => [make("dt", WORDS[answer]),
-    make("dd", make("progress", "", { max: Math.max(1, message.num_present), value: count, "aria-label": WORDS[answer] })), make("dd", `${count}`)]);
+    make("dd", make("progress", "", { max: Math.max(message.num_present, ...Object.values(counts)), value: count, "aria-label": WORDS[answer] })), make("dd", `${count}`)]);
   const told = counts ? [make("dl", bars, { class: "bars" })] : [make("p", WORDS.withheld, { class: "why" })];
   byId("answers").replaceChildren(...told, make("p", fill(WORDS.answers_of, of), { class: "note" }));
 }
@@ -337,7 +337,7 @@ async function showReport(lesson) {
   for (const one of shown) for (const answer in sums) sums[answer] += one.counts[answer];
   if (shown.length) {
     const { start_s } = shown[0], { end_s } = shown[shown.length - 1];
-    drawAnswers({ start_s, end_s, counts: sums, num_present: Math.max(...shown.map((one) => one.num_present)) });
+    drawAnswers({ start_s, end_s, counts: sums, num_present: Math.max(...shown.map((one) => one.num_present)) }); // more taps than students
   } else if (report.answers.length) {
     drawAnswers(report.answers[report.answers.length - 1]);
   }
