@@ -1,6 +1,8 @@
 """A scripted class against a real server: every message is answered, and the counts on both sides agree."""
 
 import asyncio
+import socket
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -143,3 +145,39 @@ def test_nobody_comes_back_for_ever_to_a_lesson_that_had_ended(start):
 
     asyncio.run(too_late())
     assert student.reconnects == 0
+
+
+@pytest.mark.parametrize(
+    ("base", "told"),
+    [
+        ("localhost:8432", "localhost:8432 is no address of a server; expected http://"),
+        ("http://a b", r"http://a b is no live class \(InvalidURL\)"),
+    ],
+)
+def test_an_address_that_is_none_is_named(base, told):
+    with pytest.raises(ClientError, match=told):
+        client.ask(base, "GET", "/api/policy")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9\r\n",
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n<html></html>",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{",
+    ],
+)
+def test_whoever_else_listens_there_is_no_live_class(answer):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def speak():
+            opened, _ = other.accept()
+            with opened:
+                opened.recv(4096)
+                opened.sendall(answer)
+
+        thread = threading.Thread(target=speak)
+        thread.start()
+        with pytest.raises(ClientError, match=r"is no live class \(\w+\)\. Give the address"):
+            client.ask(f"http://127.0.0.1:{other.getsockname()[1]}", "GET", "/api/policy")
+        thread.join(60)

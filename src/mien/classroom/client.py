@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -48,6 +49,8 @@ def ask(base: str, method: str, path: str, token: str | None = None, body: objec
     Raises:
         ClientError: If it refuses, in its own words, or does not answer.
     """
+    if not base.startswith(("http://", "https://")):
+        raise ClientError(f"{base} is no address of a server; expected http://… or https://…")
     headers = {"origin": base, "content-type": "application/json"}
     if token:
         headers["authorization"] = f"Bearer {token}"
@@ -56,19 +59,23 @@ def ask(base: str, method: str, path: str, token: str | None = None, body: objec
     try:
         with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_S) as answer:  # noqa: S310
             text = answer.read()
+        return json.loads(text) if text else None
     except urllib.error.HTTPError as error:
         raise ClientError(f"{method} {path}: {_told(error)}", error.code) from None
     except OSError as error:
         raise ClientError(
             f"{base} does not answer: {error}. Start it with: mien classroom serve"
         ) from None
-    return json.loads(text) if text else None
+    except (HTTPException, ValueError) as error:  # it speaks something else, or no JSON
+        raise ClientError(
+            f"{base} is no live class ({type(error).__name__}). Give the address that mien classroom serve has printed."
+        ) from None
 
 
 def _told(error: urllib.error.HTTPError) -> str:
     try:
         return str(json.loads(error.read())["error"]["message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, HTTPException):
         return f"status {error.code}"
 
 
