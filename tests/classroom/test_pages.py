@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import html
 import logging
 import os
 import queue
@@ -173,6 +174,17 @@ def test_how_long_things_are_kept_is_what_is_set(start):
         "4 days at most",
     ]
     assert "for 2 hours at most" in live.http.get("/?lang=en").text
+
+
+@slow
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_what_is_kept_of_a_running_lesson_and_of_its_teacher_is_told(start, lang):
+    text = html.unescape(start().http.get(f"/privacy?lang={lang}").text)
+    page = text.partition('<script type="application/json"')[0]
+    place = ("en", "ko").index(lang)
+    for word in ("memory", "memory_long", "aggregates", "never"):
+        assert WORDS[word][place] in page
+    assert ("the teacher's name", "교사 이름")[place] in page
 
 
 @slow
