@@ -13,6 +13,7 @@ import pytest
 
 from mien import cli, images
 from mien.cli.copies import Copies, is_copy
+from mien.cli.predict import predict
 from mien.data.synthetic import draw_scene
 from mien.recognition import Recognizer
 
@@ -297,6 +298,13 @@ def test_bad_pictures_are_named_and_the_rest_is_done(run):
     assert len(white["faces"]) == 1
     assert notes["error"].startswith("notes.txt is not a picture")
     assert "not read" in run("gone.png", "white.png")[1]
+
+
+@pytest.mark.usefixtures("pictures")
+def test_bad_pictures_alone_end_as_the_help_says(run):
+    assert run("gone.png", "notes.txt")[0] == 1
+    said = " ".join(predict.__doc__.split())
+    assert "1: pictures, copies or folders below a folder failed, be it all of them" in said
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,8 @@ def predict(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Find the faces in pictures and name their expressions.
 
-    Exit code 0: all done; 1: some pictures, copies or folders below a folder failed, each named, the rest done; 2: nothing
-    could be done.
+    Exit code 0: all done; 1: pictures, copies or folders below a folder failed, be it all of them, each named, the rest
+    done; 2: nothing could be begun, or the results not written to their end.
     """
     failures: list[str] = []
     pictures = _without_copies(_collect(paths, failures))
