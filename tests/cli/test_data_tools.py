@@ -52,6 +52,16 @@ def test_audit_prints_counts_and_writes_page_counts_and_lists(source, tmp_path):
     assert fields["content_hash"] == dataset.content_hash
 
 
+def test_a_screen_that_takes_no_more_costs_no_clean_list(source, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("mien.cli.data_audit._show", full)
+    lists = tmp_path / "clean.json"
+    assert data("audit", source, "--write-clean", lists).exit_code != 0
+    assert lists.exists()
+
+
 def test_the_counts_of_an_audit_can_be_the_standard_output(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = data("audit", source, "--json", "-")

@@ -1,5 +1,7 @@
 """`mien errors` from the outside: the list, the sheets, and what it refuses."""
 
+from pathlib import Path
+
 import numpy as np
 import PIL.Image
 import pyarrow as pa
@@ -65,6 +67,16 @@ def test_saved_predictions_give_the_same_list_as_html(data, tiny_model_path, tmp
     live = invoke(tiny_model_path, "--data", data, "--doubtful")
     assert saved.stdout.splitlines()[:8] == live.stdout.splitlines()[:8]
     assert live.stderr.count("note:") == saved.stderr.count("note:")
+
+
+def test_a_screen_that_takes_no_more_costs_no_sheet(data, tiny_model_path, monkeypatch):
+    def full(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("mien.cli.errors._show", full)
+    done = invoke(tiny_model_path, "--data", data, "-o", "m.html", "--protocol", "labels")
+    assert done.exit_code != 0
+    assert Path("m.html").exists()
 
 
 def test_sound_ones_are_shown_alone(data, tiny_model_path):

@@ -128,6 +128,21 @@ def test_rows_are_printed_alone(data, tmp_path):
     assert not (tmp_path / "-").exists()
 
 
+def test_a_screen_that_takes_no_more_costs_no_result_of_a_final_test(
+    run_folder, data, tmp_path, monkeypatch
+):
+    def full(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("mien.cli.result_tables.show_result", full)
+    row_file, answers = tmp_path / "row.json", tmp_path / "answers.npz"
+    files = ("--json", row_file, "--predictions", answers)
+    result = invoke(run_folder, "--data", data, "--split", "test", *files)
+    assert result.exit_code != 0
+    assert [row["test_runs"] for row in json.loads(row_file.read_text())] == [1, 1]
+    assert answers.exists()
+
+
 @pytest.mark.usefixtures("run_folder")
 def test_rows_are_written(data, tmp_path):
     row_file = tmp_path / "new" / "row.json"

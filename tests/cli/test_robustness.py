@@ -47,6 +47,18 @@ def test_rows_can_be_the_standard_output(tiny_model_path, tmp_path, monkeypatch)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_a_screen_that_takes_no_more_costs_no_row(tiny_model_path, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("mien.cli.robustness._show", full)
+    out = tmp_path / "row.json"
+    data = ("--data", "synthetic:200", "--limit", 12)
+    assert invoke(tiny_model_path, *data, "--json", out).exit_code != 0
+    assert json.loads(out.read_text())
+
+
 def test_a_folder_for_json_is_refused_before_any_work(tiny_model_path, tmp_path):
     result = invoke(tiny_model_path, "--data", "synthetic:200", "--json", tmp_path)
     assert isinstance(result.exception, ConfigError)

@@ -64,24 +64,26 @@ def audit(
         dataset = open_dataset(path, size=size, use_cache=cache)
     with waiting.status(f"Comparing {len(dataset):,} pictures"):
         found = look(dataset)
-    _show(console, found, f"{path}: {len(dataset):,} pictures, layout {dataset.layout}")
-    for note in dataset.notes:
-        console.print(f"[yellow]note:[/] {_plain(note)}", soft_wrap=True)
-    if html is not None:
-        from mien.data.audit_page import audit_page
+    try:  # first: a pager that is left ends the command
+        if html is not None:
+            from mien.data.audit_page import audit_page
 
-        _write(html, audit_page(dataset, found, path.resolve().name or str(path)))
-    if json is not None:
-        text = _as_json(path, len(dataset), dataset.content_hash, found)
-        if is_printed:
-            typer.echo(text, nl=False)
-        else:
-            _write(json, text)
-    if write_clean is not None:
-        from mien.data.clean import write_clean as write_lists
+            _write(html, audit_page(dataset, found, path.resolve().name or str(path)))
+        if write_clean is not None:
+            from mien.data.clean import write_clean as write_lists
 
-        write_lists(clean_lists(dataset, found), write_clean)
-        typer.echo(f"written: {write_clean}", err=True)
+            write_lists(clean_lists(dataset, found), write_clean)
+            typer.echo(f"written: {write_clean}", err=True)
+        if json is not None:
+            text = _as_json(path, len(dataset), dataset.content_hash, found)
+            if is_printed:
+                typer.echo(text, nl=False)
+            else:
+                _write(json, text)
+    finally:
+        _show(console, found, f"{path}: {len(dataset):,} pictures, layout {dataset.layout}")
+        for note in dataset.notes:
+            console.print(f"[yellow]note:[/] {_plain(note)}", soft_wrap=True)
 
 
 def _check_files(files: Mapping[str, Path | None], data: Path) -> None:

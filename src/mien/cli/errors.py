@@ -81,11 +81,13 @@ def errors(  # noqa: PLR0913 - each option of the command is an argument
     shown = [one for one in mistakes.found if doubtful is None or bool(one.doubts) == doubtful]
     which = "" if doubtful is None else _WHICH[doubtful]
     title = f"{answers.model} on {answers.protocol}: mistakes"
-    _show(Console(highlight=False), mistakes, shown[: count or _LISTED], title)
-    if output is not None and not shown:
-        typer.echo(f"There is no such mistake, so {output} is not written.", err=True)
-    elif output is not None:
-        _write(output, mistakes, shown[: count or _ON_A_SHEET], dataset, title, which)
+    try:  # first: a pager that is left ends the command
+        if output is not None and not shown:
+            typer.echo(f"There is no such mistake, so {output} is not written.", err=True)
+        elif output is not None:
+            _write(output, mistakes, shown[: count or _ON_A_SHEET], dataset, title, which)
+    finally:
+        _show(Console(highlight=False), mistakes, shown[: count or _LISTED], title)
 
 
 def _write(

@@ -132,16 +132,22 @@ def evaluate(  # noqa: PLR0913 - each option of the command is an argument
     command = _command(
         model, data, split, views, {"--prior": weighed, "--clean": clean, "--limit": limit}
     )
-    rows = []
-    for result, own in zip(results, divisions, strict=True):
-        runs = count_test_run(opened.ledger, opened.facts, result) if result.is_final_test else None
-        row = result_row(result, opened.facts, command, runs, opened.device)
-        rows.append({**row, "prior": prior.value})
-        show_result(console, result, name, runs, slices=slices or columns is not None)
-        if columns is not None:
-            _say_what_is_left_out(result, own, min_group)
-    # Under another prior they are other answers: `mien compare` must not call them by the same name.
-    outputs.write(results, rows, dataset, numbers, {**opened.facts, "name": name})
+    counts = [
+        count_test_run(opened.ledger, opened.facts, one) if one.is_final_test else None
+        for one in results
+    ]
+    rows = [
+        {**result_row(one, opened.facts, command, runs, opened.device), "prior": prior.value}
+        for one, runs in zip(results, counts, strict=True)
+    ]
+    try:  # first: a pager that is left ends the command, and a final test cannot be run again
+        # Under another prior they are other answers: `mien compare` must not call them by the same name.
+        outputs.write(results, rows, dataset, numbers, {**opened.facts, "name": name})
+    finally:
+        for result, own, runs in zip(results, divisions, counts, strict=True):
+            show_result(console, result, name, runs, slices=slices or columns is not None)
+            if columns is not None:
+                _say_what_is_left_out(result, own, min_group)
 
 
 @dataclass(frozen=True)

@@ -78,26 +78,25 @@ def robustness(
             on_batch=advance,
         )
     command = _command(model, data, views, seed, limit)
-    rows = []
-    for protocol in dict.fromkeys(score.protocol for score in scores):
-        own = [score for score in scores if score.protocol == protocol]
-        _show(Console(highlight=False, stderr=is_printed), own, opened.info.name, views)
-        rows.append(
-            robustness_row(
-                own,
-                opened.facts,
-                dataset,
-                split="valid",
-                views=views,
-                seed=seed,
-                command=command,
-            )
+    by_protocol = [
+        [score for score in scores if score.protocol == protocol]
+        for protocol in dict.fromkeys(score.protocol for score in scores)
+    ]
+    rows = [
+        robustness_row(
+            own, opened.facts, dataset, split="valid", views=views, seed=seed, command=command
         )
-    if is_printed:
-        typer.echo(rows_text(rows), nl=False)
-    elif json is not None:
-        write_rows(rows, json)
-        typer.echo(f"rows: {json}", err=True)
+        for own in by_protocol
+    ]
+    try:  # first: a pager that is left ends the command
+        if is_printed:
+            typer.echo(rows_text(rows), nl=False)
+        elif json is not None:
+            write_rows(rows, json)
+            typer.echo(f"rows: {json}", err=True)
+    finally:
+        for own in by_protocol:
+            _show(Console(highlight=False, stderr=is_printed), own, opened.info.name, views)
 
 
 def _command(model: str, data: Path, views: str, seed: int, limit: int | None) -> str:
