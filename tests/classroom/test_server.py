@@ -1,6 +1,7 @@
 """Lessons over a real server: frames and answers, withdrawal, reports, a store that goes away."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 import socket
@@ -352,6 +353,23 @@ def test_a_lesson_that_ends_while_the_store_is_locked_is_ended_and_written_later
     assert [row["answer"] for row in rows] == ["lost"]
     (gap,) = live.school.store.rows_of(tables.gaps, lesson["id"])
     assert gap["reason"] == "locked"
+
+
+def test_an_end_that_the_store_learns_of_late_is_of_when_it_was(start, tmp_path):
+    late = timedelta()
+    live = start(parts={"now": lambda: datetime.now(UTC) + late})
+    teacher, lesson, student, _ = live.student_inside()
+    with contextlib.closing(
+        sqlite3.connect(tmp_path / "data" / "classroom.sqlite", isolation_level=None)
+    ) as other:
+        other.execute("BEGIN IMMEDIATE")
+        path = f"/api/lessons/{lesson['id']}"
+        assert live.ask("POST", f"{path}/end", teacher).status_code == 204
+        late = timedelta(minutes=40)
+    ended_at = live.until(lambda: live.school.store.lesson(lesson["id"]).ended_at)
+    assert ended_at < datetime.now(UTC) + timedelta(minutes=1)
+    # The student's token was in use when the lesson ended, and is over by now.
+    live.until(lambda: live.ask("GET", "/api/me", student["token"]).status_code == 200)
 
 
 def test_a_lesson_ends_though_the_store_is_gone(live, tmp_path):

@@ -176,6 +176,16 @@ def test_ending_a_lesson_leaves_students_the_time_to_delete(store, fake_time):
     assert all(one.tag is None for one in store.participants("lesson1"))
 
 
+def test_an_end_that_is_written_down_late_is_of_when_it_was(store, fake_time):
+    fill(store, fake_time)
+    ended_at = fake_time.now()
+    fake_time.s += 3600
+    later = fake_time.now() + timedelta(hours=24)
+    store.end_lesson("lesson1", later, ended_at)
+    assert store.lesson("lesson1").ended_at == ended_at
+    assert store.token("digest1")["expires_at"] == later  # it was in use then
+
+
 def test_deleting_a_lesson_leaves_only_who_looked_at_it(store, fake_time):
     fill(store, fake_time)
     store.note("kim", "lesson1", "report html")

@@ -75,8 +75,8 @@ class School:
         self.pace = Pace(settings.pace_ms)
         self.tokens = Tokens(store, now, settings.keys())
         self.lessons: dict[str, LiveLesson] = {}
-        self._ending: set[str] = set()
-        """Lessons that are over but whose end the store does not know yet."""
+        self._ending: dict[str, datetime] = {}
+        """When lessons ended that are over but whose end the store does not know yet."""
         self.frames = FrameLine(workers, self.pace, self.metrics)
         self.last_tick_s = time.monotonic()
         self.last_purge_s = time.monotonic()
@@ -188,7 +188,7 @@ class School:
         """
         self.lessons.pop(lesson.id, None)
         lesson.finish()
-        self._ending.add(lesson.id)
+        self._ending[lesson.id] = self._now()
         storing = self._spawn(self._store_end(lesson.id, lesson.take_batch()))
         with suppress(StoreError):
             async with answer_in_time():
@@ -199,9 +199,10 @@ class School:
             return
         with suppress(StoreError):  # the next tick tries again
             await self.choices.write_late()  # before there is an export
-            await self.ask(self.store.end_lesson, lesson_id, self._tokens_until())
+            end, ended_at = self.store.end_lesson, self._ending.get(lesson_id)
+            await self.ask(end, lesson_id, self._tokens_until(), ended_at)
             if self.writer.close(lesson_id):  # else somebody has just withdrawn
-                self._ending.discard(lesson_id)
+                self._ending.pop(lesson_id, None)
 
     async def delete_lesson(self, lesson_id: str) -> None:
         """Delete a lesson with all that is kept of it or still waits to be; one that runs is ended first.
@@ -213,7 +214,7 @@ class School:
             await self.end_lesson(self.lessons[lesson_id])
         await self.ask(self.store.delete_lesson, lesson_id)
         # Rows of a lesson that there is not would be refused again and again, and `/readyz` would say so for ever.
-        self._ending.discard(lesson_id)
+        self._ending.pop(lesson_id, None)
         self.writer.drop(lesson_id)
 
     def _tokens_until(self) -> datetime:

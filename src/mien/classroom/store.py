@@ -50,19 +50,28 @@ class Store:
         """Keep a new lesson."""
         self._run(sa.insert(tables.lessons).values(**_fields(lesson)))
 
-    def end_lesson(self, lesson: str, tokens_until: datetime) -> None:
-        """Mark a lesson as ended; until ``tokens_until`` its students can see and delete what is kept of them."""
+    def end_lesson(
+        self, lesson: str, tokens_until: datetime, ended_at: datetime | None = None
+    ) -> None:
+        """Mark a lesson as ended.
+
+        Args:
+            lesson: The lesson's id.
+            tokens_until: Until then its students can see and delete what is kept of them.
+            ended_at: When that was, if it could not be written down at once.
+        """
         students = sa.select(tables.participants.c.id).where(tables.participants.c.lesson == lesson)
-        now = self._now()
+        ended_at = ended_at or self._now()
+        was_in_use = tables.tokens.c.expires_at > ended_at
         with self._begin() as connection:
             connection.execute(
                 sa.update(tables.lessons)
                 .where(tables.lessons.c.id == lesson, tables.lessons.c.ended_at.is_(None))
-                .values(ended_at=now, code=None)
+                .values(ended_at=ended_at, code=None)
             )
             connection.execute(
                 sa.update(tables.tokens)
-                .where(tables.tokens.c.participant.in_(students), tables.tokens.c.expires_at > now)
+                .where(tables.tokens.c.participant.in_(students), was_in_use)
                 .values(expires_at=tokens_until)
             )
             connection.execute(

@@ -279,10 +279,23 @@ async function stayToDelete() {
     showLeaving();
     explain(null);
   } catch (error) {
-    if (error.status === 401) return forget(); // nothing is kept any more
+    if (error.status === 401) return comeBackToDelete();
     explain(error);
     setTimeout(stayToDelete, 5000);
   }
+}
+
+// The token is over: the store has learned late of the lesson's end.
+async function comeBackToDelete() {
+  const receipt = sessionStorage.getItem("receipt");
+  if (!receipt) return forget();
+  try {
+    keepToken(await tokenFor(receipt));
+  } catch (error) {
+    if (error.status === 404) return forget(); // nothing is kept any more
+    explain(error);
+  }
+  setTimeout(stayToDelete, 5000);
 }
 
 byId("again").addEventListener("click", forget);
