@@ -355,6 +355,13 @@ def test_a_lesson_that_ends_while_the_store_is_locked_is_ended_and_written_later
     assert gap["reason"] == "locked"
 
 
+def test_no_two_who_wait_have_the_same_tag(live, monkeypatch):
+    monkeypatch.setattr("mien.classroom.tokens._TAG_LENGTH", 1)  # of thirty letters
+    lesson = live.open_lesson(live.teacher())
+    tags = [live.join(lesson["code"], "none")["tag"] for _ in range(25)]
+    assert len(set(tags)) == 25
+
+
 def test_an_end_that_the_store_learns_of_late_is_of_when_it_was(start, tmp_path):
     late = timedelta()
     live = start(parts={"now": lambda: datetime.now(UTC) + late})

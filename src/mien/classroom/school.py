@@ -245,7 +245,7 @@ class School:
         record = ParticipantRecord(
             id=new_id(),
             lesson=lesson.id,
-            tag=new_tag(),
+            tag=new_tag({one.record.tag for one in lesson.students.values()}),
             camera=joining.camera,
             consent=joining.consent,
             research=joining.research and joining.camera != "none" and self.decision.export_allowed,

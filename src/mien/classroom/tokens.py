@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -224,9 +224,11 @@ def normal_code(typed: str) -> str:
     return "".join(letter for letter in typed.upper() if letter in _ALPHABET)
 
 
-def new_tag() -> str:
-    """Return a short word by which a waiting student can say: that is me."""
-    return _random_word(_TAG_LENGTH)
+def new_tag(taken: Container[str | None] = ()) -> str:
+    """Return a short word by which a waiting student can say: that is me; none that is ``taken``."""
+    while (tag := _random_word(_TAG_LENGTH)) in taken:
+        pass
+    return tag
 
 
 def _random_word(length: int) -> str:
