@@ -147,6 +147,24 @@ def test_nobody_comes_back_for_ever_to_a_lesson_that_had_ended(start):
     assert student.reconnects == 0
 
 
+def test_a_teacher_comes_back_late_in_a_long_lesson(start):
+    live = start()
+    teacher = SimulatedTeacher(live.base, live.KEY)
+    (lesson,) = live.school.lessons.values()
+    shares = {"type": "aggregate", "percent": {state.value: 10 for state in State}}
+    lesson.history += [{**shares, "time_s": 5.0 * number} for number in range(8640)]  # 12 hours
+
+    async def come_back():
+        told = asyncio.Event()
+        sitting = asyncio.create_task(teacher.run(lambda _: told.set()))
+        async with asyncio.timeout(30):
+            await told.wait()
+            await teacher.end()
+            await sitting
+
+    asyncio.run(come_back())
+
+
 @pytest.mark.parametrize(
     ("base", "told"),
     [

@@ -87,7 +87,9 @@ def _code_of(closed: ConnectionClosed) -> int | None:
 @asynccontextmanager
 async def _open(base: str, path: str, hello: str) -> AsyncIterator[ClientConnection]:
     address = base.replace("http", "ws", 1) + path
-    async with connect(address, origin=base, compression=None, max_queue=64) as socket:  # type: ignore[arg-type]
+    # Whoever comes back late in a long lesson is told all of it in one message.
+    opening = connect(address, origin=base, compression=None, max_queue=64, max_size=None)  # type: ignore[arg-type]
+    async with opening as socket:
         await socket.send(encode(Kind.HELLO, 0, 0, hello.encode()))
         yield socket
 
