@@ -132,6 +132,27 @@ def test_a_run_stopped_anywhere_goes_on_bit_exactly(finished, faces, tmp_path, s
     assert without_times(folder) == without_times(finished[0])
 
 
+class SecondSitting(Silent):
+    """Goes on with the run that it hears begin, as another process would."""
+
+    def begin(self, run, trainer):
+        super().begin(run, trainer)
+        with pytest.raises(TrainingError, match=r"run is being trained by another process\. Wait"):
+            train(tiny(), trainer.data, RunFolder(run.path), Silent(), resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_is_in_one_process_at_a_time(faces, tmp_path, resume):
+    folder = RunFolder(tmp_path / "run")
+    if resume:
+        with pytest.raises(StopRequested):
+            train(tiny(), faces, folder, Silent(4))
+    reporter = SecondSitting(2)
+    with pytest.raises(StopRequested):
+        train(tiny(), faces, folder, reporter, resume=resume)
+    train(tiny(), faces, folder, Silent(), resume=True)  # what held it has ended
+
+
 KILLED = """
 import os, signal, sys, threading, time
 from pathlib import Path

@@ -20,7 +20,7 @@ from mien.data.dataset import SPLITS, Dataset
 from mien.data.ferplus import not_a_face
 from mien.data.offline import merge
 from mien.data.splits import with_validation
-from mien.errors import ConfigError, DataError, DivergedError, MienError
+from mien.errors import DataError, DivergedError, MienError
 from mien.evaluation.plots import curves
 from mien.modelfile import Head, ModelInfo
 from mien.models.macs import count_macs, count_parameters
@@ -29,7 +29,6 @@ from mien.recipe import DataOptions, Recipe
 from mien.runtime import choose_device, choose_precision, commit, machine
 from mien.training.answers_file import open_teacher
 from mien.training.checkpoint import load_checkpoint, save_checkpoint
-from mien.training.distillation import Teacher
 from mien.training.loop import Progress, Trainer
 from mien.training.run_folder import RECORDED_FACTS, RunFolder
 from mien.training.seen_faces import check_sizes, sizes_shown
@@ -103,10 +102,29 @@ def train(
         DataError: If the data has no training or validation rows, or lacks what a head learns from.
         ConfigError: If network, sizes or teacher do not fit together, or a run goes on with other data or another teacher.
         ModelFileError: If the weights to start from, or the teacher's, cannot be used.
-        TrainingError: If the folder is taken or holds nothing to resume.
+        TrainingError: If the folder is taken, holds nothing to resume, or is in the hands of another process.
         DivergedError: If the run diverges.
         StopRequested: If the reporter raised it; the state is saved.
     """
+    with contextlib.ExitStack() as held:
+        if resume:
+            held.enter_context(folder.held())
+        run = _begin(recipe, data, folder, reporter, resume, device, command)
+        if not resume:
+            held.enter_context(folder.held())
+        return run.to_the_end()
+
+
+def _begin(
+    recipe: Recipe,
+    data: Dataset,
+    folder: RunFolder,
+    reporter: Reporter,
+    resume: bool,
+    device: str,
+    command: str,
+) -> _Run:
+    """Make the folder of a run, or read what it goes on from; the arguments are those of `train`."""
     chosen = choose_device(device)
     # Before a teacher is asked, which may take minutes: whether there is anything to do at all.
     state = load_checkpoint(folder.path) if resume else None
@@ -114,7 +132,7 @@ def train(
         folder.check_free()
         recipe = with_model_of_init(recipe)
     else:
-        _check_data(folder, data)
+        folder.check_data(data.content_hash)
     # A run ends in the precision that it began in, also where another would be chosen: its record says so.
     begun = recipe.train.precision if state is None else folder.facts()["precision"]
     precision = choose_precision(begun, chosen)
@@ -131,7 +149,7 @@ def train(
     facts = _facts(recipe, data, training, validation, (chosen, precision), command)
     facts["teacher_sha256"] = teacher and teacher.sha256
     if state is not None:
-        _check_teacher(folder, teacher)
+        folder.check_teacher(facts["teacher_sha256"])
         trainer.restore(state)
         folder.forget_after(trainer.progress.epoch)
     else:
@@ -139,7 +157,7 @@ def train(
         facts["imagenet"] = taught or is_from_imagenet(recipe)
         facts["behind"] = weights_behind(recipe)
         folder.create(recipe, facts)
-    return _Run(recipe, folder, trainer, validator, reporter).to_the_end()
+    return _Run(recipe, folder, trainer, validator, reporter)
 
 
 def prepare(options: DataOptions, seed: int, data: Dataset) -> tuple[Dataset, Dataset]:
@@ -341,24 +359,6 @@ class _Run:
                 "macs": count_macs(trainer.network, trainer.spec.size, trainer.spec.channels),
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
             },
-        )
-
-
-def _check_teacher(folder: RunFolder, teacher: Teacher | None) -> None:
-    begun = folder.facts().get("teacher_sha256")
-    if begun != (teacher and teacher.sha256):
-        raise ConfigError(
-            f"{folder.path} learned from a teacher with other weights (SHA-256 {str(begun)[:12]}…). Put that file back, "
-            "or begin anew in another --out."
-        )
-
-
-def _check_data(folder: RunFolder, data: Dataset) -> None:
-    begun = folder.facts().get("data_hash")
-    if begun != data.content_hash:
-        raise ConfigError(
-            f"{folder.path} was begun on other data (hash {str(begun)[:12]}…, this has {data.content_hash[:12]}…). Give --data "
-            "as it was, or begin anew in another --out."
         )
 
 

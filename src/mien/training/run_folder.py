@@ -12,7 +12,8 @@ from typing import Any
 
 import tomli_w
 
-from mien.errors import TrainingError
+from mien.errors import ConfigError, TrainingError
+from mien.locking import try_lock
 from mien.models.weights import WEIGHTS_NAME
 from mien.recipe import ModelOptions, Recipe, recipe_from_dict
 from mien.replacing import replacing
@@ -71,6 +72,24 @@ class RunFolder:
             # Written last: a folder with a recipe is a run that was really begun.
             _replace_text(self._recipe, tomli_w.dumps(recipe.as_dict()))
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the run in this process while the block lasts; where there is none, nothing is kept.
+
+        Raises:
+            TrainingError: If it is in another one.
+        """
+        if not self.is_begun:
+            yield
+            return
+        # It is written once and then stays, so that all processes mean the same file.
+        with self._recipe.open("r+b") as file:
+            if not try_lock(file):
+                raise TrainingError(
+                    f"{self.path} is being trained by another process. Wait until that ends, or choose another --out."
+                )
+            yield
+
     def recipe(self) -> Recipe:
         """Read back what the run was told.
 
@@ -111,6 +130,32 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise _damaged(self._facts, error) from None
         return facts
+
+    def check_data(self, content_hash: str) -> None:
+        """Make sure that the run was begun on this data.
+
+        Raises:
+            ConfigError: If it was not.
+        """
+        begun = self.facts().get("data_hash")
+        if begun != content_hash:
+            raise ConfigError(
+                f"{self.path} was begun on other data (hash {str(begun)[:12]}…, this has {content_hash[:12]}…). Give --data "
+                "as it was, or begin anew in another --out."
+            )
+
+    def check_teacher(self, sha256: str | None) -> None:
+        """Make sure that the run was begun with this teacher, or with none.
+
+        Raises:
+            ConfigError: If it was not.
+        """
+        begun = self.facts().get("teacher_sha256")
+        if begun != sha256:
+            raise ConfigError(
+                f"{self.path} learned from a teacher with other weights (SHA-256 {str(begun)[:12]}…). Put that file back, "
+                "or begin anew in another --out."
+            )
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the figures of the complete epochs, in order.
