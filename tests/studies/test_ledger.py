@@ -153,6 +153,29 @@ def test_a_factor_that_is_added_is_known_to_the_runs_before_it(open_again, write
     assert first.point.values == {"activation": "relu", "rate": "0.003", "epochs": "3"}
 
 
+@pytest.mark.parametrize("kind", ["one_at_a_time", "grid"])
+def test_runs_are_found_under_the_names_that_a_second_factor_gives_them(
+    open_again, write_study_file, kind
+):
+    text = write_study_file().read_text().replace("one_at_a_time", kind)
+    ledger = open_again(load_design(write_study_file(text)))
+    taken = [ledger.claim(ALL) for _ in range(4)]
+    assert [run.point.label for run in taken] == ["relu", "tanh", "relu", "tanh"]
+    for run in taken[:3]:
+        ledger.finish(run, RESULT)
+    ledger.give_back(taken[3])
+    epochs = '[[factors]]\nname = "epochs"\nsetting = "train.epochs"\nvalues = [3, 5]\n'
+    more = open_again(load_design(write_study_file(text + epochs)))
+    old = ["relu · 3", "tanh · 3"] if kind == "grid" else ["base", "activation=tanh"]
+    next_one = more.claim(ALL)
+    assert (next_one.number, next_one.point.label, next_one.seed) == (3, old[1], 1)
+    ended = [run.point for run in more.runs() if run.state == "ended"]
+    assert [point.label for point in ended] == [*old, old[0]]
+    assert ended[1].values == {"activation": "tanh", "epochs": "3"}
+    assert ended[1].reference == old[0]
+    assert len(more.runs()) == (8 if kind == "grid" else 6)
+
+
 @pytest.mark.parametrize(
     "kind", ['design = "one_at_a_time"', 'design = "grid"', 'design = "random"\nnum_points = 2']
 )

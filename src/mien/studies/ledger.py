@@ -74,22 +74,41 @@ class Ledger:
         """Take an open study; see `open_ledger`."""
         self._study, self._storage, self._leases = study, storage, leases
         self._design = design
+        self._by_recipe: dict[str, Point] = {}
 
     def runs(self) -> list[Run]:
         """Return the runs that the design asks for, in the order in which they were entered."""
+        all_runs = [_as_run(trial) for trial in self._study.get_trials(deepcopy=False)]
+        all_runs = [run for run in all_runs if run.seed in self._design.seeds]
+        if self._design.is_sampled:
+            return all_runs
         points = {point.label: point for point in self._design.points()}
+        named = {(run.point.label, run.seed) for run in all_runs}
         runs = []
-        for trial in self._study.get_trials(deepcopy=False):
-            run = _as_run(trial)
-            if run.seed not in self._design.seeds:
-                continue
+        for run in all_runs:
             if now := points.get(run.point.label):
                 # Entered before a factor was added, it does not know its own value of that.
-                named = replace(run.point, values=now.values, reference=now.reference)
-                runs.append(replace(run, point=named))
-            elif self._design.is_sampled:
-                runs.append(run)
+                point = replace(run.point, values=now.values, reference=now.reference)
+                runs.append(replace(run, point=point))
+            elif (now := self._called_now(run.point)) and (now.label, run.seed) not in named:
+                named.add((now.label, run.seed))
+                runs.append(replace(run, point=now))
         return runs
+
+    def _called_now(self, point: Point) -> Point | None:
+        """Return the point that makes the same recipe: a second factor turns the label ``tanh`` into ``activation=tanh``."""
+        if not self._by_recipe:
+            # Of two points that are the same, the first: it is what the others are compared with.
+            points = reversed(self._design.points())
+            self._by_recipe = {self._recipe(one): one for one in points}
+        return self._by_recipe.get(self._recipe(point))
+
+    def _recipe(self, point: Point) -> str:
+        try:
+            recipe = self._design.recipe(point.settings, 0, "")
+        except ConfigError:  # of a value that the study, or mien, no longer has
+            return ""
+        return json.dumps(recipe.as_dict(), sort_keys=True)
 
     def claim(self, wanted: Callable[[Run], bool]) -> Run | None:
         """Take a run that is to be done: one that waits, or one whose process is gone.
@@ -107,7 +126,7 @@ class Ledger:
         for run in self.runs():
             if run.state == "ended" or not wanted(run) or not self._leases.acquire(run.name):
                 continue
-            fresh = _as_run(self._trial(run))
+            fresh = replace(_as_run(self._trial(run)), point=run.point)
             if fresh.state == "waiting":
                 self._storage.set_trial_state_values(self._id(run), state=TrialState.RUNNING)
             if fresh.state != "ended" and fresh.result is None:
