@@ -16,6 +16,7 @@ from mien.studies.ledger import open_ledger
 from mien.studies.memory import MemoryKills
 from mien.studies.reading import load_design
 from mien.studies.sampling import next_point
+from mien.studies.storage import read_journal
 
 RESULT = {"state": "finished", "detail": "", "scores": {"macro_f1": 0.5}}
 ALL = lambda _: True  # noqa: E731 - the filter that lets every run through
@@ -345,6 +346,21 @@ def test_a_sampler_draws_so_many_points_each_for_every_seed(sampler, write_study
         drawn.append([run.point for run in runs])
         ledger.close()
     assert drawn[0] == drawn[1]
+
+
+def test_a_sampler_knows_the_runs_of_a_seed_that_is_added(write_study_file, tmp_path):
+    import optuna
+
+    for seeds in ("[0]", "[0, 1]"):
+        text = SAMPLED.replace("[0, 1]", seeds).replace("random", "tpe")
+        ledger = open_ledger(load_design(write_study_file(text)), "d" * 64, tmp_path / "study")
+        while run := ledger.claim(ALL):
+            ledger.finish(run, RESULT)
+        ledger.close()
+    study = optuna.load_study(study_name="small", storage=read_journal(tmp_path / "study"))
+    params = [trial.params for trial in study.get_trials()]
+    assert len(params) == 6
+    assert params[3:] == params[:3]
 
 
 def test_a_date_may_be_the_seed_of_a_sampled_study(write_study_file, tmp_path):

@@ -202,11 +202,14 @@ class Ledger:
         points = {point.label: point for point in self._design.points()}
         points |= {run.point.label: run.point for run in runs}
         known = {(run.point.label, run.seed) for run in runs}
+        # What a sampler learns from, also of a seed that is added.
+        params = [trial.params for trial in self._study.get_trials(deepcopy=False)]
+        drawn = {run.point.label: params[run.number] for run in runs if params[run.number]}
         # The first seed of every point comes first: a study that is cut short has then seen all values.
         for seed in self._design.seeds:
             for label, point in points.items():
                 if (label, seed) not in known:
-                    self._enter(point, seed)
+                    self._enter(point, seed, drawn.get(label))
         while self._design.is_sampled:
             runs = self.runs()
             num_drawn = len({run.point.label for run in runs})
