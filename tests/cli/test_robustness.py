@@ -39,6 +39,18 @@ def test_the_table_and_the_rows_say_the_same(tiny_model_path, tmp_path, monkeypa
 
 
 @pytest.mark.slow
+def test_a_name_in_brackets_is_shown_as_it_is(tiny_model_path, tmp_path):
+    import onnx
+
+    model = onnx.load(tiny_model_path)
+    (record,) = (one for one in model.metadata_props if one.key == "mien")
+    record.value = json.dumps({**json.loads(record.value), "name": "tiny[v2][/x]"})
+    onnx.save(model, tmp_path / "named.onnx")
+    result = invoke(tmp_path / "named.onnx", "--data", "synthetic:200", "--limit", 12)
+    assert "tiny[v2][/x] on labels-valid" in result.output
+
+
+@pytest.mark.slow
 def test_rows_can_be_the_standard_output(tiny_model_path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = invoke(tiny_model_path, "--data", "synthetic:200", "--limit", 12, "--json", "-")

@@ -108,6 +108,8 @@ def _command(model: str, data: Path, views: str, seed: int, limit: int | None) -
 
 
 def _show(console: Console, scores: Sequence[Robustness], name: str, views: str) -> None:
+    from rich.markup import escape
+
     from mien.cli.result_tables import plain_table
     from mien.evaluation.corruptions import MIDDLE
     from mien.evaluation.intervals import percent, with_interval
@@ -115,7 +117,7 @@ def _show(console: Console, scores: Sequence[Robustness], name: str, views: str)
 
     first = scores[0]
     console.print(
-        f"\n[bold]{name}[/] on [bold]{first.protocol}[/] · {first.n:,} faces · views: {views} · "
+        f"\n[bold]{escape(name)}[/] on [bold]{first.protocol}[/] · {first.n:,} faces · views: {views} · "
         f"unchanged {percent(first.clean)} %"
     )
     table = plain_table("change", "accuracy, % (95 %)", "drop in points (95 %)")
