@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import PIL.PngImagePlugin
 import pytest
 from tests.mutate import mutated
 
 from mien import images
-from mien.errors import ImageError
+from mien.errors import ImageError, PictureSizeError
 
 
 def encoded(picture, kind="PNG", **options):
@@ -143,6 +144,15 @@ def test_a_tiff_of_twelve_bits_keeps_its_tones():
         place = written.index(struct.pack("<H", tag), 8)
         written[place + 8] = value
     assert images.decode(bytes(written))[0, :, 0].tolist() == [0, 128, 255, 1]
+
+
+def test_a_picture_for_which_there_is_no_memory_is_not_called_damaged(monkeypatch):
+    def load(_):
+        raise MemoryError
+
+    monkeypatch.setattr(PIL.PngImagePlugin.PngImageFile, "load", load)
+    with pytest.raises(PictureSizeError, match=r"^a\.png needs more memory than there is\."):
+        images.decode(encoded(plain()), "a.png")
 
 
 def test_decoders_that_are_to_be_quiet_write_nothing_of_damaged_rows(capfd):

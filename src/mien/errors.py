@@ -37,7 +37,7 @@ class ImageError(MienError):
 
 
 class PictureSizeError(ImageError):
-    """A picture has more pixels than are decoded."""
+    """A picture has more pixels than are decoded, or than there is memory for."""
 
 
 class VideoError(MienError):

@@ -137,7 +137,7 @@ def decode(data: bytes, name: str = "The picture", max_pixels: int = MAX_PIXELS)
         max_pixels: A larger picture is refused before it is decoded; no more than `MAX_PIXELS`.
 
     Raises:
-        PictureSizeError: If it has more pixels.
+        PictureSizeError: If it has more pixels, or there is no memory for them.
         ImageError: If it is empty, no picture, damaged, or has more than `MAX_SCANS`.
     """
     return _decode(io.BytesIO(data), name, min(max_pixels, MAX_PIXELS))
@@ -172,6 +172,10 @@ def _decode(file: BinaryIO, name: str, max_pixels: int) -> Image:
     except PIL.Image.DecompressionBombError:
         raise PictureSizeError(
             f"{name} has far more than {max_pixels / 1e6:g} megapixels. Make it smaller."
+        ) from None
+    except MemoryError:
+        raise PictureSizeError(
+            f"{name} needs more memory than there is. Make it smaller, or close other programs."
         ) from None
     except ImageError:
         raise
