@@ -20,6 +20,7 @@ import PIL.ImageOps
 import PIL.PngImagePlugin
 
 from mien.errors import ImageError, PictureSizeError
+from mien.image_heads import HEAD_BYTES, MOST_SEGMENTS, check_head
 from mien.replacing import replacing
 from mien.types import Image
 
@@ -83,8 +84,6 @@ _SEGMENT = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
 """A marker with a length behind it, or the end. Between them, in coded data, stand only a stuffed zero, restarts and fill."""
 _FRAMES_IN_ONE_SCAN = frozenset({0xC0, 0xC1, 0xC9})  # if the scan has all their components
 _END, _SCAN = 0xD9, 0xDA
-_MOST_SEGMENTS = 10_000
-"""Of a JPEG; 16 MB of EXIF, profile and comments are 250. Two millions of empty ones fit into the service's largest body."""
 
 # `catch_warnings` swaps a list that all threads share; two at once could leave it swapped for good.
 _opening = threading.Lock()
@@ -159,7 +158,12 @@ def _decode(file: BinaryIO, name: str, max_pixels: int) -> Image:
     file.seek(0)
     if not start:
         raise ImageError(f"{name} is empty (0 bytes).")
-    num_scans = _num_scans(file, name) if start.startswith(_JPEG_START) else 1
+    num_bytes = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    check_head(file.read(HEAD_BYTES), num_bytes, name)
+    file.seek(0)
+    num_scans = _num_scans(file.read(), name) if start.startswith(_JPEG_START) else 1
+    file.seek(0)
     try:
         with _open(file) as opened:
             _refuse_large(opened.size, name, max_pixels)
@@ -221,14 +225,12 @@ def _refuse_scans(num_scans: int, size: tuple[int, int], name: str) -> None:
         )
 
 
-def _num_scans(file: BinaryIO, name: str) -> int:
+def _num_scans(jpeg: bytes, name: str) -> int:
     """Count how often a JPEG goes through its picture, by its markers alone, as libjpeg finds them."""
-    jpeg = file.read()
-    file.seek(0)
     num_scans = 0
     num_components: bytes | None = None
     position = len(_JPEG_START)
-    for _ in range(_MOST_SEGMENTS):
+    for _ in range(MOST_SEGMENTS):
         marker = _SEGMENT.search(jpeg, position)
         if marker is None or marker[1][0] == _END:
             return num_scans
@@ -241,7 +243,7 @@ def _num_scans(file: BinaryIO, name: str) -> int:
             if jpeg[position + 2 : position + 3] == num_components:
                 return num_scans
         position += max(2, int.from_bytes(jpeg[position : position + 2], "big"))
-    raise ImageError(f"{name} is damaged: it is a JPEG of more than {_MOST_SEGMENTS} segments.")
+    raise ImageError(f"{name} is damaged: it is a JPEG of more than {MOST_SEGMENTS} segments.")
 
 
 def _what_it_is(start: bytes) -> str:
