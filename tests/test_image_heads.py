@@ -82,6 +82,15 @@ def test_neither_do_those_of_exif(kind):
     assert images.decode(encoded(kind, exif=b"Exif\0\0" + tiff(1, 50_000))).shape == (32, 32, 3)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_picture_is_read_though_a_field_of_its_exif_says_it_never_ends(kind):
+    fields = bytearray(tiff(3, 20))
+    fields[14:18] = fields[26:30] = struct.pack(
+        "<I", 0xFFFF_FFF0
+    )  # how many values two of them have
+    assert images.decode(encoded(kind, exif=b"Exif\0\0" + fields)).shape == (32, 32, 3)
+
+
 def test_fields_in_several_segments_of_a_jpeg_are_one():
     fields = tiff(6000, 5000)
     parts = [fields[start : start + 60_000] for start in range(0, len(fields), 60_000)]

@@ -17,7 +17,7 @@ MOST_SEGMENTS = 10_000
 body. Pillow looks at them one by one, of GIF's comments each time at all before: 1 MB of them took 18 s."""
 
 _MOST_OF_FIELDS = 2
-"""How many times what holds them the values of fields may have: Pillow copies each, and 1,000 of 1 MB that all lay at the same place
+"""How many times the file the values of fields may have together: Pillow copies each, and 1,000 of 1 MB that all lay at the same place
 in a TIFF of 1 MB took 51 s and 2 GB."""
 
 _SPARE_BYTES = 1 << 16
@@ -38,18 +38,18 @@ def check_head(data: bytes, num_bytes: int, name: str) -> None:
         name: What messages call it.
 
     Raises:
-        ImageError: If it has more segments than `MOST_SEGMENTS`, or fields that hold far more than the file.
+        ImageError: If it has more segments than `MOST_SEGMENTS`, or fields that together hold far more than the file.
     """
     if data.startswith(b"GIF8"):
         _check_gif(data, name)
     elif data.startswith(_PNG_START):
-        _check_chunks(data, len(_PNG_START), name, is_png=True)
+        _check_chunks(data, len(_PNG_START), num_bytes, name, is_png=True)
     elif data.startswith(b"RIFF"):
-        _check_chunks(data, 12, name, is_png=False)
+        _check_chunks(data, 12, num_bytes, name, is_png=False)
     elif data.startswith(b"\xff\xd8"):
-        _check_fields(_exif_of_jpeg(data), num_bytes, name)
+        _check_exif(_exif_of_jpeg(data), num_bytes, name)
     elif data.startswith(_TIFF_STARTS):
-        _check_fields(data, num_bytes, name)
+        _check_fields(data, num_bytes, num_bytes, name)
 
 
 def _check_gif(data: bytes, name: str) -> None:
@@ -75,15 +75,14 @@ def _table_bytes(flags: bytes) -> int:
     return 3 << (flags[0] & 7) + 1 if has_table else 0
 
 
-def _check_chunks(data: bytes, place: int, name: str, *, is_png: bool) -> None:
+def _check_chunks(data: bytes, place: int, num_bytes: int, name: str, *, is_png: bool) -> None:
     """Count the chunks of a PNG that hold no pixels, and look at the EXIF in one of a PNG or a WebP."""
     num_chunks = 0
     while len(data) - place >= 8:
         first, second = struct.unpack_from(">I4s" if is_png else "<4sI", data, place)
         length, kind = (first, second) if is_png else (second, first)
         if kind in (b"eXIf", b"EXIF"):
-            fields = data[place + 8 : place + 8 + length]
-            _check_fields(fields, len(fields), name)
+            _check_exif(data[place + 8 : place + 8 + length], num_bytes, name)
         place += 8 + length + (4 if is_png else length & 1)
         if kind == b"IEND":
             return
@@ -108,13 +107,24 @@ def _exif_of_jpeg(data: bytes) -> bytes:
     return b"".join(parts)
 
 
-def _check_fields(data: bytes, num_bytes: int, name: str) -> None:
-    """Add up what the fields of the first directory hold (TIFF 6.0, section 2), wherever it lies."""
-    data = data.removeprefix(b"Exif\0\0")
+def _check_exif(data: bytes, num_bytes: int, name: str) -> None:
+    fields = data.removeprefix(b"Exif\0\0")
+    _check_fields(fields, len(fields), num_bytes, name)
+
+
+def _check_fields(data: bytes, end: int, num_bytes: int, name: str) -> None:
+    """Add up what is read of the fields of the first directory (TIFF 6.0, section 2), wherever it lies.
+
+    Args:
+        data: What begins with the directory's head.
+        end: Where its bytes end. Of a field that says it goes on behind, as damaged EXIF does, no more than these are read.
+        num_bytes: Of the whole file.
+        name: What messages call it.
+    """
     if len(data) < 16 or not data.startswith(_TIFF_STARTS):
         return
     order, is_big = "<" if data[:1] == b"I" else ">", data[2] == 43
-    start, count, entry = ("Q", "Q", "HHQ8x") if is_big else ("L", "H", "HHL4x")
+    start, count, entry = ("Q", "Q", "HHQQ") if is_big else ("L", "H", "HHLL")
     (place,) = struct.unpack_from(order + start, data, 8 if is_big else 4)
     if place + struct.calcsize(count) > len(data):
         return
@@ -122,8 +132,9 @@ def _check_fields(data: bytes, num_bytes: int, name: str) -> None:
     place += struct.calcsize(order + count)
     step = struct.calcsize(order + entry)
     table = data[place : place + step * min(num_fields, (len(data) - place) // step)]
-    table = table[: len(table) // step * step]
-    held = sum(_SIZES.get(kind, 0) * n for _, kind, n in struct.iter_unpack(order + entry, table))
+    held = 0
+    for _, kind, n, at in struct.iter_unpack(order + entry, table):
+        held += min(_SIZES.get(kind, 0) * n, max(0, end - at))
     if held > _MOST_OF_FIELDS * num_bytes + _SPARE_BYTES:
         raise ImageError(f"{name} is damaged: its fields hold far more than the file.")
 
