@@ -538,6 +538,8 @@ def test_bars_of_a_report_s_sums_are_held_against_the_largest(open_browser, live
 
     # Of one minute: against those who are there.
     assert bars({"lost": 6, "ok": 15, "too_fast": 0}) == [0.2, 0.5, 0]
+    # Of many, in which students tap more often than there are students.
+    assert bars({"lost": 60, "ok": 300, "too_fast": 15}) == [0.2, 1, 0.05]
 
 
 @slow
