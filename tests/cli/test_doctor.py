@@ -66,6 +66,18 @@ def test_a_damaged_model_is_said_and_ends_with_1(run, shipped):
     assert out.splitlines()[-1] == "mien cannot recognise pictures."
 
 
+@pytest.mark.usefixtures("shipped")
+def test_a_detector_s_file_that_is_named_and_not_there_is_said_and_ends_with_1(
+    run, monkeypatch, tmp_path
+):
+    # Every `mien predict` without --detector would end so, though Haar is ready.
+    monkeypatch.setenv("MIEN_YUNET", str(tmp_path / "gone.onnx"))
+    code, out = run()
+    assert code == 1
+    assert "gone.onnx" in out
+    assert out.splitlines()[-1] == "mien cannot recognise pictures."
+
+
 def test_an_installation_without_models_ends_with_1(run, shipped):
     (shipped / "tiny.onnx").unlink()
     code, out = run()

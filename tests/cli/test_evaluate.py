@@ -90,12 +90,14 @@ def test_both_protocols_are_printed_with_intervals_and_n(data):
     [
         ("--json", "faces.parquet"),
         ("--json", "runs/a/weights.safetensors"),
+        ("--json", "runs/a/run.json"),
         ("--predictions", "set/fer2013.csv"),
     ],
 )
 def test_what_is_read_is_not_written_over(data, tmp_path, option, place):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "fer2013.csv").write_text("emotion,pixels,Usage\n")
+    (tmp_path / "runs" / "a" / "run.json").write_text("{}")
     before = (tmp_path / place).read_bytes()
     given = "set" if place.startswith("set") else data
     result = invoke("runs/a", "--data", given, option, tmp_path / place)
@@ -114,6 +116,14 @@ def test_lists_that_are_read_are_not_written_over(data, tmp_path, given, option)
     result = invoke("runs/a", "--data", data, *arguments)
     assert "is a file that is read. Name another one" in str(result.exception)
     assert (tmp_path / "list.csv").read_text() == "row,side\n"
+
+
+@pytest.mark.usefixtures("run_folder")
+def test_rows_and_predictions_are_not_one_file(data, tmp_path):
+    both = tmp_path / "both.csv"
+    result = invoke("runs/a", "--data", data, "--json", both, "--predictions", both)
+    assert str(result.exception) == f"--json and --predictions are both {both}. Name two files."
+    assert not both.exists()
 
 
 @pytest.mark.usefixtures("run_folder")

@@ -30,7 +30,7 @@ def doctor(
 ) -> None:
     """Show versions, detectors, model files, cameras, video codecs, the cache and fonts.
 
-    Exit code 0: pictures can be recognised; 1: they cannot, and a line says why. Nothing is sent anywhere.
+    Exit code 0: pictures can be recognised, without an option; 1: they cannot, and a line says why. Nothing is sent anywhere.
     """
     report = _examine(open_cameras)
     if as_json:
@@ -48,7 +48,8 @@ def _examine(open_cameras: bool) -> dict[str, Any]:
     detectors, models = _detectors(), _models()
     return {
         "can_recognise": any(one["problem"] is None for one in models)
-        and any(one["problem"] is None for one in detectors if one["name"] != "none"),
+        # What commands use that are told no other one.
+        and all(one["problem"] is None for one in detectors if one["name"] == "auto"),
         "machine": machine(),
         "detectors": detectors,
         "models": models,

@@ -171,6 +171,8 @@ class _Outputs:
         if self.predictions is not None:
             check_target(self.predictions, "--predictions", _SUFFIXES)
             check_not_read(self.predictions, "--predictions", model, data, lists)
+            if self.json is not None and self.json.resolve() == self.predictions.resolve():
+                raise InputError(f"--json and --predictions are both {self.json}. Name two files.")
         if self.report is not None and self.report.exists() and not self.report.is_dir():
             raise InputError(f"--report names a file: {self.report}. Give a folder.")
         if self.report is not None and find_spec("matplotlib") is None:

@@ -12,6 +12,15 @@ from mien.replacing import check_target
 __all__ = ["check_not_read", "check_written_file"]
 
 _RESULTS = (".json", ".npz", ".html")
+_OF_A_MODEL = (
+    "*.safetensors",
+    "*.onnx",
+    "recipe.toml",
+    "run.json",
+    "metrics.jsonl",
+    "*config.json",
+)
+"""What the folder of a run, or of the Hub, is made of; results may lie beside it."""
 
 
 def check_written_file(out: Path, suffix: str, sources: Iterable[Path], what: str = "") -> None:
@@ -49,7 +58,7 @@ def check_not_read(
     place, source = out.resolve(), data.resolve()
     of_model = []
     if model is not None and (given := Path(model)).exists():
-        of_model = [given, *given.glob("*.safetensors")]
+        of_model = [given, *(one for kind in _OF_A_MODEL for one in given.glob(kind))]
     # Earlier results may lie among the data, as may pictures that are in no folder of it; what else lies there is the data.
     suffix = place.suffix.lower()
     is_result = suffix in _RESULTS or (place.parent == source and suffix in WRITTEN_SUFFIXES)
