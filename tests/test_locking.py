@@ -1,3 +1,6 @@
+import errno
+import os
+
 from mien.locking import try_lock
 
 
@@ -15,7 +18,7 @@ def test_where_there_are_no_locks_nobody_is_kept_out(tmp_path, monkeypatch):
     import fcntl
 
     def refuse(*_):
-        raise OSError(38, "Function not implemented")
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     (tmp_path / "file").write_text("")

@@ -271,16 +271,6 @@ def test_a_setting_that_leads_nowhere_is_named(write_study_file):
 
 
 def test_the_changes_that_a_study_tells_hold_no_folder_of_the_user(write_study_file):
-    text = """
-question = "Which?"
-base = "base.toml"
-design = "one_at_a_time"
-seeds = [0]
-[[factors]]
-name = "epochs"
-setting = "train.epochs"
-values = [3, 5]
-"""
-    design = load_design(write_study_file(text), ["train.epochs=3", "init=/home/me/runs/a"])
+    design = load_design(write_study_file(), ["train.epochs=3", "init=/home/me/runs/a"])
     assert design.changes == ("train.epochs=3", "init=a")
     assert design.base.init == "/home/me/runs/a"

@@ -132,7 +132,7 @@ def _begin(
         folder.check_free()
         recipe = with_model_of_init(recipe)
     else:
-        folder.check_data(data.content_hash)
+        folder.check_begun("data_hash", data.content_hash)
     # A run ends in the precision that it began in, also where another would be chosen: its record says so.
     begun = recipe.train.precision if state is None else folder.facts()["precision"]
     precision = choose_precision(begun, chosen)
@@ -149,7 +149,7 @@ def _begin(
     facts = _facts(recipe, data, training, validation, (chosen, precision), command)
     facts["teacher_sha256"] = teacher and teacher.sha256
     if state is not None:
-        folder.check_teacher(facts["teacher_sha256"])
+        folder.check_begun("teacher_sha256", facts["teacher_sha256"])
         trainer.restore(state)
         folder.forget_after(trainer.progress.epoch)
     else:

@@ -25,6 +25,11 @@ __all__ = ["RECORDED_FACTS", "RunFolder"]
 RECORDED_FACTS = ("command", "commit", "data_hash", "precision", "machine")
 """What the weights' record takes over at the end of a run."""
 
+_BEGUN_WITH_OTHER = {
+    "data_hash": "was begun on other data (hash {begun}…, this has {now}…). Give --data as it was",
+    "teacher_sha256": "learned from a teacher with other weights (SHA-256 {begun}…). Put that file back",
+}
+
 
 class RunFolder:
     """A folder with one run in it."""
@@ -131,31 +136,20 @@ class RunFolder:
             raise _damaged(self._facts, error) from None
         return facts
 
-    def check_data(self, content_hash: str) -> None:
-        """Make sure that the run was begun on this data.
+    def check_begun(self, fact: str, now: str | None) -> None:
+        """Make sure that what a run goes on with is what it began with.
+
+        Args:
+            fact: ``"data_hash"`` or ``"teacher_sha256"``.
+            now: What it is now; None is no teacher.
 
         Raises:
-            ConfigError: If it was not.
+            ConfigError: If it is not.
         """
-        begun = self.facts().get("data_hash")
-        if begun != content_hash:
-            raise ConfigError(
-                f"{self.path} was begun on other data (hash {str(begun)[:12]}…, this has {content_hash[:12]}…). Give --data "
-                "as it was, or begin anew in another --out."
-            )
-
-    def check_teacher(self, sha256: str | None) -> None:
-        """Make sure that the run was begun with this teacher, or with none.
-
-        Raises:
-            ConfigError: If it was not.
-        """
-        begun = self.facts().get("teacher_sha256")
-        if begun != sha256:
-            raise ConfigError(
-                f"{self.path} learned from a teacher with other weights (SHA-256 {str(begun)[:12]}…). Put that file back, "
-                "or begin anew in another --out."
-            )
+        begun = self.facts().get(fact)
+        if begun != now:
+            what = _BEGUN_WITH_OTHER[fact].format(begun=str(begun)[:12], now=str(now)[:12])
+            raise ConfigError(f"{self.path} {what}, or begin anew in another --out.")
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the figures of the complete epochs, in order.
